@@ -1,0 +1,1 @@
+"""Stillwatt's slow half: 10 Hz and slower."""

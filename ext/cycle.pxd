@@ -1,0 +1,69 @@
+"""One frame, read aloud, and the thread that runs it."""
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from ext.guard cimport Guard
+from ext.image cimport Command, Limits, PCS_MAX, Sample, Track
+from ext.law cimport Law
+from ext.mailbox cimport Mailbox
+from ext.port cimport Ports
+from ext.power cimport Power
+from ext.rtu cimport Rtu
+from ext.sampler cimport Sampler
+from ext.share cimport Share
+
+
+cdef enum:
+    LATE_BINS = 20001       # lateness of the wake-up in us, the last bin holds the rest
+
+
+cdef struct Pace:           # how well the frame keeps time; written by the thread alone
+    uint64_t frames
+    uint64_t skipped        # frames left out to keep the phase
+    uint64_t overruns       # wake-ups later than one period
+    uint64_t late_wakeups   # later than 10 % of the period
+    int64_t late_ns_max
+    int64_t step_ns_max
+    int64_t step_ns_sum
+    int64_t t_start_ns
+    int64_t page_faults     # of the thread since its start
+    uint32_t late_us[LATE_BINS]
+
+
+cdef struct Status:         # what one frame publishes, by sequence lock
+    uint64_t frames
+    int64_t t_ns
+    int32_t lease_live
+    uint64_t lease_lapses
+    uint64_t samples_lost
+    uint64_t guard_blocked
+    int32_t guard_reason
+    int32_t sample_age_us
+    Track track
+    Command command
+
+
+cdef struct Frame:
+    int64_t t_ns            # time of this frame, an argument of everything below
+    Sampler sampler
+    Sample sample
+    Power power
+    Track track
+    Mailbox mailbox
+    Limits limits
+    Law law
+    Share share
+    Command command
+    Rtu rtu
+    Guard guard
+    Ports ports
+    uint32_t status_lock
+    Status status
+    Pace pace
+
+
+cdef void step(Frame *f) noexcept nogil
+
+
+cdef class Executive:
+    cdef Frame *frame
+    cdef object ring        # keeps the sample ring mapped
+    cdef object thread_state
