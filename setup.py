@@ -21,10 +21,12 @@ def extensions() -> list[Extension]:
     """One module a .pyx: path == import name, for the frame and for the tools that drive it."""
     extra = [f"-fsanitize={SANITIZE}", "-g"] if SANITIZE else []
     found = sorted([*Path("ext").rglob("*.pyx"), *Path("tools").rglob("*.pyx")])
+    only = os.environ.get("STILLWATT_ONLY", "")             # comma-separated module names: rebuild just these
     return [
         Extension(".".join(path.with_suffix("").parts), [str(path)],
                   extra_compile_args=CFLAGS + extra, extra_link_args=LDFLAGS + extra, libraries=["m"])
         for path in found
+        if not only or ".".join(path.with_suffix("").parts) in only.split(",")
     ]  # fmt: skip
 
 
