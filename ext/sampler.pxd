@@ -4,6 +4,7 @@ A producer in any language maps the file, fills the header once, and for sample 
 writes slot n % slot_count: sequence = 0, then t_ns and counts, then sequence = n, then head = n.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
 from ext.image cimport CHANNEL_MAX, Sample
 
 
@@ -43,11 +44,16 @@ cdef struct Sampler:
     SamplerSetup setup
     RingHeader *header
     RingSlot *slots
-    uint64_t next_sequence
+    uint64_t last_sequence
     uint64_t torn                   # slots overwritten while being read
     int32_t last_counts[CHANNEL_MAX]
     int32_t same_count[CHANNEL_MAX]     # consecutive equal codes
+    int32_t rail_count[CHANNEL_MAX]     # consecutive codes at the rail
 
 
+cdef void ring_init(void *ring, uint32_t rate_hz, uint32_t slot_count, const double *scale,
+                    int32_t rail_counts) noexcept nogil
+cdef void ring_push(RingHeader *header, int64_t t_ns, const int32_t *counts) noexcept nogil
+cdef int32_t ring_fault(const RingHeader *header, uint64_t byte_count) noexcept nogil    # 0: usable
 cdef void sampler_init(Sampler *s, const SamplerSetup *setup, void *ring) noexcept nogil
 cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogil

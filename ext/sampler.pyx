@@ -1,0 +1,141 @@
+"""Takes the newest sample from the ring and turns counts into V and A. Runs at 10 kHz; budget 0.1 us.
+
+The ring is shared memory; its byte layout is the contract in sampler.pxd. A frame that comes late takes the
+newest sample and counts the ones it missed: control wants the present, not the past.
+"""
+from libc.math cimport isfinite
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from ext.image cimport (
+    CHANNEL_MAX,
+    QUALITY_ABSENT,
+    QUALITY_NOT_FINITE,
+    QUALITY_SATURATED,
+    QUALITY_STALE,
+    QUALITY_STUCK,
+    Sample,
+)
+
+cdef extern from *:
+    """
+    static inline uint64_t ring_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+    static inline void ring_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+    static inline void ring_fence_release(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
+    static inline void ring_fence_acquire(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+    """
+    uint64_t ring_load(const uint64_t *p) noexcept nogil
+    void ring_store(uint64_t *p, uint64_t v) noexcept nogil
+    void ring_fence_release() noexcept nogil
+    void ring_fence_acquire() noexcept nogil
+
+cdef enum:
+    STUCK_SAMPLES = 200     # F04: a live converter never repeats a code this long under load
+    RAIL_SAMPLES = 3        # F05
+
+cdef const uint8_t *MAGIC = b"SWRING01"
+
+
+cdef void ring_init(void *ring, uint32_t rate_hz, uint32_t slot_count, const double *scale,
+                    int32_t rail_counts) noexcept nogil:
+    """Lay out an empty ring of slot_count (a power of two) slots; ring spans header + slots."""
+    cdef RingHeader *header = <RingHeader *>ring
+    memset(ring, 0, RING_HEADER_BYTES + <size_t>slot_count * RING_SLOT_BYTES)
+    header.version = RING_VERSION
+    header.rate_hz = rate_hz
+    header.channel_count = CHANNEL_MAX
+    header.slot_count = slot_count
+    header.rail_counts = rail_counts
+    memcpy(header.scale, scale, CHANNEL_MAX * sizeof(double))
+    memcpy(header.magic, MAGIC, 8)      # last: a reader that sees the magic sees the rest
+
+
+cdef void ring_push(RingHeader *header, int64_t t_ns, const int32_t *counts) noexcept nogil:
+    """Write one sample of CHANNEL_MAX counts; never waits for the reader."""
+    cdef uint64_t sequence = header.head + 1
+    cdef RingSlot *slot = <RingSlot *>(<uint8_t *>header + RING_HEADER_BYTES) + (sequence & (header.slot_count - 1))
+    ring_store(&slot.sequence, 0)
+    ring_fence_release()
+    slot.t_ns = t_ns
+    memcpy(slot.counts, counts, CHANNEL_MAX * sizeof(int32_t))
+    ring_store(&slot.sequence, sequence)
+    ring_store(&header.head, sequence)
+
+
+cdef int32_t ring_fault(const RingHeader *header, uint64_t byte_count) noexcept nogil:
+    """Why a mapped ring of byte_count bytes cannot be used: 1 size, 2 magic, 3 version or shape; 0: it can."""
+    if byte_count < RING_HEADER_BYTES:
+        return 1
+    if memcmp(header.magic, MAGIC, 8) != 0:
+        return 2
+    if header.version != RING_VERSION or header.channel_count != CHANNEL_MAX:
+        return 3
+    if header.slot_count == 0 or header.slot_count & (header.slot_count - 1):
+        return 3
+    if byte_count < RING_HEADER_BYTES + <uint64_t>header.slot_count * RING_SLOT_BYTES:
+        return 1
+    return 0
+
+
+cdef void sampler_init(Sampler *s, const SamplerSetup *setup, void *ring) noexcept nogil:
+    memset(s, 0, sizeof(Sampler))
+    s.setup = setup[0]
+    s.header = <RingHeader *>ring
+    if ring != NULL:
+        s.slots = <RingSlot *>(<uint8_t *>ring + RING_HEADER_BYTES)
+
+
+cdef inline int32_t code_quality(Sampler *s, int32_t k, int32_t counts) noexcept nogil:
+    """Quality bits that one channel's history of codes gives."""
+    cdef int32_t quality = 0
+    cdef int32_t rail = s.header.rail_counts
+    s.same_count[k] = s.same_count[k] + 1 if counts == s.last_counts[k] else 0
+    s.last_counts[k] = counts
+    s.rail_count[k] = s.rail_count[k] + 1 if counts >= rail or counts <= -rail else 0
+    if s.same_count[k] >= STUCK_SAMPLES:
+        s.same_count[k] = STUCK_SAMPLES
+        quality |= QUALITY_STUCK
+    if s.rail_count[k] >= RAIL_SAMPLES:
+        s.rail_count[k] = RAIL_SAMPLES
+        quality |= QUALITY_SATURATED
+    return quality
+
+
+cdef void take(Sampler *s, const RingSlot *slot, Sample *sample) noexcept nogil:
+    """Counts of one whole slot to V and A."""
+    cdef int32_t k
+    for k in range(CHANNEL_MAX):
+        if not s.setup.present[k]:
+            sample.quality[k] = QUALITY_ABSENT
+            continue
+        sample.quality[k] = code_quality(s, k, slot.counts[k])
+        sample.si[k] = (slot.counts[k] - s.setup.offset_counts[k]) * s.header.scale[k] * s.setup.si_per_v[k]
+        if not isfinite(sample.si[k]):
+            sample.si[k] = 0.0
+            sample.quality[k] |= QUALITY_NOT_FINITE
+
+
+cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogil:
+    """The newest whole sample, or the last one again with fresh = 0 and, once too old, QUALITY_STALE."""
+    cdef RingSlot slot
+    cdef uint64_t head
+    cdef int32_t k
+    sample.fresh = 0
+    if s.header != NULL:
+        head = ring_load(&s.header.head)
+        if head != s.last_sequence and head != 0:
+            slot = s.slots[head & (s.header.slot_count - 1)]
+            ring_fence_acquire()
+            if slot.sequence != head or ring_load(&s.slots[head & (s.header.slot_count - 1)].sequence) != head:
+                s.torn += 1
+            else:
+                if s.last_sequence != 0 and head > s.last_sequence:     # a smaller head: the producer restarted
+                    sample.lost += head - s.last_sequence - 1
+                s.last_sequence = head
+                sample.sequence += 1
+                sample.t_ns = slot.t_ns
+                sample.fresh = 1
+                take(s, &slot, sample)
+    if sample.fresh == 0 and now_ns - sample.t_ns > <int64_t>(s.setup.stale_s_max * 1e9):
+        for k in range(CHANNEL_MAX):
+            sample.quality[k] |= QUALITY_STALE
