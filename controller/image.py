@@ -141,3 +141,113 @@ class Forecast:
     """What the planner expects; empty until a plan exists. Can move a wish, never a limit."""
 
     t_issue_ns: int = 0
+
+
+class Effect(IntEnum):
+    """What a condition takes away. The larger is the more severe."""
+
+    NOTE = 0            # an event and a line in the status, nothing else
+    EXPORT_WORST = 1    # the grid meter is not believed: export is judged by its worst case (IL-09)
+    NO_CHARGE = 2       # no charging (IL-04)
+    FREEZE = 3          # no growth of the battery's limits, no engaging
+    STOP = 4            # SAFE_STOP
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One row of the fault table on one subject, with the memory its hold times need."""
+
+    code: str               # id in the fault catalogue: F16
+    name: str               # pcs-mute
+    subject: str            # device, port or "site"
+    grade: str              # reset class A, B or C of reference/safety.md 2.4
+    effect: Effect
+    cause: str              # plain words with the value and the limit
+    cure: str
+    active: bool = False
+    t_raw_ns: int = 0       # since when the limit is passed without a break, 0: it is not
+    t_gone_ns: int = 0      # since when the cause of an active condition is gone, 0: it is not
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """One PCS, as the modes and the envelope need it."""
+
+    name: str
+    pcs_kw: float
+    state: str              # of its last reply: off, standby, starting, running, fault, unknown
+    fresh: bool
+    armed: bool             # its own watchdog, read back
+    accepted: bool          # identity read and accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
+
+    soc_pct: float = float("nan")
+    charge_kw_max: float = 0.0
+    discharge_kw_max: float = 0.0
+    charge_kw_read: float = 0.0     # of the last reply alone
+    discharge_kw_read: float = 0.0
+    replies: int = 0                # of all racks, when the last reading was taken
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How often a device has answered since start."""
+
+    count: int = 0
+    t_ok_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is wrong, and what the site can do. The whole memory of the safety step, handed back in."""
+
+    watches: Mapping[str, Condition] = field(default_factory=dict)
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    converters: tuple[Converter, ...] = ()
+    battery: Battery = field(default_factory=Battery)
+    frame: Frame = field(default_factory=Frame)
+    load_kw: float = 0.0
+    t_fresh_ns: int = 0             # since when every mandatory input is fresh, 0: not now
+    t_grid_ns: int = 0              # since when the grid is in the enter-service window, 0: not now
+    grid_seen: bool = False         # the grid was once inside the window
+    t_frame_misses_ns: tuple[int, ...] = ()     # cycles of the last second in which the frame fell behind
+    unanswered: tuple[str, ...] = ()            # mandatory devices with fewer than three replies
+
+    @property
+    def active(self) -> tuple[Condition, ...]:
+        """Active conditions, the most severe first."""
+        found = [c for c in self.watches.values() if c.active]
+        return tuple(sorted(found, key=lambda c: (-c.effect, c.code, c.subject)))
+
+    def has(self, effect: Effect) -> bool:
+        """Whether a condition with this very effect is active."""
+        return any(c.active and c.effect == effect for c in self.watches.values())
+
+    @property
+    def stops(self) -> tuple[Condition, ...]:
+        """Active conditions that ask for SAFE_STOP, the hardest reset class first."""
+        found = [c for c in self.active if c.effect == Effect.STOP]
+        return tuple(sorted(found, key=lambda c: c.grade, reverse=True))
+
+    @property
+    def running(self) -> bool:
+        """Every converter has a fresh reply that says running."""
+        return bool(self.converters) and all(c.fresh and c.state == "running" for c in self.converters)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeState:
+    """Where the site stands, since when and why."""
+
+    mode: Mode = Mode.INIT
+    t_since_ns: int = 0
+    reason: str = "start"           # why this mode was entered
+    waiting: str = ""               # what keeps it from going on, empty: nothing
+    row: str = ""                   # id of the transition that led here
+    t_stopping_ns: int = 0          # GRID_TIED: since when a normal stop ramps down, 0: none
+    t_retries_ns: tuple[int, ...] = ()      # class B stops of the last hour
+    latched: bool = False           # SAFE_STOP that waits for a person

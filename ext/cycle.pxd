@@ -1,7 +1,8 @@
 """One frame, read aloud, and the thread that runs it."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
 from ext.guard cimport Guard
-from ext.image cimport Command, Limits, PCS_MAX, Sample, Track
+from ext.image cimport Command, Limits, Sample, Track
 from ext.law cimport Law
 from ext.mailbox cimport Mailbox
 from ext.port cimport Ports
@@ -20,6 +21,8 @@ cdef struct Pace:           # how well the frame keeps time; written by the thre
     uint64_t skipped        # frames left out to keep the phase
     uint64_t overruns       # wake-ups later than one period
     uint64_t late_wakeups   # later than 10 % of the period
+    uint64_t holes          # longer than 10 ms: the lease was barred, power ramps to safe
+    uint64_t trips          # longer than 100 ms: barred until the supervisor asks for rest
     int64_t late_ns_max
     int64_t step_ns_max
     int64_t step_ns_sum
@@ -36,7 +39,8 @@ cdef struct Status:         # what one frame publishes, by sequence lock
     uint64_t samples_lost
     uint64_t guard_blocked
     int32_t guard_reason
-    int32_t sample_age_us
+    int64_t sample_age_ns
+    double loop_delay_s     # effective delay of the setpoint path, by the law
     Track track
     Command command
 
@@ -60,10 +64,20 @@ cdef struct Frame:
     Pace pace
 
 
+cdef struct Thread:         # of the frame; the Python side starts and joins it
+    Frame *frame
+    int64_t period_ns
+    int32_t paced_by_samples
+    int32_t stop            # 1: end after this frame
+
+
 cdef void step(Frame *f) noexcept nogil
 
 
 cdef class Executive:
     cdef Frame *frame
-    cdef object ring        # keeps the sample ring mapped
-    cdef object thread_state
+    cdef Thread thread
+    cdef unsigned long handle   # pthread_t
+    cdef bint running
+    cdef object ring            # keeps the sample ring mapped
+    cdef readonly dict setup

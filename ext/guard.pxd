@@ -40,6 +40,7 @@ cdef struct Guard:
     int32_t rule_count
     GuardRule rule[RULE_MAX]
     double last_kw[PCS_MAX]     # magnitude basis: last setpoint that passed
+    int64_t t_last_ns[PCS_MAX]  # when
     uint64_t passed
     uint64_t blocked            # frames replaced or dropped
     uint64_t blocked_setpoint   # of these: setpoints replaced by zero
@@ -62,4 +63,5 @@ cdef enum GuardReason:
 
 cdef void guard_init(Guard *g, const GuardSetup *setup) noexcept nogil
 cdef int32_t guard_add(Guard *g, const GuardRule *rule) noexcept nogil
-cdef void guard_step(Guard *g, const Limits *limits, int64_t now_ns, const Rtu *rtu, Ports *ports) noexcept nogil
+cdef void guard_step(Guard *g, const Limits *limits, int64_t now_ns, const Rtu *rtu,
+                     Ports *ports) noexcept nogil

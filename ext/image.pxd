@@ -116,7 +116,9 @@ cdef struct Limits:
 
 cdef struct Command:
     double target_kw            # grid power aimed at
+    double gain                 # share of the deviation taken: of the lease and of what the loop delay lets help
     double pcs_kw               # wanted battery power of the site
-    double setpoint_kw[PCS_MAX]     # wanted of each converter, lead included; the bus takes the newest
+    double lead_kw              # what the converters are told in sum, so that pcs_kw arrives in spite of their lag
+    double setpoint_kw[PCS_MAX]     # the same for each converter; the bus takes the newest
     double sent_kw[PCS_MAX]     # last value that left on the wire
     int64_t t_sent_ns[PCS_MAX]

@@ -1,25 +1,41 @@
 """What the battery should do: hold the grid to a ramp-limited target, ahead of the converter's lag."""
 from libc.stdint cimport int32_t, int64_t
-from ext.image cimport Command, Limits, PCS_MAX, Track
+
+from ext.image cimport Command, Limits, Track
+
+
+cdef enum:
+    PAST_MAX = 2048             # frames of model history: 100 ms at 20 kHz
 
 
 cdef struct LawSetup:
     double frame_s              # time between two steps
     double target_lag_s         # the grid target follows the load with this lag, then the ramp limit
-    double lead_s               # converter's first-order lag to invert, 0: none
-    double slew_kw_per_s        # converter's own slew, of the site
-    double period_s             # command period of the slowest bus
-    double over_drive           # command limit in units of the rating while the lead acts, >= 1
+    double lag_s                # converter's first-order lag, 0: none
+    double slew_kw_per_s        # converters' own slew, of the site
+    double dead_s               # first byte of a setpoint to the start of its effect
+    double period_s             # one setpoint exchange on the slowest bus
+    double rating_kw            # of all converters
     int32_t pcs_count
-    double rating_kw[PCS_MAX]   # of each converter
 
 
 cdef struct Law:
     LawSetup setup
-    int32_t started
+    int32_t engaged             # 1: a target is being held
+    double delay_s              # effective delay of the whole loop
+    double gain                 # 1: the loop is fast enough to help; 0: it would only harm
     double lagged_kw            # load through the target lag
-    double model_kw             # battery power when a command sent now would arrive
-    int64_t t_ns
+    double target_kw            # grid power aimed at, SOC leak not included
+    double leak_kw              # SOC leak, ramped like the target
+    double slew_kw              # model: the converters' internal setpoint when a command sent now arrives
+    double model_kw             # model: battery power at that instant
+    double battery_kw           # model: battery power now
+    double past_kw[PAST_MAX]    # model_kw of the last frames
+    int32_t past_at
+    int32_t dead_frames
+    double decay                # of the lag over one exchange
+    int64_t t_ns                # of the last step
+    int64_t t_good_ns           # when the load was last known
 
 
 cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil

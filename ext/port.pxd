@@ -30,6 +30,7 @@ cdef struct Port:
     uint8_t rx[BYTE_MAX]    # bytes of the reply so far
     int32_t rx_count
     int64_t t_rx_ns         # when the newest byte was read
+    int32_t echo_left       # bytes of our own request still to be heard back
     int32_t lost            # 1: the tty answered with an error (unplugged); stays until a new one is taken
     uint64_t bytes_out
     uint64_t bytes_in
@@ -45,4 +46,5 @@ cdef struct Ports:
 cdef uint32_t pipe_push(Pipe *p, const uint8_t *bytes, uint32_t count) noexcept nogil
 cdef uint32_t pipe_pop(Pipe *p, uint8_t *bytes, uint32_t count) noexcept nogil
 cdef void port_init(Port *p, const PortSetup *setup) noexcept nogil
+cdef void port_offer(Port *p, int32_t fd) noexcept nogil
 cdef void port_step(Ports *ports, int64_t now_ns) noexcept nogil

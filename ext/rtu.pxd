@@ -1,6 +1,6 @@
 """A strict Modbus RTU master: one state machine a port, polled by the frame, never waiting."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from ext.image cimport BYTE_MAX, ERROR_MAX, Command, Limits, ORDER_MAX, PCS_MAX, POLL_MAX, PORT_MAX, WORD_MAX
+from ext.image cimport BYTE_MAX, Command, ERROR_MAX, Limits, POLL_MAX, PORT_MAX, WORD_MAX
 from ext.port cimport Ports
 
 
@@ -41,10 +41,10 @@ cdef struct Poll:
     uint8_t request[BYTE_MAX]
     int32_t request_count
     int32_t reply_count     # bytes of a right reply
-    int64_t t_due_ns
+    int64_t t_due_ns        # of a read, or of a setpoint's refresh
     int64_t t_request_ns    # first byte of the last request
     int64_t t_ok_ns         # last right reply, 0: never
-    uint32_t lock           # odd while words change
+    uint32_t lock           # odd while t_ok_ns, words or round_trip_ns change
     uint16_t words[WORD_MAX]    # of the last right reply
     uint64_t asked
     uint64_t answered
@@ -61,10 +61,12 @@ cdef struct RtuPort:
     int32_t state           # PortState
     int32_t active          # poll under way, -1: none
     int32_t last_unit
-    int32_t next_poll       # where the search for a due poll goes on
+    int32_t shun_last       # 1: after an error, another unit goes first where there is one
     int32_t setpoint_turn   # 1: a setpoint went last, so a due read goes first
     int64_t t_sent_ns       # last byte of the request leaves
     int64_t t_until_ns      # of the present state
+    int64_t t_quiet_ns      # since when the line is silent
+    int64_t turnaround_ns_max   # of all devices of the port
     uint32_t epoch
     uint64_t unsolicited    # bytes when no request was out (F84, F30)
 
@@ -79,4 +81,5 @@ cdef struct Rtu:
 cdef uint16_t rtu_crc(const uint8_t *bytes, int32_t count) noexcept nogil
 cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil
-cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command, Ports *ports) noexcept nogil
+cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command,
+                   Ports *ports) noexcept nogil

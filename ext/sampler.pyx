@@ -129,10 +129,12 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
             if slot.sequence != head or ring_load(&s.slots[head & (s.header.slot_count - 1)].sequence) != head:
                 s.torn += 1
             else:
-                if s.last_sequence != 0 and head > s.last_sequence:     # a smaller head: the producer restarted
+                if s.last_sequence != 0 and head > s.last_sequence:
                     sample.lost += head - s.last_sequence - 1
+                    sample.sequence += head - s.last_sequence
+                else:                                   # the first, or the producer restarted
+                    sample.sequence += 1
                 s.last_sequence = head
-                sample.sequence += 1
                 sample.t_ns = slot.t_ns
                 sample.fresh = 1
                 take(s, &slot, sample)

@@ -1,5 +1,6 @@
 """One wanted power to N converters, by what each can still give."""
 from libc.stdint cimport int32_t
+
 from ext.image cimport Command, Limits
 
 

@@ -2,152 +2,234 @@
 
 Addresses are as on the wire (0-based). Values are in house units (kW, kWh, V, A, Hz, degC, %, s) and in the
 house sign (discharge positive, import positive) after `scale`: value = raw * scale + offset.
+A place is an `address`, or `sunspec`: model and point of the published layout, "701.W" or "714.Prt[0].DCV";
+`profiles.load` turns the second into the first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Address = Annotated[int, Field(ge=0, le=65535)]
+from controller.config.evidence import Caveat, Evidence
+from controller.config.option import REQUIRED, Fault, Section, option
+from controller.config.site import Name
+
+__all__ = [
+    "BMS_POINTS", "CANARY", "METER_POINTS", "ORDERS", "PCS_POINTS", "Caveat", "Evidence", "Identity", "Kind",
+    "Order", "Point", "Profile", "Read", "Setpoint", "State", "StateRule", "Type", "Watchdog", "Wire", "Word",
+]  # fmt: skip
+
 Word = Annotated[int, Field(ge=0, le=65535)]
 Kind = Literal["pcs", "bms", "meter"]
 Type = Literal["u16", "s16", "u32", "s32", "f32", "string"]
 State = Literal["off", "standby", "starting", "running", "fault"]
 
-
-class Part(BaseModel):
-    """A section of a profile: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Caveat(Part):
-    """What a field engineer must know, and where it was read."""
-
-    text: str
-    source: str
-
-
-class Evidence(Part):
-    """How far the profile has been proven."""
-
-    level: Literal["simulated", "from-source", "bench", "site"]
-    firmware: str = ""
-    date: str = ""
-    source: str = ""
-
-
-class Wire(Part):
-    """How the device wants to be spoken to."""
-
-    bauds: tuple[int, ...] = Field(min_length=1)
-    timeout_ms: float = Field(gt=0, le=2000)        # request sent to reply complete, beyond the wire time itself
-    turnaround_ms: float = Field(gt=0, le=5000)     # latest instant at which it may still answer
-    gap_us: float = Field(default=0, ge=0)          # silence it needs beyond the port's rule
-    words_per_read_max: int = Field(default=125, ge=1, le=125)
-
-
-class Read(Part):
-    """One read transaction, repeated."""
-
-    function: Literal[3, 4] = 3
-    address: Address
-    count: int = Field(ge=1, le=125)
-    period_ms: float = Field(gt=0)
-
-
-class Point(Part):
-    """One value inside a read: type, scale and the raw words that mean "not there"."""
-
-    read: str                                       # name of the read that carries it
-    address: Address | None = None                  # or `sunspec`
-    sunspec: str | None = None                      # "701.W": model and point of the published layout
-    type: Type | None = None                        # with `address`
-    low_word_first: bool = False
-    scale: float = 1.0                              # a negative scale turns the sign into the house's
-    offset: float = 0.0
-    sentinels: tuple[int, ...] = ()                 # raw values (unsigned) that mean "not available"
-    low: float | None = None                        # plausible range; outside it the reply is not believed (F18)
-    high: float | None = None
-
-
-class StateRule(Part):
-    """The device is in `state` when (word & mask) == value; the first rule that fits wins."""
-
-    state: State
-    point: str
-    mask: Word = 0xFFFF
-    value: Word
-
-
-class Setpoint(Part):
-    """The power setpoint of a PCS: one write."""
-
-    function: Literal[6, 16]
-    address: Address | None = None
-    sunspec: str | None = None
-    type: Literal["s16", "s32"] = "s16"
-    low_word_first: bool = False
-    counts_per_kw: float                            # negative where the device counts charging positive
-    refresh_ms: float = Field(gt=0)                 # longest silence between two writes; a third of the watchdog at most
-    volatile: Literal[True] = True                  # a register in flash is never written cyclically (F29)
-
-
-class Order(Part):
-    """A one-shot write."""
-
-    function: Literal[6, 16]
-    address: Address | None = None
-    sunspec: str | None = None
-    words: tuple[Word, ...] = Field(min_length=1, max_length=4)
-
-
-class Watchdog(Part):
-    """What the device does when the bus falls silent (safety.md 6.1)."""
-
-    timeout_s: float = Field(gt=0)                  # written by the order `arm`
-    fed_by: Literal["write", "read", "any"]
-    action: Literal["stop", "standby", "hold"]
-    point: str                                      # read back here: armed when it equals timeout_s
-
-
-class Identity(Part):
-    """A register that must hold an accepted value before the first write (F28, F86)."""
-
-    point: str
-    accepted: tuple[str, ...] = Field(min_length=1)     # as text; "*" accepts any value and only records it
-
-
-class Profile(Part):
-    """One device profile."""
-
-    profile: str                                    # equals the file name: class-vendor-model
-    kind: Kind
-    covers: str
-    requirements: tuple[str, ...] = ()
-    caveats: tuple[Caveat, ...] = ()
-    capabilities: tuple[str, ...] = ()
-    evidence: tuple[Evidence, ...] = Field(min_length=1)
-    wire: Wire
-    sunspec_base: Address | None = None             # where "SunS" stands
-    sunspec_models: tuple[int, ...] = ()            # in the order of the device's map
-    scale_factors: dict[str, int] = {}              # "701.W_SF": 1, checked against the device by identity
-    reads: dict[str, Read]
-    points: dict[str, Point]
-    states: tuple[StateRule, ...] = ()              # of a pcs
-    setpoint: Setpoint | None = None                # of a pcs
-    orders: dict[str, Order] = {}                   # pcs: start, stop, clear, arm
-    watchdog: Watchdog | None = None
-    identity: Identity | None = None
-    rating_kw_max: float | None = None              # largest rating the map can carry or the product line has
-
+WORDS = {"u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2}
 
 # Canonical point names. A profile offers a subset; rooms above know no other names.
-PCS_POINTS = ("pcs_kw", "dc_v", "dc_a", "dc_kw", "frequency_hz", "voltage_v", "state_word", "fault_word", "watchdog_s",
-              "identity", "soc_pct")  # fmt: skip
+PCS_POINTS = ("pcs_kw", "dc_v", "dc_a", "dc_kw", "frequency_hz", "voltage_v", "state_word", "fault_word",
+              "enable_word", "watchdog_s", "identity", "soc_pct", "soh_pct")  # fmt: skip
 BMS_POINTS = ("soc_pct", "soh_pct", "dc_v", "dc_a", "cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max",
               "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word", "fault_word",
               "identity")  # fmt: skip
 METER_POINTS = ("power_kw", "voltage_v", "frequency_hz", "import_kwh", "export_kwh", "identity")
+POINTS = {"pcs": PCS_POINTS, "bms": BMS_POINTS, "meter": METER_POINTS}
+ORDERS = ("start", "stop", "clear", "arm")
+CANARY = "canary_"      # a point of this prefix proves the map; outside its range nothing of the device is believed
+
+
+class Wire(Section):
+    """How the device wants to be spoken to."""
+
+    bauds: tuple[int, ...] = option(REQUIRED, "line rates it has", min_length=1)
+    reply_ms: float = option(
+        1, "usual silence between request and reply", low=0, high=2000, why="assumption until measured"
+    )
+    timeout_ms: float = option(REQUIRED, "request sent to reply complete, beyond the wire time", low=1, high=2000)
+    turnaround_ms: float = option(REQUIRED, "latest instant at which it may still answer", low=1, high=5000)
+    gap_us: float = option(0, "silence it needs beyond the port's rule", low=0, high=100_000, why="most need none")
+    words_per_read_max: int = option(125, "registers of one read", low=1, high=125, why="the limit of Modbus")
+
+
+class Read(Section):
+    """One read transaction, repeated."""
+
+    function: Literal[3, 4] = option(3, "Modbus function", why="holding registers are the common case")
+    address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
+    count: int = option(0, "registers; 0: see sunspec", low=0, high=125, why="given by sunspec")
+    sunspec: tuple[str, ...] = option((), "first and last point of a published layout", why="given by address")
+    period_ms: float = option(REQUIRED, "time between two reads", low=10, high=3_600_000)
+    live: bool = option(True, "counts for the device's age", why="false for identity, scale and energy registers")
+
+
+class Point(Section):
+    """One value inside a read: type, scale and the raw words that mean "not there"."""
+
+    read: str = option(REQUIRED, "name of the read that carries it")
+    address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
+    sunspec: str = option("", "model and point of the published layout", why="given by address")
+    type: Type | None = option(None, "of the registers; sunspec brings its own", why="given by sunspec")
+    words: int = option(0, "registers of a string", low=0, high=64, why="only a string has a free length")
+    low_word_first: bool = option(False, "order of two registers", why="Modbus is big-endian by habit")
+    scale: float = option(1.0, "house unit per count; negative turns the sign", why="many maps are in units")
+    offset: float = option(0.0, "added after scale", why="few maps need it")
+    sentinels: tuple[int, ...] = option((), "raw unsigned values that mean: not available", why="few maps have any")
+    low: float | None = option(None, "least plausible value", why="any value is plausible (F18)")
+    high: float | None = option(None, "largest plausible value", why="any value is plausible (F18)")
+
+    @property
+    def size(self) -> int:
+        """Registers of the point."""
+        return self.words if self.type == "string" else WORDS[self.type or "u16"]
+
+
+class StateRule(Section):
+    """The device is in `state` when (word & mask) == value; the first rule that fits wins."""
+
+    state: State = option(REQUIRED, "what it means")
+    point: str = option(REQUIRED, "name of a u16 point")
+    mask: Word = option(0xFFFF, "bits that count", why="a number, not bits")
+    value: Word = option(REQUIRED, "of these bits")
+
+
+class Setpoint(Section):
+    """The power setpoint of a PCS: one write."""
+
+    function: Literal[6, 16] = option(REQUIRED, "Modbus function")
+    address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
+    sunspec: str = option("", "model and point of the published layout", why="given by address")
+    type: Literal["s16", "s32"] = option("s16", "of the registers", why="one register is the fastest write")
+    low_word_first: bool = option(False, "order of two registers", why="Modbus is big-endian by habit")
+    counts_per_kw: float = option(
+        REQUIRED, "negative where charging counts up; for sunspec before its scale factor", low=-1e6, high=1e6
+    )
+    over_drive: float = option(
+        1.0, "largest command in ratings that it takes for milliseconds", low=1, high=2,
+        why="a command above the rating is refused by most",
+    )  # fmt: skip
+    refresh_ms: float = option(
+        REQUIRED, "longest silence between two writes, a third of the watchdog at most", low=10, high=60_000
+    )
+    volatile: Literal[True] = option(
+        True, "the register is RAM", why="a register in flash is never written cyclically (F29)"
+    )
+
+
+class Order(Section):
+    """A one-shot write."""
+
+    function: Literal[6, 16] = option(REQUIRED, "Modbus function")
+    address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
+    sunspec: str = option("", "model and point of the published layout", why="given by address")
+    words: tuple[Word, ...] = option(REQUIRED, "values of the registers", min_length=1, max_length=4)
+
+
+class Watchdog(Section):
+    """What the device does when the bus falls silent (safety.md 6.1)."""
+
+    timeout_s: float = option(REQUIRED, "written by the order `arm`", low=0.1, high=3600)
+    fed_by: Literal["write", "read", "any"] = option(REQUIRED, "what restarts it")
+    action: Literal["stop", "standby", "hold"] = option(REQUIRED, "what it does then")
+    point: str = option(REQUIRED, "read back here: armed when it equals timeout_s")
+
+
+class Identity(Section):
+    """A register that must hold an accepted value before the first write (F28, F86)."""
+
+    point: str = option(REQUIRED, "name of the point")
+    accepted: tuple[str, ...] = option(REQUIRED, 'as text; "*" accepts any and only records it', min_length=1)
+
+
+class Profile(Section):
+    """One device profile."""
+
+    profile: Name = option(REQUIRED, "equals the file name: class-vendor-model")
+    kind: Kind = option(REQUIRED, "what it is")
+    covers: str = option(REQUIRED, "which devices this file is right for")
+    requirements: tuple[str, ...] = option((), "what must be set on the device first", why="some need nothing")
+    caveats: tuple[Caveat, ...] = option((), "what a field engineer must know", why="none known")
+    capabilities: tuple[str, ...] = option((), "what it is good for, in words", why="the points say it")
+    evidence: tuple[Evidence, ...] = option(REQUIRED, "steps of proof", min_length=1)
+    wire: Wire = option(REQUIRED, "how it wants to be spoken to")
+    sunspec_base: int = option(40000, 'where "SunS" stands', low=0, high=65535, why="the usual of three places")
+    sunspec_models: tuple[int, ...] = option((), "models in the order of the device's map", why="not SunSpec")
+    sunspec_counts: dict[str, int] = option({}, 'instances of repeating groups: "714.Prt": 1', why="few repeat")
+    scale_factors: dict[str, int] = option(
+        {}, '"701.W_SF": 2, read back from the device and compared', why="not SunSpec"
+    )
+    reads: dict[str, Read] = option(REQUIRED, "name: read transaction", min_length=1)
+    points: dict[str, Point] = option(REQUIRED, "canonical name: value", min_length=1)
+    states: tuple[StateRule, ...] = option((), "of a pcs", why="a bms or meter has none")
+    setpoint: Setpoint | None = option(None, "of a pcs", why="a bms or meter has none")
+    orders: dict[str, Order] = option({}, "start, stop, clear, arm", why="a meter takes none")
+    watchdog: Watchdog | None = option(None, "of a pcs", why="a bms or meter has none")
+    identity: Identity | None = option(None, "register that names the device", why="some have none")
+    rating_kw_max: float | None = option(
+        None, "largest rating the map can carry or the product line has", low=0, high=1e6, why="no limit known"
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """Names are canonical, references exist, places are given once, a PCS is complete."""
+        yield from self._names()
+        yield from self._places()
+        if self.kind == "pcs":
+            yield from self._converter()
+
+    def _names(self) -> Iterator[Fault]:
+        known = POINTS[self.kind]
+        for name, point in self.points.items():
+            if name not in known and not name.startswith(CANARY):
+                yield Fault(("points", name), f"is no point of a {self.kind}; allowed are {', '.join(known)}.")
+            if point.read not in self.reads:
+                yield Fault(("points", name, "read"), f"is {point.read}; reads are {', '.join(self.reads)}.")
+        for name in self.orders:
+            if name not in ORDERS:
+                yield Fault(("orders", name), f"is no order; allowed are {', '.join(ORDERS)}.")
+        wanted = [(("states", i, "point"), rule.point) for i, rule in enumerate(self.states)]
+        wanted += [(("identity", "point"), self.identity.point)] if self.identity else []
+        wanted += [(("watchdog", "point"), self.watchdog.point)] if self.watchdog else []
+        for path, name in wanted:
+            if name not in self.points:
+                yield Fault(path, f"is {name}; points are {', '.join(self.points)}.")
+
+    def _places(self) -> Iterator[Fault]:
+        for name, read in self.reads.items():
+            if (read.address < 0) == (not read.sunspec) or (read.count == 0) == (not read.sunspec):
+                yield Fault(("reads", name), "needs address and count, or sunspec. Give one of the two.")
+            elif read.sunspec and len(read.sunspec) != 2:
+                yield Fault(("reads", name, "sunspec"), "takes the first and the last point. Name two.")
+        for name, point in self.points.items():
+            if (point.address < 0) == (not point.sunspec) or (point.type is None) == (not point.sunspec):
+                yield Fault(("points", name), "needs address and type, or sunspec. Give one of the two.")
+            elif (point.type == "string") != (point.words > 0):
+                yield Fault(("points", name), "needs words exactly when it is a string. Add or remove words.")
+        writes = [(("orders", name), order) for name, order in self.orders.items()]
+        for path, write in [*writes, *([(("setpoint",), self.setpoint)] if self.setpoint else [])]:
+            if (write.address < 0) == (not write.sunspec):
+                yield Fault(path, "needs an address or sunspec. Give one of the two.")
+            if isinstance(write, Order) and write.function == 6 and len(write.words) != 1:
+                yield Fault((*path, "words"), "has more than one word; function 6 writes one. Use function 16.")
+
+    def _converter(self) -> Iterator[Fault]:
+        if self.setpoint is None or self.identity is None:
+            yield Fault((), "is of a pcs and needs setpoint and identity. Add them.")
+        if self.setpoint and self.setpoint.counts_per_kw == 0:
+            yield Fault(("setpoint", "counts_per_kw"), "is 0; any other number is allowed. Take it from the map.")
+        for needed in ("start", "stop", "arm"):
+            if needed not in self.orders:
+                yield Fault(("orders",), f"has no {needed}; a pcs needs start, stop and arm. Add it.")
+        if not any(rule.state == "running" for rule in self.states):
+            yield Fault(("states",), "has no rule for running; the guard needs one. Add it.")
+        if self.watchdog is None:
+            yield Fault((), "has no watchdog; a pcs that holds its last setpoint is refused. Add it.")
+        elif self.watchdog.action == "hold":
+            yield Fault(("watchdog", "action"), "is hold; allowed are stop and standby. Set the unit so.")
+        elif self.setpoint and self.setpoint.refresh_ms > self.watchdog.timeout_s * 1000 / 3:
+            yield Fault(
+                ("setpoint", "refresh_ms"),
+                f"is {self.setpoint.refresh_ms:g}; a third of the watchdog is "
+                f"{self.watchdog.timeout_s * 1000 / 3:.0f} at most. Lower it.",
+            )

@@ -1,0 +1,59 @@
+"""One edge box: its serial ports, the sample ring's place, real time, and how far it has been proven."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from controller.config.evidence import Caveat, Evidence
+from controller.config.option import REQUIRED, Section, option
+from controller.config.site import PORT_MAX, Name
+
+
+class HostPort(Section):
+    """One serial port of the box."""
+
+    path: str = option(REQUIRED, "device file; relative ones stand in the run directory", min_length=1)
+    rs485: Literal["none", "auto", "kernel", "tool"] = option(
+        "auto", "who turns the line: hardware, kernel (TIOCSRS485), a vendor tool before start; none: no line",
+        why="hardware direction control is the only kind without a turnaround fault",
+    )  # fmt: skip
+    tool: str = option("", "the vendor's command, for rs485: tool", why="most boxes need none")
+    echo: bool = option(False, "the adapter hears what it sends", why="industrial ports mute their receiver")
+
+
+class Adc(Section):
+    """Where samples come from."""
+
+    ring: str = option(REQUIRED, "file of the sample ring; relative ones stand in the run directory", min_length=1)
+    route: str = option(REQUIRED, "the program or board that fills it")
+    rate_hz_max: int = option(REQUIRED, "honest highest rate of that route", low=100, high=1_000_000)
+
+
+class Realtime(Section):
+    """What the frame's thread may ask of the system."""
+
+    priority: int = option(80, "SCHED_FIFO priority", low=1, high=98, why="above IRQ threads at 50, below 99")
+    cpu: int = option(-1, "isolated core for the frame, -1: none", low=-1, high=1023, why="only a tuned box has one")
+
+
+class Watchdog(Section):
+    """The box's own watchdog."""
+
+    path: str = option(REQUIRED, "device file")
+    timeout_s: float = option(REQUIRED, "time until it resets the box", low=0.1, high=3600)
+    fixed: bool = option(False, "the time cannot be changed after start", why="most can")
+
+
+class Host(Section):
+    """One host file."""
+
+    version: Literal[1] = option(REQUIRED, "format of this file")
+    name: Name = option(REQUIRED, "equals the folder's name")
+    covers: str = option(REQUIRED, "which boxes this file is right for")
+    match: str = option("", "text in /proc/device-tree/model that proves the box", why="a PC has no device tree")
+    ports: dict[Name, HostPort] = option(REQUIRED, "serial ports", min_length=1, max_length=PORT_MAX)
+    adc: Adc = option(REQUIRED, "sample source")
+    realtime: Realtime = option(Realtime(), "real time", why="the defaults run on any box")
+    watchdog: Watchdog | None = option(None, "hardware watchdog", why="a PC may have none")
+    caveats: tuple[Caveat, ...] = option((), "what the engineer must know", why="none known")
+    evidence: tuple[Evidence, ...] = option(REQUIRED, "steps of proof", min_length=1)

@@ -1,0 +1,262 @@
+"""One site, as its engineer describes it: connection, sensors, buses, battery, equipment, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from controller.config.option import REQUIRED, Fault, Path, Section, option
+
+# Bounds of the frame's fixed tables, ext.image: PCS_MAX, PORT_MAX, CHANNEL_MAX.
+PCS_MAX = 8
+PORT_MAX = 8
+CHANNEL_MAX = 16
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+ChannelName = Literal[
+    "load_ia", "load_ib", "load_ic", "load_va", "load_vb", "load_vc",
+    "pcc_ia", "pcc_ib", "pcc_ic", "pcc_va", "pcc_vb", "pcc_vc",
+    "dc_v", "dc_a",
+]  # fmt: skip
+CHANNEL_SETS = {
+    "load": ("load_ia", "load_ib", "load_ic", "load_va", "load_vb", "load_vc"),
+    "pcc": ("pcc_ia", "pcc_ib", "pcc_ic", "pcc_va", "pcc_vb", "pcc_vc"),
+    "dc": ("dc_v", "dc_a"),
+}
+CURRENTS = ("load_ia", "load_ib", "load_ic", "pcc_ia", "pcc_ib", "pcc_ic", "dc_a")
+
+
+class Grid(Section):
+    """The connection to the grid."""
+
+    voltage_v: float = option(REQUIRED, "line to line at the connection", low=100, high=400_000)
+    frequency_hz: Literal[50, 60] = option(50, "nominal frequency", why="Europe and most of the world")
+    import_kw_max: float = option(REQUIRED, "most that may be drawn, of the contract", low=0, high=1_000_000)
+    export_kw_max: float = option(REQUIRED, "most that may be fed in", low=0, high=1_000_000)
+    enter_service_s: float = option(
+        300, "how long the grid must be healthy before power flows", low=0, high=3600,
+        why="IEEE 1547 default; a bench feeder may use less",
+    )  # fmt: skip
+
+
+class Channel(Section):
+    """One analogue input: where it is wired and what one volt there means."""
+
+    input: int = option(REQUIRED, "input of the converter", low=0, high=CHANNEL_MAX - 1)
+    a_per_v: float | None = option(
+        None, "of a current: A per volt at the input, negative turns a CT around", low=-1e6, high=1e6,
+        why="a voltage has none",
+    )  # fmt: skip
+    v_per_v: float | None = option(
+        None, "of a voltage: V per volt at the input", low=-1e6, high=1e6, why="a current has none"
+    )
+    offset_counts: float = option(
+        0, "code that means zero", low=-32768, high=32767, why="a bipolar converter has none until calibrated"
+    )
+
+
+class Sampling(Section):
+    """The waveform's way in."""
+
+    rate_hz: int = option(
+        10_000, "samples and frames per second", low=2_000, high=20_000,
+        why="200 samples a 50 Hz period: the 40th harmonic with margin; slower boards say less",
+    )  # fmt: skip
+    channels: dict[ChannelName, Channel] = option(REQUIRED, "name: input and calibration")
+
+    def faults(self) -> Iterator[Fault]:
+        """Whole sets, the right calibration for each name, no input twice."""
+        if not self.channels.keys() & {"load_ia", "pcc_ia"}:
+            yield Fault(("channels",), "has no three-phase set; the load_ or the pcc_ set is needed. Wire one.")
+        for members in CHANNEL_SETS.values():
+            present = [name for name in members if name in self.channels]
+            missing = [name for name in members if name not in self.channels]
+            if present and missing:
+                yield Fault(
+                    ("channels", present[0]),
+                    f"is part of a set without {', '.join(missing)}; a set is whole or absent. "
+                    f"Add the missing or remove the set.",
+                )
+        seen: dict[int, str] = {}
+        for name, channel in self.channels.items():
+            yield from _calibration(name, channel)
+            if channel.input in seen:
+                yield Fault(
+                    ("channels", name, "input"),
+                    f"is {channel.input}; {seen[channel.input]} has that input already. Give each its own.",
+                )
+            seen.setdefault(channel.input, name)
+
+
+class Port(Section):
+    """One RS-485 port of the site; its name is one of the host's."""
+
+    baud: Literal[9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1000000] = option(
+        19200, "line rate", why="the default of the Modbus serial line specification"
+    )
+    gap: Literal["spec", "chars"] = option(
+        "spec", "silence between frames: spec = 1.75 ms above 19200 baud, chars = 3.5 characters always",
+        why="spec is safe with any device; chars only where every device on the port keeps up",
+    )  # fmt: skip
+
+
+class Battery(Section):
+    """What the battery may be used for."""
+
+    capacity_kwh: float = option(REQUIRED, "usable energy", low=1, high=10_000_000)
+    soc_pct_min: float = option(10, "lowest state of charge in use", low=0, high=100, why="LFP cell reserve")
+    soc_pct_max: float = option(95, "highest state of charge in use", low=0, high=100, why="top balancing apart")
+    soc_pct_target: float = option(
+        50, "where the SOC returns to", low=0, high=100, why="equal room for a rise and a fall of the load"
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """The window is in order."""
+        if self.soc_pct_min >= self.soc_pct_max:
+            yield Fault(
+                ("soc_pct_min",),
+                f"is {self.soc_pct_min:g}; it must be below soc_pct_max ({self.soc_pct_max:g}). Lower it.",
+            )
+        elif not self.soc_pct_min < self.soc_pct_target < self.soc_pct_max:
+            yield Fault(
+                ("soc_pct_target",),
+                f"is {self.soc_pct_target:g}; allowed is between soc_pct_min ({self.soc_pct_min:g}) and "
+                f"soc_pct_max ({self.soc_pct_max:g}), both excluded. Move it inside.",
+            )
+
+
+class Unit(Section):
+    """One device on a bus."""
+
+    name: Name = option(REQUIRED, "how events and logs call it")
+    profile: Name = option(REQUIRED, "file of boards/devices without .yaml")
+    port: Name = option(REQUIRED, "one of `ports`")
+    unit: int = option(REQUIRED, "Modbus address", low=1, high=247)
+
+
+class Pcs(Unit):
+    """One converter, with its limits and how fast it follows."""
+
+    discharge_kw_max: float = option(REQUIRED, "most it may give", low=0, high=100_000)
+    charge_kw_max: float = option(REQUIRED, "most it may take", low=0, high=100_000)
+    dead_time_ms: float = option(
+        1.2, "setpoint parsed to power moving", low=0, high=1000, why="assumption until commissioning measures it"
+    )
+    lag_ms: float = option(
+        10, "first-order lag of its power", low=0, high=10_000, why="assumption until commissioning measures it"
+    )
+    slew_pu_per_s: float = option(
+        200, "its own ramp, ratings per second", low=0.01, high=10_000,
+        why="full power in 5 ms; many leave the factory with 2, read it from the unit",
+    )  # fmt: skip
+
+    def faults(self) -> Iterator[Fault]:
+        """It can do something."""
+        if self.discharge_kw_max == self.charge_kw_max == 0:
+            yield Fault(
+                ("discharge_kw_max",), "and charge_kw_max are both 0; one must be above. Raise it or remove the pcs."
+            )
+
+
+class Bms(Unit):
+    """One battery management system."""
+
+
+class Meter(Unit):
+    """One meter and what stands behind it."""
+
+    measures: Literal["grid", "pv"] = option("grid", "what it measures", why="most sites have one, at the PCC")
+
+
+class Pv(Section):
+    """Photovoltaics on the site bus."""
+
+    kw_max: float = option(0, "AC rating of its inverters", low=0, high=1_000_000, why="most sites have none")
+
+
+class Control(Section):
+    """How the site should behave."""
+
+    ramp_kw_per_s_max: float = option(
+        50, "fastest planned change of grid power", low=0.1, high=100_000,
+        why="1 % of a 5 MW hall a second, below what flicker and governors notice",
+    )  # fmt: skip
+    target_lag_s: float = option(
+        3, "lag of the grid target behind the load", low=0.1, high=600,
+        why="longer than a 2 s training step, short enough for a 4 MWh battery",
+    )  # fmt: skip
+    lease_s: float = option(
+        0.5, "life of what the supervisor allows", low=0.2, high=5, why="five missed cycles of 100 ms (P08)"
+    )
+    clear_hold_s: float = option(
+        30, "how long a cause must be gone before power returns", low=0, high=3600, why="reset class A"
+    )
+    auto_start: bool = option(True, "start by itself when the site is healthy", why="an unattended site")
+
+
+class Site(Section):
+    """One site file."""
+
+    version: Literal[1] = option(REQUIRED, "format of this file")
+    name: Name = option(REQUIRED, "name of the site")
+    host: Name = option(REQUIRED, "folder of boards/hosts: the box the controller runs on")
+    grid: Grid = option(REQUIRED, "the connection")
+    sampling: Sampling = option(REQUIRED, "the waveform's way in")
+    ports: dict[Name, Port] = option(REQUIRED, "name of the host's port: how it is used", min_length=1, max_length=PORT_MAX)
+    battery: Battery = option(REQUIRED, "the battery")
+    pcs: tuple[Pcs, ...] = option(REQUIRED, "converters", min_length=1, max_length=PCS_MAX)
+    bms: tuple[Bms, ...] = option(REQUIRED, "battery management systems", min_length=1, max_length=PCS_MAX)
+    meters: tuple[Meter, ...] = option((), "meters", why="CTs at the PCC can do without", max_length=PCS_MAX)
+    pv: Pv = option(Pv(), "photovoltaics", why="most sites have none")
+    control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
+
+    def units(self) -> Iterator[tuple[Path, Unit]]:
+        """Every device of the site with its path in the file, converters first."""
+        for kind, members in (("pcs", self.pcs), ("bms", self.bms), ("meters", self.meters)):
+            for index, unit in enumerate(members):
+                yield (kind, index), unit
+
+    def faults(self) -> Iterator[Fault]:
+        """Ports exist, names and addresses are unique, one meter a place."""
+        names: dict[str, str] = {}
+        addresses: dict[tuple[str, int], str] = {}
+        for path, unit in self.units():
+            here = f"{path[0]}[{path[1]}]"
+            if unit.port not in self.ports:
+                yield Fault(
+                    (*path, "port"),
+                    f"is {unit.port}; declared are {', '.join(self.ports)}. Name one of these or declare it.",
+                )
+            if unit.name in names:
+                yield Fault((*path, "name"), f"is {unit.name}; {names[unit.name]} has that name. Choose another.")
+            key = (unit.port, unit.unit)
+            if key in addresses:
+                yield Fault(
+                    (*path, "unit"),
+                    f"is {unit.unit}; {addresses[key]} answers to it on {unit.port}. Give each its own address.",
+                )
+            names.setdefault(unit.name, here)
+            addresses.setdefault(key, unit.name)
+        yield from self._meters_apart()
+
+    def _meters_apart(self) -> Iterator[Fault]:
+        seen: dict[str, str] = {}
+        for index, meter in enumerate(self.meters):
+            if meter.measures in seen:
+                yield Fault(
+                    ("meters", index, "measures"),
+                    f"is {meter.measures}; {seen[meter.measures]} measures it. One meter a place: remove one.",
+                )
+            seen.setdefault(meter.measures, meter.name)
+
+
+def _calibration(name: str, channel: Channel) -> Iterator[Fault]:
+    wanted, other = ("a_per_v", "v_per_v") if name in CURRENTS else ("v_per_v", "a_per_v")
+    if getattr(channel, other) is not None:
+        yield Fault(
+            ("channels", name, other), f"does not fit: {name} is calibrated by {wanted}. Rename it to {wanted}."
+        )
+    elif getattr(channel, wanted) in (None, 0):
+        yield Fault(("channels", name), f"needs {wanted}, other than 0. Add it from the sensor's data sheet.")

@@ -1,0 +1,137 @@
+"""The one door to ext: builds the frame's setup from a site, reads its status, publishes its lease."""
+
+from __future__ import annotations
+
+import dataclasses
+import mmap
+import os
+from math import inf, sqrt
+from pathlib import Path
+from typing import Any
+
+from controller.devices.check import CheckedSite
+from controller.devices.table import BusTable
+from controller.image import CHANNELS, FastImage, Frame, Limits, PollState, Track
+from controller.units import NS_PER_S, ns
+from ext.cycle import Executive
+
+CHANNEL_MAX = 16  # of ext.image
+PCS_MAX = 8
+ORDER_MAX = 8
+STALE_S_MAX = 0.002  # F06
+SMOOTH_S = 0.0005  # length of the short mean: its delay is half of it
+LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
+NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
+TRACK_FIELDS = tuple(f.name for f in dataclasses.fields(Track))
+POLL_FIELDS = tuple(f.name for f in dataclasses.fields(PollState))
+
+
+def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
+    """The frame's setup: one dict a stage, its keys the struct's fields (ext/*.pxd)."""
+    site = checked.site
+    return {
+        "rate_hz": site.sampling.rate_hz,
+        "sampler": _sampler(checked),
+        "power": {
+            "rate_hz": float(site.sampling.rate_hz),
+            "frequency_hz": float(site.grid.frequency_hz),
+            "voltage_v": site.grid.voltage_v / sqrt(3.0),
+            "rated_kw": float(site.grid.import_kw_max),
+            "smooth_samples": min(max(round(SMOOTH_S * site.sampling.rate_hz), 1), 16),
+        },
+        "law": _law(checked, table),
+        "share": {"pcs_count": len(site.pcs)},
+        "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": ns(LAPSE_S)},
+        "ports": table.ports,
+        "polls": table.polls,
+        "rules": table.rules,
+    }
+
+
+def _sampler(checked: CheckedSite) -> dict[str, Any]:
+    channels = checked.site.sampling.channels
+    si_per_v, offset_counts = [0.0] * CHANNEL_MAX, [0.0] * CHANNEL_MAX
+    for index, name in enumerate(CHANNELS):
+        if name in channels:
+            channel = channels[name]
+            si_per_v[index] = channel.a_per_v or channel.v_per_v or 0.0
+            offset_counts[index] = channel.offset_counts
+    return {
+        "present": [int(name in channels) for name in CHANNELS] + [0] * (CHANNEL_MAX - len(CHANNELS)),
+        "si_per_v": si_per_v,
+        "offset_counts": offset_counts,
+        "stale_s_max": STALE_S_MAX,
+    }
+
+
+def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
+    """Several converters are judged by the slowest of them: lag, dead time and bus."""
+    site = checked.site
+    ratings_kw = [max(p.discharge_kw_max, p.charge_kw_max) for p in site.pcs]
+    return {
+        "frame_s": 1.0 / site.sampling.rate_hz,
+        "target_lag_s": float(site.control.target_lag_s),
+        "lag_s": max(p.lag_ms for p in site.pcs) / 1000.0,
+        "slew_kw_per_s": sum(p.slew_pu_per_s * kw for p, kw in zip(site.pcs, ratings_kw, strict=True)),
+        "dead_s": max(
+            b.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, b in zip(site.pcs, table.pcs, strict=True)
+        ),
+        "period_s": max(b.setpoint_period_s for b in table.pcs),
+        "rating_kw": sum(ratings_kw),
+        "pcs_count": len(site.pcs),
+    }
+
+
+class FastLink:
+    """The frame of one site. The same object serves the real-time thread and the virtual-time loop."""
+
+    def __init__(self, checked: CheckedSite, table: BusTable) -> None:
+        self.executive = Executive(setup(checked, table))
+        self.port_names = tuple(table.port_names)
+        self._poll_count = len(table.polls)
+
+    def map_ring(self, path: Path) -> None:
+        """Use the file at `path` as the sample ring. Raises OSError, or ValueError when it is none."""
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.executive.map_ring(mmap.mmap(fd, 0))
+        finally:
+            os.close(fd)
+
+    def snapshot(self) -> FastImage:
+        """What the frame has published, as one frozen image."""
+        status, pace = self.executive.status(), self.executive.pace()
+        track = Track(**{name: status["track"][name] for name in TRACK_FIELDS})
+        ports = [self.executive.port(i) for i in range(len(self.port_names))]
+        command = status["command"]
+        frame = Frame(
+            frames=status["frames"],
+            t_ns=status["t_ns"],
+            lease_live=bool(status["lease_live"]),
+            lease_lapses=status["lease_lapses"],
+            overruns=pace["overruns"],
+            skipped=pace["skipped"],
+            samples_lost=status["samples_lost"],
+            sample_age_s=status["sample_age_ns"] / NS_PER_S if track.t_ns else inf,
+            guard_blocked=status["guard_blocked"],
+            ports_lost=tuple(n for n, port in zip(self.port_names, ports, strict=True) if port["lost"]),
+            sent_kw=tuple(command["sent_kw"]),
+            target_kw=command["target_kw"],
+        )
+        polls = (self.executive.poll(i) for i in range(self._poll_count))
+        states = tuple(PollState(**{name: poll[name] for name in POLL_FIELDS}) for poll in polls)
+        return FastImage(track=track, frame=frame, polls=states)
+
+    def publish(self, limits: Limits) -> None:
+        """Post the lease; the frame takes it at its next step."""
+        posted = {f.name: getattr(limits, f.name) for f in dataclasses.fields(limits)}
+        posted["mode"] = int(limits.mode)
+        posted["discharge_kw_max"] = _padded(limits.discharge_kw_max)
+        posted["charge_kw_max"] = _padded(limits.charge_kw_max)
+        orders = [dataclasses.asdict(order) for order in limits.orders[:ORDER_MAX]]
+        posted["orders"] = orders + [NO_ORDER] * (ORDER_MAX - len(orders))
+        self.executive.publish(posted)
+
+
+def _padded(values: tuple[float, ...]) -> list[float]:
+    return list(values) + [0.0] * (PCS_MAX - len(values))

@@ -1,0 +1,55 @@
+"""What site file, host and profiles mean to the rooms that know none of them: Terms for safety, Wisher for plan."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from controller.config.site import Meter, Pcs, Unit
+from controller.devices.check import CheckedSite
+from controller.devices.profile import Profile
+from controller.plan.wish import Wisher
+from controller.safety.terms import Part, Terms
+
+
+def terms(checked: CheckedSite) -> Terms:
+    """The numbers that safety needs, each the tightest of site file and profile."""
+    site = checked.site
+    return Terms(
+        parts=tuple(part(unit, checked.profiles[unit.profile]) for _, unit in site.units()),
+        voltage_v=site.grid.voltage_v / sqrt(3.0),
+        frequency_hz=float(site.grid.frequency_hz),
+        enter_service_s=site.grid.enter_service_s,
+        import_kw_max=site.grid.import_kw_max,
+        export_kw_max=site.grid.export_kw_max,
+        soc_pct_min=site.battery.soc_pct_min,
+        soc_pct_max=site.battery.soc_pct_max,
+        ramp_kw_per_s_max=site.control.ramp_kw_per_s_max,
+        lease_s=site.control.lease_s,
+        clear_hold_s=site.control.clear_hold_s,
+        pv_kw_max=site.pv.kw_max,
+        frame_s=1.0 / site.sampling.rate_hz,
+    )
+
+
+def part(unit: Unit, profile: Profile) -> Part:
+    """One device: how often it is read, what it may call itself, what it may do."""
+    most_kw = profile.rating_kw_max
+    limits_kw = (unit.discharge_kw_max, unit.charge_kw_max) if isinstance(unit, Pcs) else (0.0, 0.0)
+    discharge_kw_max, charge_kw_max = (kw if most_kw is None else min(kw, most_kw) for kw in limits_kw)
+    return Part(
+        name=unit.name,
+        kind=profile.kind,
+        period_s=max(read.period_ms for read in profile.reads.values() if read.live) / 1000.0,
+        accepted=profile.identity.accepted if profile.identity is not None else (),
+        discharge_kw_max=discharge_kw_max,
+        charge_kw_max=charge_kw_max,
+        can_arm=profile.watchdog is not None and "arm" in profile.orders,
+        measures=unit.measures if isinstance(unit, Meter) else "",
+    )
+
+
+def wisher(checked: CheckedSite) -> Wisher:
+    """The slow wish of the site."""
+    site = checked.site
+    rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in site.pcs)
+    return Wisher(site.battery.soc_pct_target, rating_kw, site.control.ramp_kw_per_s_max)

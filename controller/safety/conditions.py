@@ -1,0 +1,103 @@
+"""What is wrong with the site now: the fault table with hold and clear times, and the facts beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from controller.image import Condition, Conditions, Effect, Instant, ModeState, Telemetry
+from controller.safety.facts import answers_of, battery_of, converters_of, frame_misses_of, fresh, unanswered
+from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside, known
+from controller.safety.terms import Terms
+from controller.units import ns
+
+
+def read(
+    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, now: Instant
+) -> Conditions:
+    """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
+    watches = dict(previous.watches)
+    for row, look in _looks(terms, previous, state, telemetry, now):
+        key = f"{row.code}/{look.subject}/{row.effect.name}"
+        watch = judge(row, look, watches.get(key))
+        if watch is None:
+            watches.pop(key, None)
+        else:
+            watches[key] = watch
+    answers = answers_of(terms, previous, telemetry, now)
+    grid_ok = grid_inside(terms, telemetry, ENTER_GRID)
+    return Conditions(
+        watches=watches,
+        answers=answers,
+        converters=converters_of(terms, telemetry),
+        battery=battery_of(terms, previous.battery, telemetry, answers),
+        frame=telemetry.frame,
+        load_kw=telemetry.track.load_kw_mean,
+        t_fresh_ns=_since(previous.t_fresh_ns, fresh(terms, telemetry), now),
+        t_grid_ns=_since(previous.t_grid_ns, grid_ok, now),
+        grid_seen=previous.grid_seen or grid_ok,
+        t_frame_misses_ns=frame_misses_of(terms, previous, telemetry, now),
+        unanswered=unanswered(terms, answers),
+    )
+
+
+def judge(row: Row, look: Look, watch: Condition | None) -> Condition | None:
+    """The row's next state on one subject; None: nothing to remember."""
+    value, limit = row.signal(look), row.limit(look)
+    clear = limit if row.clear is None else row.clear
+    raw = known(value) and value > (clear if watch is not None and watch.active else limit)
+    if not raw:
+        return _recover(row, look, watch)
+    if watch is None:
+        watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure)
+    t_raw_ns = watch.t_raw_ns or look.t_ns
+    if watch.active:
+        return replace(watch, t_raw_ns=t_raw_ns, t_gone_ns=0)
+    cause = row.cause.format(subject=look.subject, value=value, limit=limit)
+    tripped = look.t_ns - t_raw_ns >= ns(row.hold_s)
+    return replace(watch, cause=cause, t_raw_ns=t_raw_ns, active=tripped)
+
+
+def latched(code: str, name: str, subject: str, cause: str, cure: str) -> Condition:
+    """A class C condition from the record of an earlier run, or about that record itself (F73)."""
+    return Condition(code, name, subject, "C", Effect.STOP, cause, cure, active=True)
+
+
+def _recover(row: Row, look: Look, watch: Condition | None) -> Condition | None:
+    if watch is None or not watch.active:
+        return None
+    if watch.grade == "C":
+        return watch
+    t_gone_ns = watch.t_gone_ns or look.t_ns
+    clear_s = look.terms.clear_hold_s if row.clear_s is None else row.clear_s
+    if look.t_ns - t_gone_ns >= ns(clear_s):
+        return None
+    return replace(watch, t_raw_ns=0, t_gone_ns=t_gone_ns)
+
+
+def _looks(
+    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, now: Instant
+) -> Iterator[tuple[Row, Look]]:
+    ports = sorted({*telemetry.frame.ports_lost, *previous.frame.ports_lost, *_watched_ports(previous)})
+    for row in ROWS:
+        if row.subjects == "site":
+            yield row, Look(terms, previous, state, telemetry, now.t_ns, "site")
+        elif row.subjects == "port":
+            for port in ports:
+                yield row, Look(terms, previous, state, telemetry, now.t_ns, port)
+        else:
+            for part in terms.parts:
+                if row.subjects in ("any", part.kind):
+                    device = telemetry.devices.get(part.name)
+                    yield row, Look(terms, previous, state, telemetry, now.t_ns, part.name, part, device)
+
+
+def _watched_ports(previous: Conditions) -> list[str]:
+    return [c.subject for c in previous.watches.values() if c.code == "F79"]
+
+
+def _since(t_before_ns: int, good: bool, now: Instant) -> int:
+    """Since when something is good without a break, 0: it is not."""
+    if not good:
+        return 0
+    return t_before_ns or now.t_ns

@@ -1,0 +1,80 @@
+"""What the frame may do until the lease ends: the tightest of all limits, and nothing outside GRID_TIED."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
+from controller.safety.terms import Terms
+from controller.units import ns
+
+SOC_TAPER_PCT = 2.0  # limits shrink to zero over the last 2 % before an end of the SOC window
+FALL_S = 0.5  # a full-power command reaches zero in this time; safety.md 2.3 allows 1 s
+
+
+def limit(
+    terms: Terms,
+    state: ModeState,
+    conditions: Conditions,
+    wish: Wish,
+    orders: tuple[Order, ...],
+    now: Instant,
+) -> Limits:
+    """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits."""
+    engaged = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and conditions.running
+    discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
+    rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
+    ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
+    leak_kw = _finite(wish.leak_kw, 0.0)
+    return Limits(
+        sequence=now.t_ns,
+        t_issue_ns=now.t_ns,
+        valid_until_ns=now.t_ns + ns(terms.lease_s),
+        mode=state.mode,
+        permit=permit(state, conditions),
+        discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
+        charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
+        import_kw_max=terms.import_kw_max,
+        export_kw_max=terms.export_kw_max,
+        ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
+        fall_kw_per_s=rating_kw / FALL_S,
+        leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if engaged else 0.0,
+        gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
+        orders=orders,
+    )
+
+
+def permit(state: ModeState, conditions: Conditions) -> int:
+    """Which writes may leave: none in INIT or to a converter that is not the expected; orders in STANDBY.
+
+    A frame that fell silent for long rests until it sees a lease without the permit for setpoints: STANDBY.
+    """
+    if state.mode == Mode.INIT or not all(c.accepted for c in conditions.converters):
+        return 0  # Safety: INIT is silent
+    return int(Permit.ORDER) if state.mode == Mode.STANDBY else int(Permit.ORDER | Permit.SETPOINT)
+
+
+def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
+    """Discharge and charge limit of the site as a share, 0 to 1, of the converters' own limits."""
+    battery = conditions.battery
+    if not isfinite(battery.soc_pct):
+        return 0.0, 0.0
+    discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct - terms.soc_pct_min)
+    charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct)
+    if conditions.has(Effect.NO_CHARGE):
+        charge_kw = 0.0  # Safety: no charge below 0 degC
+    if conditions.has(Effect.EXPORT_WORST):
+        discharge_kw = min(discharge_kw, conditions.load_kw + terms.export_kw_max - terms.pv_kw_max)
+    return _share(discharge_kw, terms.discharge_kw_max), _share(charge_kw, terms.charge_kw_max)
+
+
+def _taper(room_pct: float) -> float:
+    return min(max(room_pct / SOC_TAPER_PCT, 0.0), 1.0)
+
+
+def _share(allowed_kw: float, own_kw: float) -> float:
+    return min(max(allowed_kw / own_kw, 0.0), 1.0) if own_kw > 0 and isfinite(allowed_kw) else 0.0
+
+
+def _finite(value: float, otherwise: float) -> float:
+    return value if isfinite(value) else otherwise

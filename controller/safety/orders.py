@@ -1,0 +1,44 @@
+"""Which one-shot orders the site wants: arm in STANDBY, start in GRID_TIED, stop at zero, clear at a retry."""
+
+from __future__ import annotations
+
+from controller.image import Conditions, Converter, Instant, Mode, ModeState
+from controller.safety.modes import QUIET_PU, RETRY_HOLDS, STOP_S_MAX
+from controller.safety.terms import Part, Terms
+from controller.units import seconds
+
+CLEAR_WINDOW_S = 1.0  # one clear order at each retry, then the fault may speak again
+
+
+def wanted(terms: Terms, state: ModeState, conditions: Conditions, now: Instant) -> dict[str, str]:
+    """Converter -> order it needs. Left out: those that need none, and those whose identity is refused."""
+    found = {}
+    for part, converter in zip(terms.pcs, conditions.converters, strict=False):
+        name = _order(part, converter, state, terms, now) if converter.accepted else ""
+        if name:
+            found[part.name] = name
+    return found
+
+
+def _order(part: Part, converter: Converter, state: ModeState, terms: Terms, now: Instant) -> str:
+    active = converter.state in ("running", "starting")
+    if state.mode == Mode.STANDBY:
+        if active:
+            return "stop"
+        return "arm" if part.can_arm and not converter.armed else ""
+    if state.mode == Mode.GRID_TIED and not state.t_stopping_ns:
+        return "" if active else "start"
+    if state.mode == Mode.INIT:
+        return ""
+    t_stop_ns = state.t_stopping_ns or state.t_since_ns
+    if active:
+        still = abs(converter.pcs_kw) <= QUIET_PU * max(part.discharge_kw_max, part.charge_kw_max)
+        return "stop" if still or seconds(now.t_ns - t_stop_ns) >= STOP_S_MAX else ""
+    if converter.state == "fault" and not state.latched:
+        return "clear" if _in_clear_window(terms, seconds(now.t_ns - t_stop_ns)) else ""
+    return ""
+
+
+def _in_clear_window(terms: Terms, age_s: float) -> bool:
+    waits_s = (terms.clear_hold_s * holds for holds in RETRY_HOLDS)
+    return any(wait_s <= age_s < wait_s + CLEAR_WINDOW_S for wait_s in waits_s)

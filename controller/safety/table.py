@@ -1,0 +1,239 @@
+"""The fault table: one row a condition, with the ids and names of the fault catalogue (F01 to F98)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, isnan, nan
+
+from controller.image import Conditions, Device, Effect, Mode, ModeState, Telemetry
+from controller.safety.terms import PCS_MISSED_S, PCS_STALE_S, Part, Terms
+from controller.units import NS_PER_S
+
+SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long
+FRAME_AGE_S_MAX = 0.100  # F67: a frame silent for longer has lost the site
+FRAME_MISS_S = 0.005  # F66: fallen behind by more than this within one cycle is a miss
+FRAME_MISSES_MAX = 2  # F66: the third within a second counts
+METER_LOST_S = 60.0  # F12: from here on blind to the grid connection
+START_S_MAX = 10.0  # F20: a converter that was told to start
+STUCK_S = 5.0  # F22: power left so long after the stop
+STUCK_PU = 0.05  # F22: of the rating
+CELL_C_MIN, CELL_C_MIN_CLEAR = 0.0, 2.0  # F36: lithium plating
+CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
+# Windows: low and high in pu, Hz below and above nominal.
+STAY_GRID = (0.80, 1.15, 2.5, 1.5)  # F48; EN 50549 has 47.5 to 51.5 Hz
+ENTER_GRID = (0.917, 1.05, 0.5, 0.1)  # enter service, IEEE 1547
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One row's view of one subject in one cycle."""
+
+    terms: Terms
+    previous: Conditions
+    state: ModeState
+    telemetry: Telemetry
+    t_ns: int
+    subject: str
+    part: Part | None = None
+    device: Device | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Age of the device's oldest block; nan before its first reply, so that INIT can wait for it."""
+        return nan if self.device is None or self.device.age_s == inf else self.device.age_s
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the device's last reply may be believed."""
+        return self.part is not None and self.age_s <= self.part.freeze_s
+
+
+Number = Callable[[Look], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Trips when signal > limit for hold_s; gone at signal <= clear (default: the limit). nan: not known."""
+
+    code: str
+    name: str
+    subjects: str  # pcs, bms, meter, port, site
+    signal: Number
+    limit: Number
+    grade: str
+    effect: Effect
+    cause: str  # of {subject}, {value}, {limit}
+    cure: str
+    clear: float | None = None
+    hold_s: float = 0.0
+    clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
+
+
+def at(value: float) -> Number:
+    """A limit that is one number."""
+    return lambda look: value
+
+
+def grid_inside(terms: Terms, telemetry: Telemetry, window: tuple[float, float, float, float]) -> bool:
+    """Whether voltage and frequency lie in the closed window; False where they are not known."""
+    voltage_v, frequency_hz = telemetry.track.voltage_v, telemetry.track.frequency_hz
+    low_pu, high_pu, below_hz, above_hz = window
+    return (
+        low_pu * terms.voltage_v <= voltage_v <= high_pu * terms.voltage_v
+        and terms.frequency_hz - below_hz <= frequency_hz <= terms.frequency_hz + above_hz
+    )
+
+
+def _sample_age_s(look: Look) -> float:
+    age_s = look.telemetry.frame.sample_age_s
+    return nan if age_s == inf or look.telemetry.frame.frames == 0 else age_s
+
+
+def _frame_age_s(look: Look) -> float:
+    frame = look.telemetry.frame
+    return nan if frame.frames == 0 else (look.t_ns - frame.t_ns) / NS_PER_S
+
+
+def _frame_misses(look: Look) -> float:
+    return float(len(look.previous.t_frame_misses_ns))
+
+
+def _lease_lapses(look: Look) -> float:
+    return float(look.telemetry.frame.lease_lapses - look.previous.frame.lease_lapses)
+
+
+def _pcs_limit_s(look: Look) -> float:
+    missed = look.device is not None and look.device.misses >= 2
+    return PCS_MISSED_S if missed else PCS_STALE_S
+
+
+def _pcs_left(look: Look) -> float:
+    """1 when a converter lost its arming or its running state without being told."""
+    before = next((c for c in look.previous.converters if c.name == look.subject), None)
+    if before is None or look.device is None or not look.fresh:
+        return nan
+    engaged = look.state.mode == Mode.GRID_TIED and not look.state.t_stopping_ns
+    dropped = engaged and before.state == "running" and look.device.state not in ("running", "fault")
+    return float((before.armed and not look.device.armed) or dropped)
+
+
+def _pcs_start_s(look: Look) -> float:
+    waits = look.state.mode == Mode.GRID_TIED and not look.state.t_stopping_ns
+    if not waits or look.device is None or look.device.state == "running":
+        return nan
+    return (look.t_ns - look.state.t_since_ns) / NS_PER_S
+
+
+def _pcs_stuck_pu(look: Look) -> float:
+    stopped = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP)
+    if not stopped or look.t_ns - look.state.t_since_ns <= STUCK_S * NS_PER_S or not look.fresh:
+        return nan
+    assert look.device is not None and look.part is not None
+    rating_kw = max(look.part.discharge_kw_max, look.part.charge_kw_max)
+    return abs(look.device.values.get("pcs_kw", nan)) / rating_kw if rating_kw else nan
+
+
+def _fault_state(look: Look) -> float:
+    return nan if look.device is None else float(look.device.state == "fault")
+
+
+def _identity_refused(look: Look) -> float:
+    if look.device is None or look.part is None or not look.device.identity:
+        return nan
+    return float(not accepts(look.part, look.device.identity))
+
+
+def accepts(part: Part, identity: str) -> bool:
+    """Whether the site may write to a device that calls itself so; empty: it has not said yet."""
+    return not part.accepted or (bool(identity) and ("*" in part.accepted or identity in part.accepted))
+
+
+def _value(name: str, sign: float = 1.0) -> Number:
+    def signal(look: Look) -> float:
+        return nan if look.device is None else sign * look.device.values.get(name, nan)
+
+    return signal
+
+
+def _age_s(look: Look) -> float:
+    return look.age_s
+
+
+def _grid_age_s(look: Look) -> float:
+    return look.age_s if look.part is not None and look.part.measures == "grid" else nan
+
+
+def _grid_lost(look: Look) -> float:
+    return float(not grid_inside(look.terms, look.telemetry, STAY_GRID)) if look.previous.grid_seen else nan
+
+
+def _freeze_s(look: Look) -> float:
+    return look.part.freeze_s if look.part is not None else inf
+
+
+def _lost_s(look: Look) -> float:
+    return look.part.lost_s if look.part is not None else inf
+
+
+def _port_lost(look: Look) -> float:
+    return float(look.subject in look.telemetry.frame.ports_lost)
+
+
+ROWS = (
+    Row("F06", "adc-dropout", "site", _sample_age_s, at(SAMPLE_AGE_S_MAX), "A", Effect.STOP,
+        "the newest waveform sample is {value:.3f} s old, allowed {limit:.3f} s",
+        "check the converter, its cable and the program that fills the sample ring", hold_s=0.2),
+    Row("F12", "meter-lost", "meter", _grid_age_s, _freeze_s, "A", Effect.EXPORT_WORST,
+        "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
+        "check the meter's power, address and RS-485 line", clear_s=1.0),
+    Row("F12", "meter-lost", "meter", _grid_age_s, at(METER_LOST_S), "A", Effect.STOP,
+        "{subject} has not answered for {value:.0f} s, allowed {limit:.0f} s",
+        "check the meter's power, address and RS-485 line"),
+    Row("F16", "pcs-mute", "pcs", _age_s, _pcs_limit_s, "B", Effect.STOP,
+        "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
+        "check the converter's power, address, baud and RS-485 line"),
+    Row("F20", "pcs-ignores", "pcs", _pcs_start_s, at(START_S_MAX), "B", Effect.STOP,
+        "{subject} does not run {value:.0f} s after the start order, allowed {limit:.0f} s",
+        "read the converter's own display: local mode, open contactor or lock"),
+    Row("F22", "pcs-stuck", "pcs", _pcs_stuck_pu, at(STUCK_PU), "C", Effect.STOP,
+        "{subject} still carries {value:.0%} of its rating after the stop, allowed {limit:.0%}",
+        "open the battery contactor by hand, then find out why the converter does not follow"),
+    Row("F24", "pcs-reboot", "pcs", _pcs_left, at(0.5), "B", Effect.STOP,
+        "{subject} left running or lost its watchdog setting on its own",
+        "none needed once: it is armed and started again; often: check its supply"),
+    Row("F26", "pcs-fault-bit", "pcs", _fault_state, at(0.5), "B", Effect.STOP,
+        "{subject} reports a fault", "read the fault word on the converter; the retry clears it"),
+    Row("F28", "pcs-map-changed", "any", _identity_refused, at(0.5), "C", Effect.STOP,
+        "{subject} calls itself by a name that its profile does not accept",
+        "choose the right profile, or have the new firmware tested and its identity accepted"),
+    Row("F33", "bms-mute", "bms", _age_s, _freeze_s, "B", Effect.FREEZE,
+        "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
+        "check the BMS's power, address and RS-485 line", clear_s=1.0),
+    Row("F33", "bms-mute", "bms", _age_s, _lost_s, "B", Effect.STOP,
+        "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
+        "check the BMS's power, address and RS-485 line"),
+    Row("F36", "cell-cold", "bms", _value("cell_c_min", -1.0), at(-CELL_C_MIN), "A", Effect.NO_CHARGE,
+        "the coldest cell of {subject} is below 0 degC", "warm the battery; charging waits for +2 degC",
+        clear=-CELL_C_MIN_CLEAR),
+    Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.STOP,
+        "the hottest cell of {subject} is at {value:.0f} degC, allowed {limit:.0f}",
+        "check the cooling; the site returns below 50 degC", clear=CELL_C_MAX_CLEAR),
+    Row("F48", "grid-lost", "site", _grid_lost, at(0.5), "A", Effect.STOP,
+        "grid voltage or frequency left the window", "none: the site returns when the grid does", hold_s=0.2),
+    Row("F66", "frame-overrun", "site", _frame_misses, at(FRAME_MISSES_MAX), "B", Effect.NOTE,
+        "the frame fell behind {value:.0f} times within a second",
+        "look at the start-up ladder: real-time priority, isolated core", clear_s=1.0),
+    Row("F67", "loop-hang", "site", _frame_age_s, at(FRAME_AGE_S_MAX), "B", Effect.STOP,
+        "the frame has been silent for {value:.2f} s, allowed {limit:.2f} s",
+        "look at the start-up ladder: real-time priority, isolated core", hold_s=0.1),
+    Row("F68", "supervisor-hang", "site", _lease_lapses, at(0.5), "A", Effect.STOP,
+        "the lease ran out: the supervisor was late", "look for what held it: disk, memory, load"),
+    Row("F79", "serial-unplugged", "port", _port_lost, at(0.5), "B", Effect.STOP,
+        "port {subject} is gone", "plug the adapter in again; it is found by its path"),
+)  # fmt: skip
+
+
+def known(value: float) -> bool:
+    """A signal that says something."""
+    return not isnan(value)

@@ -1,0 +1,72 @@
+"""What the safety step must know of a site: numbers only, gathered once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+PCS_STALE_S = 0.35  # F16 allows 0.5 s from the last good reply: this, one supervisor cycle and the frame
+PCS_MISSED_S = 0.20  # the same after two misses in a row; a noisy line alone does not get here
+BMS_FREEZE_S = 0.5  # IL-04: no growth of the limits
+BMS_LOST_S = 2.0  # IL-04: power to zero
+POLLS_STALE = 3  # a slow device is stale after three of its own poll periods
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One device of the site. period_s: its slowest poll."""
+
+    name: str
+    kind: str  # pcs, bms, meter
+    period_s: float = 0.1
+    accepted: tuple[str, ...] = ()  # identities; "*": any that it tells, empty: it has none
+    discharge_kw_max: float = 0.0  # of a pcs: the tightest of site file and profile
+    charge_kw_max: float = 0.0
+    can_arm: bool = False  # of a pcs: it has a watchdog and an order that arms it
+    measures: str = ""  # of a meter: grid, pv
+
+    @property
+    def freeze_s(self) -> float:
+        """Age from which the device's values are stale, s."""
+        if self.kind == "pcs":
+            return PCS_STALE_S
+        return max(BMS_FREEZE_S, POLLS_STALE * self.period_s)
+
+    @property
+    def lost_s(self) -> float:
+        """Age from which the device counts as lost, s."""
+        return PCS_STALE_S if self.kind == "pcs" else max(BMS_LOST_S, POLLS_STALE * self.period_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The site, as far as safety goes. Powers in kW, see controller.image for signs."""
+
+    parts: tuple[Part, ...]
+    voltage_v: float  # nominal, phase to neutral
+    frequency_hz: float
+    enter_service_s: float
+    import_kw_max: float
+    export_kw_max: float
+    soc_pct_min: float
+    soc_pct_max: float
+    ramp_kw_per_s_max: float
+    lease_s: float
+    clear_hold_s: float
+    pv_kw_max: float = 0.0
+    frame_s: float = 1e-4
+    pcs: tuple[Part, ...] = field(init=False)
+    bms: tuple[Part, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pcs", tuple(p for p in self.parts if p.kind == "pcs"))
+        object.__setattr__(self, "bms", tuple(p for p in self.parts if p.kind == "bms"))
+
+    @property
+    def discharge_kw_max(self) -> float:
+        """Of all converters together."""
+        return sum(p.discharge_kw_max for p in self.pcs)
+
+    @property
+    def charge_kw_max(self) -> float:
+        """Of all converters together."""
+        return sum(p.charge_kw_max for p in self.pcs)

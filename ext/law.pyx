@@ -1,0 +1,125 @@
+"""Feed-forward on measured load power towards a ramp-limited grid target. Runs at 10 kHz; budget 0.1 us.
+
+    target   follows the load through a lag, then a ramp limit (control.md 6, controller C)
+    pcs_kw   = gain (load - target) - leak, inside the lease
+    lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
+
+The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
+a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,
+
+    u = b + (pcs_kw - b) / (1 - a)                     no slew limit
+    pcs_kw = a b + (1 - a) u - (u - s) h               with it; h = a (X/2 + X^2/6 + X^3/24), X = |u - s| / (slew T)
+
+Worked: b = 0, pcs_kw = 800 kW, period 2.4 ms, T = 5 ms: a = 0.619, u = 2100 kW without slew limit.
+
+A late answer doubles the swing it meant to remove: with an effective delay of d, the 20 ms mean of the grid moves
+by (1 - gain) + 2 gain d / 20 ms of a load step each way, so beyond 10 ms the gain can only harm (M6 of control.md 7).
+The gain is 1 below 8 ms, 0 from 12 ms on, and the status says so.
+"""
+from libc.math cimport exp, fabs
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+
+from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
+
+cdef double HELP_S = 0.008          # full gain up to this effective delay
+cdef double HARM_S = 0.012          # none from here on
+cdef double STEP_SHARE = 0.8        # load step, in ratings, for which the delay of lag and slew is taken
+cdef double LAG_SHARE = 0.31        # of the lag that the lead cannot remove for such a step inside the rating
+cdef int64_t HOLD_NS = 10_000_000   # F06: a lost load measurement is bridged this long
+
+
+cdef inline double clip(double x, double low, double high) noexcept nogil:
+    return low if x < low else (high if x > high else x)
+
+
+cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
+    memset(w, 0, sizeof(Law))
+    w.setup = setup[0]
+    w.decay = exp(-setup.period_s / setup.lag_s) if setup.lag_s > 0 else 0.0
+    w.delay_s = setup.frame_s + 0.5 * setup.period_s + setup.dead_s + LAG_SHARE * setup.lag_s
+    if setup.slew_kw_per_s > 0:
+        w.delay_s += 0.5 * STEP_SHARE * setup.rating_kw / setup.slew_kw_per_s
+    w.gain = clip((HARM_S - w.delay_s) / (HARM_S - HELP_S), 0.0, 1.0)
+    w.dead_frames = <int32_t>(setup.dead_s / setup.frame_s + 0.5)
+    if w.dead_frames > PAST_MAX - 1:
+        w.dead_frames = PAST_MAX - 1
+
+
+cdef void model_step(Law *w, double sent_kw, double dt_s) noexcept nogil:
+    """Where the converters will be when a command sent now arrives, and where they are now."""
+    cdef double reach_kw = w.setup.slew_kw_per_s * dt_s if w.setup.slew_kw_per_s > 0 else 1e12
+    cdef double x
+    w.slew_kw += clip(sent_kw - w.slew_kw, -reach_kw, reach_kw)
+    if w.setup.lag_s > 0:
+        x = dt_s / w.setup.lag_s
+        w.model_kw += (w.slew_kw - w.model_kw) * x / (1.0 + 0.5 * x)    # 1 - exp(-x) to third order
+    else:
+        w.model_kw = w.slew_kw
+    w.past_kw[w.past_at & (PAST_MAX - 1)] = w.model_kw
+    w.battery_kw = w.past_kw[(w.past_at - w.dead_frames) & (PAST_MAX - 1)]
+    w.past_at += 1
+
+
+cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_low_kw, double room_high_kw,
+                      double dt_s) noexcept nogil:
+    """Move the target: lag, ramp limit, never farther from the load than the battery can bridge."""
+    cdef double step_kw = limits.ramp_kw_per_s_max * dt_s
+    w.lagged_kw += (load_kw - w.lagged_kw) * dt_s / (w.setup.target_lag_s + dt_s)
+    w.lagged_kw = clip(w.lagged_kw, load_kw - room_high_kw, load_kw + room_low_kw)
+    w.target_kw += clip(w.lagged_kw - w.target_kw, -step_kw, step_kw)
+    w.target_kw = clip(w.target_kw, load_kw - room_high_kw, load_kw + room_low_kw)
+    w.leak_kw += clip(limits.leak_kw - w.leak_kw, -step_kw, step_kw)
+
+
+cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
+    """The command that brings the modelled converters to wanted_kw one exchange after it arrives."""
+    cdef double a = w.decay
+    cdef double b = w.model_kw
+    cdef double reach_kw = w.setup.slew_kw_per_s * w.setup.period_s
+    cdef double u, x, h
+    cdef int32_t k
+    if w.setup.lag_s <= 0:
+        return wanted_kw
+    u = b + (wanted_kw - b) / (1.0 - a)
+    if w.setup.slew_kw_per_s <= 0:
+        return u
+    for k in range(3):
+        u = clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)     # more is not reached within the exchange
+        x = fabs(u - w.slew_kw) / (w.setup.slew_kw_per_s * w.setup.lag_s)
+        h = a * x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664))
+        u = (wanted_kw - a * b - w.slew_kw * h) / (1.0 - a - h) if h < 0.9 * (1.0 - a) else u
+    return clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)
+
+
+cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil:
+    """Track and lease to wanted battery power and the command ahead of the lag."""
+    cdef double dt_s = clip((now_ns - w.t_ns) * 1e-9, 0.0, 100.0 * w.setup.frame_s) if w.t_ns else w.setup.frame_s
+    cdef double high_kw = 0.0, low_kw = 0.0, sent_kw = 0.0, wanted_kw
+    cdef int32_t k
+    for k in range(w.setup.pcs_count):
+        high_kw += limits.discharge_kw_max[k]
+        low_kw += limits.charge_kw_max[k]
+        sent_kw += command.sent_kw[k]
+    w.t_ns = now_ns
+    model_step(w, sent_kw, dt_s)
+    command.gain = w.gain * limits.gain
+    if not track.quality & ~QUALITY_UNLOCKED:
+        w.t_good_ns = now_ns
+        if not limits.permit & PERMIT_SETPOINT or not w.engaged:
+            w.lagged_kw = w.target_kw = track.load_kw
+            w.leak_kw = 0.0
+        w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
+        target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
+        wanted_kw = command.gain * (track.load_kw - w.target_kw) - w.leak_kw
+        if wanted_kw < track.load_kw - limits.import_kw_max:
+            wanted_kw = track.load_kw - limits.import_kw_max
+        if wanted_kw > track.load_kw + limits.export_kw_max:
+            wanted_kw = track.load_kw + limits.export_kw_max
+    elif now_ns - w.t_good_ns <= HOLD_NS:
+        wanted_kw = command.pcs_kw
+    else:
+        wanted_kw = command.pcs_kw - clip(command.pcs_kw, -limits.fall_kw_per_s * dt_s, limits.fall_kw_per_s * dt_s)
+    command.target_kw = w.target_kw + w.leak_kw
+    command.pcs_kw = clip(wanted_kw, -low_kw, high_kw)
+    command.lead_kw = clip(lead(w, command.pcs_kw), -low_kw, high_kw)

@@ -1,0 +1,130 @@
+"""Goal: the law holds the target, keeps inside the lease and rests where it cannot help.
+
+Method: waveforms through the real frame without a bus; every figure follows by hand from the lease in frames.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ext.cycle import Executive
+
+from tests.unit.ext.frames import NS, RATE_HZ, SCALE, limits, setup, times, waveform
+
+
+def run(load_kw: np.ndarray, law: dict[str, Any] | None = None, **lease: Any) -> tuple[Executive, dict[str, np.ndarray]]:
+    """Half a second at the first load to lock and engage, then load_kw (n); arrays of the part after it."""
+    frame = Executive(setup(**(law or {})))
+    frame.publish(limits(**lease))
+    t_ns = times(0.5 + load_kw.size / RATE_HZ)
+    load = np.concatenate([np.full(RATE_HZ // 2, load_kw[0]), load_kw])
+    out = frame.replay(t_ns, waveform(t_ns, load), SCALE)
+    return frame, {name: values[RATE_HZ // 2 :] for name, values in out.items()}
+
+
+def step(low_kw: float, high_kw: float, seconds: float = 1.0) -> np.ndarray:
+    """A tenth of a second low, then high."""
+    load = np.full(round(seconds * RATE_HZ), high_kw)
+    load[: RATE_HZ // 10] = low_kw
+    return load
+
+
+def test_the_battery_takes_the_step_and_the_target_ramps() -> None:
+    """3000 to 4600 kW: the battery is asked for 1600 kW within 0.5 ms; the target climbs 50 kW/s, no faster."""
+    _, out = run(step(3000, 4600))
+    assert out["pcs_kw"][RATE_HZ // 10 + 5] == pytest.approx(1600, abs=20)
+    climb = np.diff(out["target_kw"][RATE_HZ // 10 + 200 :]) * RATE_HZ
+    assert climb.max() <= 50.0 + 1e-6
+    assert climb[-1000:].mean() == pytest.approx(50.0, rel=0.01)
+
+
+@pytest.mark.parametrize("ramp", [10.0, 200.0])
+def test_ramp_limit_is_the_leases(ramp: float) -> None:
+    """The limit that holds is the one of the lease in force."""
+    _, out = run(step(3000, 4600), ramp_kw_per_s_max=ramp)
+    climb = np.diff(out["target_kw"][RATE_HZ // 10 + 200 :]) * RATE_HZ
+    assert climb.max() <= ramp + 1e-6
+
+
+def test_the_command_never_leaves_the_lease() -> None:
+    """Limits of 700 kW discharge and 300 kW charge against steps of 1600 kW: both are met exactly, never passed."""
+    load = np.concatenate([step(3000, 4600, 0.3), step(4600, 3000, 0.3)])
+    _, out = run(load, discharge_kw_max=[700.0] + [0.0] * 7, charge_kw_max=[300.0] + [0.0] * 7)
+    for name in ("pcs_kw", "lead_kw"):
+        assert out[name].max() == pytest.approx(700)
+        assert out[name].min() == pytest.approx(-300)
+
+
+def test_a_target_out_of_reach_moves_to_the_edge_of_reach() -> None:
+    """A drop of 4000 kW with a 2000 kW battery: the target follows to load + 2000 kW at once, then ramps from there."""
+    _, out = run(step(4600, 600))
+    assert out["target_kw"][RATE_HZ // 10 + 10] == pytest.approx(2600, abs=10)
+    assert out["target_kw"][-1] == pytest.approx(2600 - 50 * 0.9, abs=10)
+
+
+def test_leak_charges_through_the_target() -> None:
+    """leak_kw = 40 at 50 kW/s: after 0.8 s the battery charges with 40 kW and the grid target says so."""
+    _, out = run(np.full(RATE_HZ, 4000.0), leak_kw=40.0)
+    assert out["pcs_kw"][-1] == pytest.approx(-40, abs=2)
+    assert out["target_kw"][-1] == pytest.approx(4040, abs=2)
+
+
+def test_import_and_export_caps_come_before_the_target() -> None:
+    """A cap of 4200 kW import asks for 400 kW at 4600 kW load, whatever the ramp target says after it has settled."""
+    _, out = run(step(4000, 4600), ramp_kw_per_s_max=1e6, import_kw_max=4200.0, **{"sequence": 2})
+    assert out["pcs_kw"][-1] >= 400 - 5
+    _, out = run(np.full(RATE_HZ, 100.0), leak_kw=-900.0, ramp_kw_per_s_max=1e6, export_kw_max=500.0)
+    assert out["pcs_kw"].max() == pytest.approx(600, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("dead_s", "period_s", "lag_s", "gain"),
+    [(0.0014, 0.0024, 0.005, 1.0), (0.0145, 0.0273, 0.010, 0.0), (0.0028, 0.0060, 0.010, 0.231)],
+)
+def test_gain_falls_with_the_loop_delay(dead_s: float, period_s: float, lag_s: float, gain: float) -> None:
+    """115200 true: full. 9600: none, and nothing is asked. 115200 with 1.75 ms gaps: 11.1 ms leave a quarter.
+
+    Delay = frame + period / 2 + dead + 0.31 lag + 0.8 * 2000 / (2 * 400000); gain = (12 ms - delay) / 4 ms.
+    """
+    law = {"dead_s": dead_s, "period_s": period_s, "lag_s": lag_s}
+    frame, out = run(step(3000, 4600, 0.3), law)
+    by_hand = 1e-4 + period_s / 2 + dead_s + 0.31 * lag_s + 0.002
+    assert frame.status()["loop_delay_s"] == pytest.approx(by_hand)
+    assert frame.status()["command"]["gain"] == pytest.approx(gain, abs=0.03)
+    assert out["pcs_kw"].max() == pytest.approx(gain * 1600, abs=60)
+
+
+def test_a_lapsed_lease_ramps_to_zero_within_half_a_second() -> None:
+    """Discharging 1600 kW when the lease ends: never a rise, zero 0.5 s later."""
+    _, out = run(step(3000, 4600, 1.4), ramp_kw_per_s_max=0.0, valid_until_ns=NS, fall_kw_per_s=0.0)
+    lapse = RATE_HZ // 2
+    assert out["pcs_kw"][lapse - 2] == pytest.approx(1600, abs=10)
+    assert out["pcs_kw"][lapse + RATE_HZ // 4] == pytest.approx(1000, abs=20)
+    assert abs(out["pcs_kw"][lapse + RATE_HZ // 2 + 2]) == 0.0
+
+
+def test_without_a_permit_nothing_is_asked_and_the_start_is_gentle() -> None:
+    """No permit: zero. The permit in the middle of a swing starts from the load as it is: no jump."""
+    frame = Executive(setup())
+    t_ns = times(1.0)
+    counts = waveform(t_ns, step(3000, 4600))
+    frame.publish(limits(permit=0))
+    assert not np.any(frame.replay(t_ns[:6000], counts[:6000], SCALE)["lead_kw"] * 0)
+    assert frame.status()["command"]["setpoint_kw"] == [0.0] * 8
+    frame.publish(limits(sequence=2))
+    out = frame.replay(t_ns[6000:], counts[6000:], SCALE)
+    assert np.abs(out["pcs_kw"][:50]).max() < 20
+
+
+def test_a_lost_load_is_held_ten_milliseconds_then_ramped_down() -> None:
+    """F06: samples stop while discharging 1600 kW; the stale mark comes 2 ms later, the value holds 10 ms, then falls."""
+    frame = Executive(setup())
+    frame.publish(limits(ramp_kw_per_s_max=0.0, fall_kw_per_s=4000.0))
+    t_ns = times(1.0)
+    frame.replay(t_ns[:8000], waveform(t_ns, step(3000, 4600))[:8000], SCALE)
+    frozen = waveform(t_ns, step(3000, 4600))[7999:8000].repeat(2000, axis=0)
+    held = frame.replay(t_ns[8000:], frozen, SCALE)["pcs_kw"]
+    assert held[200] == pytest.approx(1600, abs=120)        # a frozen code is told after 200 samples, then held
+    assert held[199 + 100 + 1000] == pytest.approx(1600 - 400, abs=120)

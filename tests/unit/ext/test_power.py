@@ -1,0 +1,105 @@
+"""Goal: power is right, quick and free of ripple. Method: known waveforms through the real frame, numbers by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ext.cycle import Executive
+
+from tests.unit.ext.frames import NS, RATE_HZ, SCALE, limits, setup, times, waveform
+
+
+def track(load_kw: np.ndarray, **shape: float) -> tuple[Executive, np.ndarray]:
+    """The frame's load_kw (n) for a waveform that carries load_kw (n)."""
+    frame = Executive(setup())
+    t_ns = times(load_kw.size / RATE_HZ)
+    out = frame.replay(t_ns, waveform(t_ns, load_kw, **shape), SCALE)
+    return frame, out["load_kw"]
+
+
+def test_a_balanced_sine_is_exact() -> None:
+    """Three phases of a balanced sine add up to a constant: 4000 kW stay 4000 kW within the converter's resolution."""
+    _, kw = track(np.full(10_000, 4000.0))
+    assert np.abs(kw[5000:] - 4000).max() < 4.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "ripple"),
+    [({"negative": 0.05}, 0.05), ({"fifth": 0.04, "seventh": 0.03}, 0.07), ({"dc_a": 2.0}, 0.005)],
+)
+def test_ripple_is_learnt_and_removed(shape: dict[str, float], ripple: float) -> None:
+    """Unbalance, 5th and 7th, a CT's offset: raw ripple of `ripple` falls below a twentieth of it in 3 s."""
+    _, kw = track(np.full(40_000, 4000.0), **shape)
+    raw = ripple * 4000
+    assert np.abs(kw[30_000:] - kw[30_000:].mean()).max() < raw / 20
+    assert kw[30_000:].mean() == pytest.approx(4000, rel=2e-3)
+
+
+def test_ripple_stays_out_when_frequency_is_off_nominal() -> None:
+    """49.5 Hz: without a frequency lock a canceller does nothing (8 % left); with it under 0.4 %."""
+    frame, kw = track(np.full(40_000, 4000.0), hz=49.5, negative=0.05, fifth=0.04, seventh=0.03)
+    assert np.std(kw[30_000:]) < 0.004 * 4000
+    assert frame.status()["track"]["frequency_hz"] == pytest.approx(49.5, abs=0.02)
+
+
+def test_a_step_is_seen_within_the_declared_delay() -> None:
+    """3000 to 4600 kW in one sample, ripple learnt: half of it after the declared 0.2 ms, all after 0.5 ms."""
+    load = np.full(40_000, 3000.0)
+    load[30_000:] = 4600.0
+    frame, kw = track(load, negative=0.05, fifth=0.04, seventh=0.03, noise=0.002)
+    delay = round(frame.status()["track"]["delay_s"] * RATE_HZ)
+    assert delay == 2
+    assert kw[30_000 + delay] == pytest.approx(3800, abs=200)
+    assert kw[30_005] == pytest.approx(4600, abs=40)
+
+
+def test_the_cycle_mean_stands_in_before_the_lock() -> None:
+    """The first cycle has no phase: delay and quality say that the mean is in use."""
+    frame, _ = track(np.full(100, 4000.0))
+    seen = frame.status()["track"]
+    assert seen["quality"] == 32
+    assert seen["delay_s"] == pytest.approx(0.00995)
+
+
+def test_lost_samples_keep_the_phase() -> None:
+    """Every tenth sample missing at the source: the canceller still knows the phase, ripple stays under 1 %."""
+    frame = Executive(setup())
+    t_ns = times(4.0)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0), negative=0.05)
+    kept = np.arange(t_ns.size) % 10 != 9
+    frame.publish(limits())
+    kw = frame.replay(t_ns[kept], counts[kept], SCALE)["load_kw"]
+    assert np.std(kw[-5000:]) < 0.01 * 4000
+
+
+def test_both_feeders_are_kept_apart() -> None:
+    """With transformers at both places the load is the load feeder's and the grid is the connection's."""
+    both = setup()
+    both["sampler"]["present"] = [1] * 12 + [0] * 4
+    frame = Executive(both)
+    t_ns = times(1.0)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0))
+    counts[:, 6:12] = waveform(t_ns, np.full(t_ns.size, 2500.0))[:, :6]
+    frame.replay(t_ns, counts, SCALE)
+    seen = frame.status()["track"]
+    assert seen["load_kw"] == pytest.approx(4000, abs=8)
+    assert seen["grid_kw"] == pytest.approx(2500, abs=8)
+
+
+def test_stuck_saturated_and_stale_channels_are_told() -> None:
+    """F04: 200 equal codes; F05: 3 codes at the rail; F06: a sample older than 2 ms. Each at its exact edge."""
+    frame = Executive(setup())
+    t_ns = times(0.0202)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0))
+    counts[1:, 0] = counts[1, 0]
+    frame.replay(t_ns[:201], counts[:201], SCALE)
+    assert not frame.status()["track"]["quality"] & 8
+    frame.replay(t_ns, counts, SCALE)
+    assert frame.status()["track"]["quality"] & 8
+    rail = waveform(t_ns[:8], np.full(8, 4000.0))
+    rail[3:, 1] = 32767
+    for count, told in ((5, False), (6, True)):
+        frame = Executive(setup())
+        frame.replay(t_ns[:count], rail[:count], SCALE)
+        assert bool(frame.status()["track"]["quality"] & 4) is told
+    assert NS == 1_000_000_000

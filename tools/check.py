@@ -1,0 +1,127 @@
+"""The one command of the house: environment, build, style, types, tests, on each Python found.
+
+Standard library only. Stops at the first red step with its output and a cure; ends with pytest's closing
+lines and the time it took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tools.environment import (
+    ROOT,
+    Environment,
+    TroubleError,
+    build,
+    output_of,
+    prepare,
+    python_found,
+    system_packages,
+)
+
+EXTRAS = ("dev", "report")
+CLOSING = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|deselected|xfailed).* in [\d.:]+s.*?)\s*=*$")
+Answer = TypeVar("Answer")
+
+
+def step(name: str, cure: str, work: Callable[..., Answer], *arguments: Any) -> Answer:
+    """Does one step of the check and prints its name and time; trouble gains the cure."""
+    began_s = time.monotonic()
+    print(f"{name:.<48} ", end="", flush=True)
+    try:
+        answer = work(*arguments)
+    except TroubleError as trouble:
+        print("red")
+        raise TroubleError(f"{trouble}\ncheck: red at: {name}. {cure}") from None
+    print(f"{time.monotonic() - began_s:6.1f} s", flush=True)
+    return answer
+
+
+def lint(python: Path) -> None:
+    """Style, types and generated files: the same on every Python, so run once."""
+    beside = python.parent
+    step("ruff format", "Run: ruff format .", output_of, beside / "ruff", "format", "--check", ".")
+    step("ruff check", "Run: ruff check --fix . and mend the rest.", output_of, beside / "ruff", "check", ".")
+    step("cython-lint", "Mend the lines above.", output_of, beside / "cython-lint", "ext", "tools")
+    step("mypy", "Mend the types above.", output_of, beside / "mypy")
+    cure = "Run: python -m tools.reference"
+    step("reference fresh", cure, output_of, python, "-m", "tools.reference", "--check")
+
+
+def run_tests(environment: Environment, quick: bool) -> str:
+    """Runs the suite, passes its output on as it comes, returns pytest's closing line."""
+    command = [str(environment.python), "-m", "pytest", *(["-m", "not slow"] if quick else [])]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+        assert running.stdout is not None
+        kept = b""
+        while chunk := running.stdout.read1(4096):  # type: ignore[attr-defined]
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            kept = (kept + chunk)[-65536:]
+    closing = [hit[1] for line in kept.decode(errors="replace").splitlines() if (hit := CLOSING.match(line))]
+    said = closing[-1] if closing else "pytest did not finish"
+    if running.returncode or not closing:
+        cure = "The first failure above names the cause."
+        raise TroubleError(f"check: red at: pytest on Python {environment.version}: {said}. {cure}")
+    return said
+
+
+def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> str:
+    """Everything on one Python; returns pytest's closing line."""
+    afresh = f"Remove .venv-{version} and build/ to start afresh."
+    cure = f"Is a package index within reach? {afresh}"
+    made = step(f"python {version}: environment", cure, prepare, version, interpreter, EXTRAS)
+    step(f"python {version}: pip check", afresh, output_of, made.python, "-m", "pip", "check")
+    step(f"python {version}: build", f"Mend the source above. {afresh}", build, made)
+    os.environ["PATH"] = (
+        f"{made.python.parent}{os.pathsep}{os.environ['PATH']}"  # cython-lint calls pycodestyle
+    )
+    if not linted:
+        lint(made.python)
+    print(f"python {version}: pytest", flush=True)
+    return run_tests(made, quick)
+
+
+def check(quick: bool) -> list[str]:
+    """Every step in order; returns the closing lines."""
+    lacking = step("system packages", "Install what is named above.", system_packages)
+    if lacking:
+        print(lacking)
+    found = list(python_found().items())[: 1 if quick else None]
+    closing: list[str] = []
+    for version, interpreter in found:
+        said = check_python(version, interpreter, quick, linted=bool(closing))
+        closing.append(f"python {version}: {said}")
+    return closing
+
+
+def main() -> int:
+    """Exit 0 when every step is green, 1 at the first red one."""
+    parser = argparse.ArgumentParser(prog="tools/check", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one Python, no slow tests; under 2 minutes")
+    quick = parser.parse_args().quick
+    began_s = time.monotonic()
+    try:
+        lines = check(quick)
+    except TroubleError as trouble:
+        print(trouble)
+        print(f"check failed after {time.monotonic() - began_s:.1f} s")
+        return 1
+    except KeyboardInterrupt:
+        print("\ncheck stopped")
+        return 1
+    minutes, seconds = divmod(round(time.monotonic() - began_s), 60)
+    print(*lines, f"check passed in {minutes} min {seconds} s", sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
