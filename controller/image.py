@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 
 CHANNELS = (
     "load_ia", "load_ib", "load_ic", "load_va", "load_vb", "load_vc",
@@ -68,6 +69,7 @@ class Device:
     state: str = "unknown"       # of a pcs: standby, running, fault, unknown
     armed: bool = False          # its own watchdog read back as armed
     identity: str = ""           # empty: not read yet
+    silent_s: float = inf        # since its newest reply of any kind, a confirmed setpoint included
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +253,25 @@ class ModeState:
     t_stopping_ns: int = 0          # GRID_TIED: since when a normal stop ramps down, 0: none
     t_retries_ns: tuple[int, ...] = ()      # class B stops of the last hour
     latched: bool = False           # SAFE_STOP that waits for a person
+
+
+@dataclass(frozen=True, slots=True)
+class PollState:
+    """One line of the frame's poll table, as last copied out of ext.rtu.Poll."""
+
+    t_ok_ns: int = 0                    # last right reply, 0: never
+    words: tuple[int, ...] = ()         # of that reply
+    misses: int = 0
+    exception: int = 0
+    order_done: int = 0
+    order_result: int = 0               # 0 under way, 1 confirmed, -1 refused or unanswered
+    round_trip_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FastImage:
+    """What the frame published, in the supervisor's nouns. polls in the order of the bus table."""
+
+    track: Track = field(default_factory=Track)
+    frame: Frame = field(default_factory=Frame)
+    polls: tuple[PollState, ...] = ()

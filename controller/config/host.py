@@ -14,7 +14,7 @@ class HostPort(Section):
 
     path: str = option(REQUIRED, "device file; relative ones stand in the run directory", min_length=1)
     rs485: Literal["none", "auto", "kernel", "tool"] = option(
-        "auto", "who turns the line: hardware, kernel (TIOCSRS485), a vendor tool before start; none: no line",
+        "auto", "who turns the line: hardware, kernel (TIOCSRS485), a vendor tool before start; none",
         why="hardware direction control is the only kind without a turnaround fault",
     )  # fmt: skip
     tool: str = option("", "the vendor's command, for rs485: tool", why="most boxes need none")
@@ -24,7 +24,9 @@ class HostPort(Section):
 class Adc(Section):
     """Where samples come from."""
 
-    ring: str = option(REQUIRED, "file of the sample ring; relative ones stand in the run directory", min_length=1)
+    ring: str = option(
+        REQUIRED, "file of the sample ring; relative ones stand in the run directory", min_length=1
+    )
     route: str = option(REQUIRED, "the program or board that fills it")
     rate_hz_max: int = option(REQUIRED, "honest highest rate of that route", low=100, high=1_000_000)
 
@@ -33,7 +35,9 @@ class Realtime(Section):
     """What the frame's thread may ask of the system."""
 
     priority: int = option(80, "SCHED_FIFO priority", low=1, high=98, why="above IRQ threads at 50, below 99")
-    cpu: int = option(-1, "isolated core for the frame, -1: none", low=-1, high=1023, why="only a tuned box has one")
+    cpu: int = option(
+        -1, "isolated core for the frame, -1: none", low=-1, high=1023, why="only a tuned box has one"
+    )
 
 
 class Watchdog(Section):
@@ -50,7 +54,9 @@ class Host(Section):
     version: Literal[1] = option(REQUIRED, "format of this file")
     name: Name = option(REQUIRED, "equals the folder's name")
     covers: str = option(REQUIRED, "which boxes this file is right for")
-    match: str = option("", "text in /proc/device-tree/model that proves the box", why="a PC has no device tree")
+    match: str = option(
+        "", "text in /proc/device-tree/model that proves the box", why="a PC has no device tree"
+    )
     ports: dict[Name, HostPort] = option(REQUIRED, "serial ports", min_length=1, max_length=PORT_MAX)
     adc: Adc = option(REQUIRED, "sample source")
     realtime: Realtime = option(Realtime(), "real time", why="the defaults run on any box")

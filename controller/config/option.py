@@ -31,7 +31,13 @@ class Section(BaseModel):
 
 
 def option(
-    default: Any, says: str, *, low: float | None = None, high: float | None = None, why: str = "", **more: Any
+    default: Any,
+    says: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    why: str = "",
+    **more: Any,
 ) -> Any:
     """Declare one option. The unit is the name's suffix; `low` and `high` are allowed values themselves.
 

@@ -69,7 +69,9 @@ class Sampling(Section):
     def faults(self) -> Iterator[Fault]:
         """Whole sets, the right calibration for each name, no input twice."""
         if not self.channels.keys() & {"load_ia", "pcc_ia"}:
-            yield Fault(("channels",), "has no three-phase set; the load_ or the pcc_ set is needed. Wire one.")
+            yield Fault(
+                ("channels",), "has no three-phase set; the load_ or the pcc_ set is needed. Wire one."
+            )
         for members in CHANNEL_SETS.values():
             present = [name for name in members if name in self.channels]
             missing = [name for name in members if name not in self.channels]
@@ -107,7 +109,9 @@ class Battery(Section):
 
     capacity_kwh: float = option(REQUIRED, "usable energy", low=1, high=10_000_000)
     soc_pct_min: float = option(10, "lowest state of charge in use", low=0, high=100, why="LFP cell reserve")
-    soc_pct_max: float = option(95, "highest state of charge in use", low=0, high=100, why="top balancing apart")
+    soc_pct_max: float = option(
+        95, "highest state of charge in use", low=0, high=100, why="top balancing apart"
+    )
     soc_pct_target: float = option(
         50, "where the SOC returns to", low=0, high=100, why="equal room for a rise and a fall of the load"
     )
@@ -142,10 +146,18 @@ class Pcs(Unit):
     discharge_kw_max: float = option(REQUIRED, "most it may give", low=0, high=100_000)
     charge_kw_max: float = option(REQUIRED, "most it may take", low=0, high=100_000)
     dead_time_ms: float = option(
-        1.2, "setpoint parsed to power moving", low=0, high=1000, why="assumption until commissioning measures it"
+        1.2,
+        "setpoint parsed to power moving",
+        low=0,
+        high=1000,
+        why="assumption until commissioning measures it",
     )
     lag_ms: float = option(
-        10, "first-order lag of its power", low=0, high=10_000, why="assumption until commissioning measures it"
+        10,
+        "first-order lag of its power",
+        low=0,
+        high=10_000,
+        why="assumption until commissioning measures it",
     )
     slew_pu_per_s: float = option(
         200, "its own ramp, ratings per second", low=0.01, high=10_000,
@@ -156,7 +168,8 @@ class Pcs(Unit):
         """It can do something."""
         if self.discharge_kw_max == self.charge_kw_max == 0:
             yield Fault(
-                ("discharge_kw_max",), "and charge_kw_max are both 0; one must be above. Raise it or remove the pcs."
+                ("discharge_kw_max",),
+                "and charge_kw_max are both 0; one must be above. Raise it or remove the pcs.",
             )
 
 
@@ -167,7 +180,9 @@ class Bms(Unit):
 class Meter(Unit):
     """One meter and what stands behind it."""
 
-    measures: Literal["grid", "pv"] = option("grid", "what it measures", why="most sites have one, at the PCC")
+    measures: Literal["grid", "pv"] = option(
+        "grid", "what it measures", why="most sites have one, at the PCC"
+    )
 
 
 class Pv(Section):
@@ -204,7 +219,9 @@ class Site(Section):
     host: Name = option(REQUIRED, "folder of boards/hosts: the box the controller runs on")
     grid: Grid = option(REQUIRED, "the connection")
     sampling: Sampling = option(REQUIRED, "the waveform's way in")
-    ports: dict[Name, Port] = option(REQUIRED, "name of the host's port: how it is used", min_length=1, max_length=PORT_MAX)
+    ports: dict[Name, Port] = option(
+        REQUIRED, "name of the host's port: how it is used", min_length=1, max_length=PORT_MAX
+    )
     battery: Battery = option(REQUIRED, "the battery")
     pcs: tuple[Pcs, ...] = option(REQUIRED, "converters", min_length=1, max_length=PCS_MAX)
     bms: tuple[Bms, ...] = option(REQUIRED, "battery management systems", min_length=1, max_length=PCS_MAX)
@@ -230,12 +247,14 @@ class Site(Section):
                     f"is {unit.port}; declared are {', '.join(self.ports)}. Name one of these or declare it.",
                 )
             if unit.name in names:
-                yield Fault((*path, "name"), f"is {unit.name}; {names[unit.name]} has that name. Choose another.")
+                yield Fault(
+                    (*path, "name"), f"is {unit.name}; {names[unit.name]} has that name. Choose another."
+                )
             key = (unit.port, unit.unit)
             if key in addresses:
                 yield Fault(
                     (*path, "unit"),
-                    f"is {unit.unit}; {addresses[key]} answers to it on {unit.port}. Give each its own address.",
+                    f"is {unit.unit}; {addresses[key]} answers to it on {unit.port}. Give each its own.",
                 )
             names.setdefault(unit.name, here)
             addresses.setdefault(key, unit.name)
@@ -247,7 +266,7 @@ class Site(Section):
             if meter.measures in seen:
                 yield Fault(
                     ("meters", index, "measures"),
-                    f"is {meter.measures}; {seen[meter.measures]} measures it. One meter a place: remove one.",
+                    f"is {meter.measures}; {seen[meter.measures]} measures it; one is allowed. Remove one.",
                 )
             seen.setdefault(meter.measures, meter.name)
 
@@ -256,7 +275,8 @@ def _calibration(name: str, channel: Channel) -> Iterator[Fault]:
     wanted, other = ("a_per_v", "v_per_v") if name in CURRENTS else ("v_per_v", "a_per_v")
     if getattr(channel, other) is not None:
         yield Fault(
-            ("channels", name, other), f"does not fit: {name} is calibrated by {wanted}. Rename it to {wanted}."
+            ("channels", name, other),
+            f"does not fit: {name} is calibrated by {wanted}. Rename it to {wanted}.",
         )
     elif getattr(channel, wanted) in (None, 0):
         yield Fault(("channels", name), f"needs {wanted}, other than 0. Add it from the sensor's data sheet.")

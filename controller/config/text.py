@@ -16,9 +16,9 @@ import yaml
 from controller.config.option import Path
 from controller.config.problem import ConfigError, Problem
 
-BYTES_MAX = 256 * 1024      # a site of eight converters takes 4 KiB
-DEPTH_MAX = 16              # the deepest schema has 5 levels
-NUMBER_CHARS_MAX = 40       # longer than any double written out
+BYTES_MAX = 256 * 1024  # a site of eight converters takes 4 KiB
+DEPTH_MAX = 16  # the deepest schema has 5 levels
+NUMBER_CHARS_MAX = 40  # longer than any double written out
 
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 HEX = re.compile(r"0x[0-9A-Fa-f]+")
@@ -95,17 +95,26 @@ def parse(raw: bytes, file: str) -> Document:
 
 def _decoded(raw: bytes, file: str) -> str:
     if len(raw) > BYTES_MAX:
-        message = f"the file has more than {BYTES_MAX} bytes; a configuration has a few thousand. Check the name."
+        message = (
+            f"the file has more than {BYTES_MAX} bytes; a configuration has a few thousand. Check the name."
+        )
         raise ConfigError([Problem(file, 1, 1, message)])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        message = f"byte 0x{raw[error.start]:02x} is not UTF-8; only UTF-8 text is allowed. Save the file as UTF-8."
+        message = (
+            f"byte 0x{raw[error.start]:02x} is not UTF-8; only UTF-8 text is allowed. Save the file as UTF-8."
+        )
         raise ConfigError([Problem(file, line, column, message)]) from None
     tabs = [
-        Problem(file, number, line.index("\t") + 1, "a tab indents the line; only spaces may. Replace it by spaces.")
+        Problem(
+            file,
+            number,
+            line.index("\t") + 1,
+            "a tab indents the line; only spaces may. Replace it by spaces.",
+        )
         for number, line in enumerate(text.split("\n"), start=1)
         if re.match(r" *\t\s*\S", line)
     ]
@@ -149,13 +158,19 @@ class _Builder:
 
     def value(self, event: Any, path: Path, depth: int) -> Any:
         if depth > DEPTH_MAX:
-            self.fatal(event, f"nested deeper than {DEPTH_MAX} levels; allowed are {DEPTH_MAX}. Check the brackets.")
+            self.fatal(
+                event, f"nested deeper than {DEPTH_MAX} levels; allowed are {DEPTH_MAX}. Check the brackets."
+            )
         self.document.values.setdefault(path, _place(event))
         if isinstance(event, yaml.AliasEvent):
-            self.fault(path, f"is the alias *{event.anchor}; aliases are not allowed. Write it out.", _place(event))
+            self.fault(
+                path, f"is the alias *{event.anchor}; aliases are not allowed. Write it out.", _place(event)
+            )
             return None
         if event.anchor is not None:
-            self.fault(path, f"has the anchor &{event.anchor}; anchors are not allowed. Remove it.", _place(event))
+            self.fault(
+                path, f"has the anchor &{event.anchor}; anchors are not allowed. Remove it.", _place(event)
+            )
         if event.tag is not None:
             self.fault(path, f"has the tag {event.tag}; tags are not allowed. Remove it.", _place(event))
         if isinstance(event, yaml.MappingStartEvent):
@@ -168,11 +183,15 @@ class _Builder:
         tree: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor is not None or event.tag is not None:
-                self.fatal(event, "a key that is not plain text; only names are allowed as keys. Write a name.")
+                self.fatal(
+                    event, "a key that is not plain text; only names are allowed as keys. Write a name."
+                )
             key, here = event.value, (*path, event.value)
             if key in tree:
                 first = self.document.keys[here][0]
-                self.fault(here, f"is repeated, first in line {first}; once is allowed. Remove one.", _place(event))
+                self.fault(
+                    here, f"is repeated, first in line {first}; once is allowed. Remove one.", _place(event)
+                )
             self.document.keys.setdefault(here, _place(event))
             item = self.value(next(self.events), here, depth + 1)
             tree.setdefault(key, item)
@@ -192,7 +211,9 @@ class _Builder:
             return text == "true"
         number = INTEGER.fullmatch(text) or HEX.fullmatch(text) or DECIMAL.fullmatch(text)
         if number and len(text) > NUMBER_CHARS_MAX:
-            self.fault(path, f"has more than {NUMBER_CHARS_MAX} digits. Write a number of usual size.", _place(event))
+            self.fault(
+                path, f"has more than {NUMBER_CHARS_MAX} digits. Write a number of usual size.", _place(event)
+            )
             return None
         if number:
             return float(text) if DECIMAL.fullmatch(text) else int(text, 16 if HEX.fullmatch(text) else 10)

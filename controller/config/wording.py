@@ -30,7 +30,7 @@ def _solved(schema: Schema, node: Schema) -> Schema:
             node = {**node, **option}
             break
     if "$ref" in node:
-        node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], **{"title": node.get("title", "")}}
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
     return node
 
 
@@ -90,7 +90,13 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = f'"{value}"' if isinstance(value, str) else f"{value:.12g}" if isinstance(value, float) else str(value)
+    text = (
+        f'"{value}"'
+        if isinstance(value, str)
+        else f"{value:.12g}"
+        if isinstance(value, float)
+        else str(value)
+    )
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -113,7 +119,11 @@ def reworded(error: Any, schema: Schema) -> tuple[Path, str, bool]:
 
 def _unknown(path: Path, parent: Schema) -> str:
     known = keys_of(parent)
-    takes = f"allowed are {', '.join(known)}" if known else f"allowed is {allowed(parent.get('propertyNames', {}))}"
+    takes = (
+        f"allowed are {', '.join(known)}"
+        if known
+        else f"allowed is {allowed(parent.get('propertyNames', {}))}"
+    )
     return f"is unknown here; {takes}.{meant(str(path[-1]), known) or ' Remove it or correct the name.'}"
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from controller.config.evidence import Caveat, Evidence
-from controller.config.option import REQUIRED, Fault, Section, option
+from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.site import Name
 
 __all__ = [
@@ -33,12 +33,14 @@ WORDS = {"u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2}
 PCS_POINTS = ("pcs_kw", "dc_v", "dc_a", "dc_kw", "frequency_hz", "voltage_v", "state_word", "fault_word",
               "enable_word", "watchdog_s", "identity", "soc_pct", "soh_pct")  # fmt: skip
 BMS_POINTS = ("soc_pct", "soh_pct", "dc_v", "dc_a", "cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max",
-              "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word", "fault_word",
-              "identity")  # fmt: skip
+              "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word",
+              "fault_word", "identity")  # fmt: skip
 METER_POINTS = ("power_kw", "voltage_v", "frequency_hz", "import_kwh", "export_kwh", "identity")
 POINTS = {"pcs": PCS_POINTS, "bms": BMS_POINTS, "meter": METER_POINTS}
 ORDERS = ("start", "stop", "clear", "arm")
-CANARY = "canary_"      # a point of this prefix proves the map; outside its range nothing of the device is believed
+CANARY = (
+    "canary_"  # a point of this prefix proves the map; outside its range nothing of the device is believed
+)
 
 
 class Wire(Section):
@@ -48,9 +50,13 @@ class Wire(Section):
     reply_ms: float = option(
         1, "usual silence between request and reply", low=0, high=2000, why="assumption until measured"
     )
-    timeout_ms: float = option(REQUIRED, "request sent to reply complete, beyond the wire time", low=1, high=2000)
+    timeout_ms: float = option(
+        REQUIRED, "request sent to reply complete, beyond the wire time", low=1, high=2000
+    )
     turnaround_ms: float = option(REQUIRED, "latest instant at which it may still answer", low=1, high=5000)
-    gap_us: float = option(0, "silence it needs beyond the port's rule", low=0, high=100_000, why="most need none")
+    gap_us: float = option(
+        0, "silence it needs beyond the port's rule", low=0, high=100_000, why="most need none"
+    )
     words_per_read_max: int = option(125, "registers of one read", low=1, high=125, why="the limit of Modbus")
 
 
@@ -60,9 +66,15 @@ class Read(Section):
     function: Literal[3, 4] = option(3, "Modbus function", why="holding registers are the common case")
     address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
     count: int = option(0, "registers; 0: see sunspec", low=0, high=125, why="given by sunspec")
-    sunspec: tuple[str, ...] = option((), "first and last point of a published layout", why="given by address")
+    sunspec: tuple[str, ...] = option(
+        (), "first and last point of a published layout", why="given by address"
+    )
     period_ms: float = option(REQUIRED, "time between two reads", low=10, high=3_600_000)
-    live: bool = option(True, "counts for the device's age", why="false for identity, scale and energy registers")
+    live: bool = option(
+        True,
+        "counts for the device's age",
+        why="false for what control can miss for a while: identity, energy",
+    )
 
 
 class Point(Section):
@@ -76,7 +88,9 @@ class Point(Section):
     low_word_first: bool = option(False, "order of two registers", why="Modbus is big-endian by habit")
     scale: float = option(1.0, "house unit per count; negative turns the sign", why="many maps are in units")
     offset: float = option(0.0, "added after scale", why="few maps need it")
-    sentinels: tuple[int, ...] = option((), "raw unsigned values that mean: not available", why="few maps have any")
+    sentinels: tuple[int, ...] = option(
+        (), "raw unsigned values that mean: not available", why="few maps have any"
+    )
     low: float | None = option(None, "least plausible value", why="any value is plausible (F18)")
     high: float | None = option(None, "largest plausible value", why="any value is plausible (F18)")
 
@@ -149,14 +163,20 @@ class Profile(Section):
     profile: Name = option(REQUIRED, "equals the file name: class-vendor-model")
     kind: Kind = option(REQUIRED, "what it is")
     covers: str = option(REQUIRED, "which devices this file is right for")
-    requirements: tuple[str, ...] = option((), "what must be set on the device first", why="some need nothing")
+    requirements: tuple[str, ...] = option(
+        (), "what must be set on the device first", why="some need nothing"
+    )
     caveats: tuple[Caveat, ...] = option((), "what a field engineer must know", why="none known")
     capabilities: tuple[str, ...] = option((), "what it is good for, in words", why="the points say it")
     evidence: tuple[Evidence, ...] = option(REQUIRED, "steps of proof", min_length=1)
     wire: Wire = option(REQUIRED, "how it wants to be spoken to")
-    sunspec_base: int = option(40000, 'where "SunS" stands', low=0, high=65535, why="the usual of three places")
+    sunspec_base: int = option(
+        40000, 'where "SunS" stands', low=0, high=65535, why="the usual of three places"
+    )
     sunspec_models: tuple[int, ...] = option((), "models in the order of the device's map", why="not SunSpec")
-    sunspec_counts: dict[str, int] = option({}, 'instances of repeating groups: "714.Prt": 1', why="few repeat")
+    sunspec_counts: dict[str, int] = option(
+        {}, 'instances of repeating groups: "714.Prt": 1', why="few repeat"
+    )
     scale_factors: dict[str, int] = option(
         {}, '"701.W_SF": 2, read back from the device and compared', why="not SunSpec"
     )
@@ -168,7 +188,11 @@ class Profile(Section):
     watchdog: Watchdog | None = option(None, "of a pcs", why="a bms or meter has none")
     identity: Identity | None = option(None, "register that names the device", why="some have none")
     rating_kw_max: float | None = option(
-        None, "largest rating the map can carry or the product line has", low=0, high=1e6, why="no limit known"
+        None,
+        "largest rating the map can carry or the product line has",
+        low=0,
+        high=1e6,
+        why="no limit known",
     )
 
     def faults(self) -> Iterator[Fault]:
@@ -182,13 +206,20 @@ class Profile(Section):
         known = POINTS[self.kind]
         for name, point in self.points.items():
             if name not in known and not name.startswith(CANARY):
-                yield Fault(("points", name), f"is no point of a {self.kind}; allowed are {', '.join(known)}.")
+                yield Fault(
+                    ("points", name), f"is no point of a {self.kind}; allowed are {', '.join(known)}."
+                )
             if point.read not in self.reads:
                 yield Fault(("points", name, "read"), f"is {point.read}; reads are {', '.join(self.reads)}.")
         for name in self.orders:
             if name not in ORDERS:
                 yield Fault(("orders", name), f"is no order; allowed are {', '.join(ORDERS)}.")
-        wanted = [(("states", i, "point"), rule.point) for i, rule in enumerate(self.states)]
+        yield from self._references()
+
+    def _references(self) -> Iterator[Fault]:
+        wanted: list[tuple[Path, str]] = [
+            (("states", i, "point"), rule.point) for i, rule in enumerate(self.states)
+        ]
         wanted += [(("identity", "point"), self.identity.point)] if self.identity else []
         wanted += [(("watchdog", "point"), self.watchdog.point)] if self.watchdog else []
         for path, name in wanted:
@@ -206,18 +237,25 @@ class Profile(Section):
                 yield Fault(("points", name), "needs address and type, or sunspec. Give one of the two.")
             elif (point.type == "string") != (point.words > 0):
                 yield Fault(("points", name), "needs words exactly when it is a string. Add or remove words.")
-        writes = [(("orders", name), order) for name, order in self.orders.items()]
-        for path, write in [*writes, *([(("setpoint",), self.setpoint)] if self.setpoint else [])]:
+        writes: list[tuple[Path, Order | Setpoint]] = [
+            (("orders", name), it) for name, it in self.orders.items()
+        ]
+        writes += [(("setpoint",), self.setpoint)] if self.setpoint else []
+        for path, write in writes:
             if (write.address < 0) == (not write.sunspec):
                 yield Fault(path, "needs an address or sunspec. Give one of the two.")
             if isinstance(write, Order) and write.function == 6 and len(write.words) != 1:
-                yield Fault((*path, "words"), "has more than one word; function 6 writes one. Use function 16.")
+                yield Fault(
+                    (*path, "words"), "has more than one word; function 6 writes one. Use function 16."
+                )
 
     def _converter(self) -> Iterator[Fault]:
         if self.setpoint is None or self.identity is None:
             yield Fault((), "is of a pcs and needs setpoint and identity. Add them.")
         if self.setpoint and self.setpoint.counts_per_kw == 0:
-            yield Fault(("setpoint", "counts_per_kw"), "is 0; any other number is allowed. Take it from the map.")
+            yield Fault(
+                ("setpoint", "counts_per_kw"), "is 0; any other number is allowed. Take it from the map."
+            )
         for needed in ("start", "stop", "arm"):
             if needed not in self.orders:
                 yield Fault(("orders",), f"has no {needed}; a pcs needs start, stop and arm. Add it.")

@@ -62,7 +62,7 @@ def state_words(profile: Profile, state: State) -> dict[int, int]:
 
 
 def resolved(profile: Profile) -> Profile:
-    """Addresses, types, sentinels and scale factors from the published layouts, and the canaries that prove them.
+    """Addresses, types, sentinels and scales from the published layouts, and the canaries that prove them.
 
     Raises KeyError with a sentence for a point or scale factor that is not there.
     """
@@ -103,7 +103,9 @@ def _read(read: Read, spots: Mapping[str, Spot]) -> Read:
         if name not in spots:
             raise KeyError(f"{name} is no point of sunspec_models{meant(name, spots)}")
     first, last = (spots[name] for name in read.sunspec)
-    return read.model_copy(update={"address": first.address, "count": last.address + last.size - first.address})
+    return read.model_copy(
+        update={"address": first.address, "count": last.address + last.size - first.address}
+    )
 
 
 def _point(point: Point, spot: Any, factors: Mapping[str, int]) -> Point:
@@ -111,7 +113,9 @@ def _point(point: Point, spot: Any, factors: Mapping[str, int]) -> Point:
         return point
     place: Spot = spot(point.sunspec)
     if place.type is None:
-        raise KeyError(f"{point.sunspec} has a type that no point can hold; 16 and 32 bits and text are allowed.")
+        raise KeyError(
+            f"{point.sunspec} has a type that no point can hold; 16 and 32 bits and text are allowed."
+        )
     words = place.size if place.type == "string" else 0
     scale = point.scale * 10.0 ** factors.get(place.factor, 0)
     changes = {"address": place.address, "type": place.type, "words": words, "scale": scale}
@@ -122,7 +126,9 @@ def _canaries(
     profile: Profile, spots: Mapping[str, Spot], reads: Mapping[str, Read], factors: set[str]
 ) -> dict[str, Point]:
     """One point for the id of each model in use and for each scale factor: exact, or nothing is believed."""
-    named = [point.sunspec for point in profile.points.values()] + [order.sunspec for order in profile.orders.values()]
+    named = [point.sunspec for point in profile.points.values()] + [
+        order.sunspec for order in profile.orders.values()
+    ]
     named += [profile.setpoint.sunspec] if profile.setpoint else []
     models = {name.partition(".")[0] for name in named if name}
     expected = {f"{model}.ID": int(model) for model in models}
@@ -144,10 +150,10 @@ def _holds(read: Read, address: int, size: int) -> bool:
 
 
 def _outside(profile: Profile) -> Iterator[Fault]:
-    for name, read in profile.reads.items():
-        if read.count > profile.wire.words_per_read_max:
+    for name, item in profile.reads.items():
+        if item.count > profile.wire.words_per_read_max:
             most = profile.wire.words_per_read_max
-            yield Fault(("reads", name), f"reads {read.count} registers; {most} are allowed. Split it.")
+            yield Fault(("reads", name), f"reads {item.count} registers; {most} are allowed. Split it.")
     for name, point in profile.points.items():
         if not _holds(profile.reads[point.read], point.address, point.size):
             text = f"stands at register {point.address}, outside its read {point.read}. Widen the read."

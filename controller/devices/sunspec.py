@@ -25,9 +25,9 @@ class Spot:
 
     address: int
     size: int
-    type: Type | None        # None: a type no profile uses, like uint64
+    type: Type | None  # None: a type no profile uses, like uint64
     sentinels: tuple[int, ...]
-    factor: str              # its scale factor, "701.W_SF"; empty: none
+    factor: str  # its scale factor, "701.W_SF"; empty: none
 
 
 def layout(base: int, models: Sequence[int], counts: Mapping[str, int]) -> dict[str, Spot]:
@@ -53,13 +53,18 @@ def _group(
         factor = point.get("sf")
         size = int(point["size"])
         key = f"{name}.{point['name']}"
-        yield key, Spot(address, size, ours, sentinels, f"{model}.{factor}" if isinstance(factor, str) else "")
+        yield (
+            key,
+            Spot(address, size, ours, sentinels, f"{model}.{factor}" if isinstance(factor, str) else ""),
+        )
         address += size
     for inner in group.get("groups", ()):
         full = f"{name}.{inner['name']}"
         repeats = inner.get("count")
         if isinstance(repeats, str) and full not in counts:
-            raise KeyError(f"sunspec_counts has no {full}; the group repeats {repeats} times. Add its number.")
+            raise KeyError(
+                f"sunspec_counts has no {full}; the group repeats {repeats} times. Add its number."
+            )
         number = counts[full] if isinstance(repeats, str) else int(repeats or 1)
         for index in range(number):
             part = full if repeats is None else f"{full}[{index}]"

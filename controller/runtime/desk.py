@@ -1,4 +1,4 @@
-"""Turns the orders that safety wants into orders with a sequence number, and asks again when one had no effect."""
+"""Gives the orders that safety wants a sequence number, and asks again when one had no effect."""
 
 from __future__ import annotations
 

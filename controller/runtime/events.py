@@ -10,7 +10,7 @@ from controller.image import Condition, Conditions, Effect, Instant, Mode, ModeS
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the log. code: fault id (F16), transition id (T12) or a plain word; unit: device, port or site."""
+    """One line of the log. code: a fault (F16), a transition (T12) or a word; unit: device, port, site."""
 
     t_ns: int
     utc_s: float

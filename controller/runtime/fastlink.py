@@ -9,11 +9,12 @@ from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
+from ext.cycle import Executive
+
 from controller.devices.check import CheckedSite
 from controller.devices.table import BusTable
 from controller.image import CHANNELS, FastImage, Frame, Limits, PollState, Track
 from controller.units import NS_PER_S, ns
-from ext.cycle import Executive
 
 CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
@@ -66,18 +67,16 @@ def _sampler(checked: CheckedSite) -> dict[str, Any]:
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
     """Several converters are judged by the slowest of them: lag, dead time and bus."""
-    site = checked.site
-    ratings_kw = [max(p.discharge_kw_max, p.charge_kw_max) for p in site.pcs]
+    site, lines = checked.site, table.pcs
+    pairs = tuple(zip(site.pcs, lines, strict=True))
     return {
         "frame_s": 1.0 / site.sampling.rate_hz,
         "target_lag_s": float(site.control.target_lag_s),
         "lag_s": max(p.lag_ms for p in site.pcs) / 1000.0,
-        "slew_kw_per_s": sum(p.slew_pu_per_s * kw for p, kw in zip(site.pcs, ratings_kw, strict=True)),
-        "dead_s": max(
-            b.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, b in zip(site.pcs, table.pcs, strict=True)
-        ),
-        "period_s": max(b.setpoint_period_s for b in table.pcs),
-        "rating_kw": sum(ratings_kw),
+        "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in pairs),
+        "dead_s": max(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
+        "period_s": max(line.setpoint_period_s for line in lines),
+        "rating_kw": sum(line.rating_kw for line in lines),
         "pcs_count": len(site.pcs),
     }
 
@@ -89,6 +88,41 @@ class FastLink:
         self.executive = Executive(setup(checked, table))
         self.port_names = tuple(table.port_names)
         self._poll_count = len(table.polls)
+        self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
+
+    def start(self, priority: int, cpu: int) -> list[dict[str, Any]]:
+        """Start the real-time thread; priority 0: the ordinary scheduler. Rows step, ok, detail."""
+        rows: list[dict[str, Any]] = self.executive.start(priority, cpu)
+        return rows
+
+    def stop(self) -> None:
+        """End the real-time thread."""
+        self.executive.stop()
+
+    def port(self, index: int) -> dict[str, int]:
+        """State and counters of one port: see ext.cycle.Executive.port."""
+        port: dict[str, int] = self.executive.port(index)
+        return port
+
+    def offer_port(self, index: int, fd: int) -> None:
+        """Hand a tty to the frame, or -2: ask it to let go."""
+        self.executive.offer_port(index, fd)
+
+    def pace_summary(self) -> dict[str, float]:
+        """How the frame keeps time: its counters, and lateness in us at p50 and p99."""
+        pace: dict[str, float] = self.executive.pace()
+        late_us = self.executive.late_us()
+        total = late_us.sum()
+        for name, share in (("late_us_p50", 0.50), ("late_us_p99", 0.99)):
+            pace[name] = float(late_us.cumsum().searchsorted(share * total)) if total else 0.0
+        return pace
+
+    def setpoints_answered(self) -> tuple[int, ...]:
+        """Confirmed setpoint writes since start, one number a port."""
+        counts = [0] * len(self.port_names)
+        for port, poll in self._setpoints:
+            counts[port] += self.executive.poll(poll)["answered"]
+        return tuple(counts)
 
     def map_ring(self, path: Path) -> None:
         """Use the file at `path` as the sample ring. Raises OSError, or ValueError when it is none."""

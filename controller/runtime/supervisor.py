@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
-from controller.devices.table import BusTable
 from controller.image import Conditions, Forecast, Instant, Limits, ModeState, Telemetry, Wish
 from controller.runtime import survey
 from controller.runtime.desk import Desk
@@ -32,14 +31,12 @@ class Cycle:
 
 
 class Supervisor:
-    """Snapshot, conditions, mode, wish, orders, envelope, publish, record. watchers get every cycle's record."""
+    """Holds what lasts from cycle to cycle. watchers get the record of every cycle."""
 
-    def __init__(
-        self, checked: CheckedSite, table: BusTable, fastlink: FastLink, start: Conditions | None = None
-    ) -> None:
+    def __init__(self, checked: CheckedSite, fastlink: FastLink, start: Conditions | None = None) -> None:
         self.terms = survey.terms(checked)
         self.wisher = survey.wisher(checked)
-        self.roster = Roster(checked, table)
+        self.roster = Roster(checked, checked.table)
         self.desk = Desk(self.roster.order)
         self.fastlink = fastlink
         self.conditions = start or Conditions()
@@ -68,7 +65,7 @@ class Supervisor:
             watcher(cycle)
 
     def stop(self) -> None:
-        """Ask for a normal stop: ramp to zero, stop order, STANDBY. Nothing starts again without a new start."""
+        """Ask for a normal stop: ramp to zero, stop order, STANDBY. Lasts until start()."""
         self.wanted = False
 
     def start(self) -> None:

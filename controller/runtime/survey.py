@@ -1,4 +1,4 @@
-"""What site file, host and profiles mean to the rooms that know none of them: Terms for safety, Wisher for plan."""
+"""What site file and profiles mean to the rooms that do not read them: Terms for safety, Wisher for plan."""
 
 from __future__ import annotations
 

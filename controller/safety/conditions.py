@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from controller.image import Condition, Conditions, Effect, Instant, ModeState, Telemetry
 from controller.safety.facts import answers_of, battery_of, converters_of, frame_misses_of, fresh, unanswered
 from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside, known
-from controller.safety.terms import Terms
+from controller.safety.terms import Part, Terms
 from controller.units import ns
 
 
@@ -17,13 +16,17 @@ def read(
 ) -> Conditions:
     """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
     watches = dict(previous.watches)
-    for row, look in _looks(terms, previous, state, telemetry, now):
-        key = f"{row.code}/{look.subject}/{row.effect.name}"
-        watch = judge(row, look, watches.get(key))
-        if watch is None:
-            watches.pop(key, None)
-        else:
-            watches[key] = watch
+    ports = _ports(previous, telemetry)
+    for index, row in enumerate(ROWS):
+        for subject, part in _subjects(row, terms, ports):
+            key = f"{row.code}.{index}/{subject}"
+            device = telemetry.devices.get(subject)
+            look = Look(terms, previous, state, telemetry, now.t_ns, subject, part, device)
+            watch = judge(row, look, watches.get(key))
+            if watch is None:
+                watches.pop(key, None)
+            else:
+                watches[key] = watch
     answers = answers_of(terms, previous, telemetry, now)
     grid_ok = grid_inside(terms, telemetry, ENTER_GRID)
     return Conditions(
@@ -75,25 +78,18 @@ def _recover(row: Row, look: Look, watch: Condition | None) -> Condition | None:
     return replace(watch, t_raw_ns=0, t_gone_ns=t_gone_ns)
 
 
-def _looks(
-    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, now: Instant
-) -> Iterator[tuple[Row, Look]]:
-    ports = sorted({*telemetry.frame.ports_lost, *previous.frame.ports_lost, *_watched_ports(previous)})
-    for row in ROWS:
-        if row.subjects == "site":
-            yield row, Look(terms, previous, state, telemetry, now.t_ns, "site")
-        elif row.subjects == "port":
-            for port in ports:
-                yield row, Look(terms, previous, state, telemetry, now.t_ns, port)
-        else:
-            for part in terms.parts:
-                if row.subjects in ("any", part.kind):
-                    device = telemetry.devices.get(part.name)
-                    yield row, Look(terms, previous, state, telemetry, now.t_ns, part.name, part, device)
+def _subjects(row: Row, terms: Terms, ports: list[str]) -> list[tuple[str, Part | None]]:
+    if row.subjects == "site":
+        return [("site", None)]
+    if row.subjects == "port":
+        return [(port, None) for port in ports]
+    return [(part.name, part) for part in terms.parts if row.subjects in ("any", part.kind)]
 
 
-def _watched_ports(previous: Conditions) -> list[str]:
-    return [c.subject for c in previous.watches.values() if c.code == "F79"]
+def _ports(previous: Conditions, telemetry: Telemetry) -> list[str]:
+    """Ports that are gone, and those that were: their rows must see the return."""
+    watched = [c.subject for c in previous.watches.values() if c.code == "F79"]
+    return sorted({*telemetry.frame.ports_lost, *watched})
 
 
 def _since(t_before_ns: int, good: bool, now: Instant) -> int:

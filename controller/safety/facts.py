@@ -44,7 +44,7 @@ def fresh(terms: Terms, telemetry: Telemetry) -> bool:
     if not telemetry.frame.sample_age_s <= SAMPLE_AGE_S_MAX:
         return False
     devices = [(part, telemetry.devices.get(part.name)) for part in mandatory(terms)]
-    return all(device is not None and device.age_s <= part.freeze_s for part, device in devices)
+    return all(device is not None and device.age_s <= part.stale_s for part, device in devices)
 
 
 def converters_of(terms: Terms, telemetry: Telemetry) -> tuple[Converter, ...]:
@@ -60,7 +60,7 @@ def converters_of(terms: Terms, telemetry: Telemetry) -> tuple[Converter, ...]:
                 name=part.name,
                 pcs_kw=device.values.get("pcs_kw", nan),
                 state=device.state,
-                fresh=device.age_s <= part.freeze_s,
+                fresh=device.age_s <= part.stale_s,
                 armed=device.armed,
                 accepted=accepts(part, device.identity),
             )
@@ -74,7 +74,7 @@ def battery_of(
     """Live limits of all racks together; frozen while a rack is stale, zero where a number is missing."""
     devices = [telemetry.devices.get(part.name) for part in terms.bms]
     racks = [device for device in devices if device is not None]
-    stale = any(device.age_s > part.freeze_s for part, device in zip(terms.bms, racks, strict=False))
+    stale = any(device.age_s > part.stale_s for part, device in zip(terms.bms, racks, strict=False))
     if not terms.bms or len(racks) < len(terms.bms) or stale:
         return before
     replies = sum(answers[part.name].count for part in terms.bms)

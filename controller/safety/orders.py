@@ -1,4 +1,4 @@
-"""Which one-shot orders the site wants: arm in STANDBY, start in GRID_TIED, stop at zero, clear at a retry."""
+"""Which one-shot orders the site wants: arm in STANDBY, start in GRID_TIED, stop at zero, clear to retry."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isnan, nan
 
 from controller.image import Conditions, Device, Effect, Mode, ModeState, Telemetry
-from controller.safety.terms import PCS_MISSED_S, PCS_STALE_S, Part, Terms
+from controller.safety.terms import PCS_SILENT_S, Part, Terms
 from controller.units import NS_PER_S
 
 SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long
@@ -46,7 +46,7 @@ class Look:
     @property
     def fresh(self) -> bool:
         """Whether the device's last reply may be believed."""
-        return self.part is not None and self.age_s <= self.part.freeze_s
+        return self.part is not None and self.age_s <= self.part.stale_s
 
 
 Number = Callable[[Look], float]
@@ -103,9 +103,13 @@ def _lease_lapses(look: Look) -> float:
     return float(look.telemetry.frame.lease_lapses - look.previous.frame.lease_lapses)
 
 
-def _pcs_limit_s(look: Look) -> float:
-    missed = look.device is not None and look.device.misses >= 2
-    return PCS_MISSED_S if missed else PCS_STALE_S
+def _silent_s(look: Look) -> float:
+    return nan if look.device is None or look.device.silent_s == inf else look.device.silent_s
+
+
+def _silent_s_max(look: Look) -> float:
+    """Power flows: half a second in all. None flows, so only status is read: what three of its polls take."""
+    return PCS_SILENT_S if look.state.mode == Mode.GRID_TIED else _stale_s(look)
 
 
 def _pcs_left(look: Look) -> float:
@@ -168,8 +172,8 @@ def _grid_lost(look: Look) -> float:
     return float(not grid_inside(look.terms, look.telemetry, STAY_GRID)) if look.previous.grid_seen else nan
 
 
-def _freeze_s(look: Look) -> float:
-    return look.part.freeze_s if look.part is not None else inf
+def _stale_s(look: Look) -> float:
+    return look.part.stale_s if look.part is not None else inf
 
 
 def _lost_s(look: Look) -> float:
@@ -184,15 +188,18 @@ ROWS = (
     Row("F06", "adc-dropout", "site", _sample_age_s, at(SAMPLE_AGE_S_MAX), "A", Effect.STOP,
         "the newest waveform sample is {value:.3f} s old, allowed {limit:.3f} s",
         "check the converter, its cable and the program that fills the sample ring", hold_s=0.2),
-    Row("F12", "meter-lost", "meter", _grid_age_s, _freeze_s, "A", Effect.EXPORT_WORST,
+    Row("F12", "meter-lost", "meter", _grid_age_s, _stale_s, "A", Effect.EXPORT_WORST,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the meter's power, address and RS-485 line", clear_s=1.0),
     Row("F12", "meter-lost", "meter", _grid_age_s, at(METER_LOST_S), "A", Effect.STOP,
         "{subject} has not answered for {value:.0f} s, allowed {limit:.0f} s",
         "check the meter's power, address and RS-485 line"),
-    Row("F16", "pcs-mute", "pcs", _age_s, _pcs_limit_s, "B", Effect.STOP,
+    Row("F16", "pcs-mute", "pcs", _silent_s, _silent_s_max, "B", Effect.STOP,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the converter's power, address, baud and RS-485 line"),
+    Row("F16", "pcs-mute", "pcs", _age_s, _stale_s, "B", Effect.STOP,
+        "the status of {subject} is {value:.2f} s old, allowed {limit:.2f} s",
+        "check the converter's map and the load of its RS-485 line"),
     Row("F20", "pcs-ignores", "pcs", _pcs_start_s, at(START_S_MAX), "B", Effect.STOP,
         "{subject} does not run {value:.0f} s after the start order, allowed {limit:.0f} s",
         "read the converter's own display: local mode, open contactor or lock"),
@@ -207,7 +214,7 @@ ROWS = (
     Row("F28", "pcs-map-changed", "any", _identity_refused, at(0.5), "C", Effect.STOP,
         "{subject} calls itself by a name that its profile does not accept",
         "choose the right profile, or have the new firmware tested and its identity accepted"),
-    Row("F33", "bms-mute", "bms", _age_s, _freeze_s, "B", Effect.FREEZE,
+    Row("F33", "bms-mute", "bms", _age_s, _stale_s, "B", Effect.FREEZE,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the BMS's power, address and RS-485 line", clear_s=1.0),
     Row("F33", "bms-mute", "bms", _age_s, _lost_s, "B", Effect.STOP,

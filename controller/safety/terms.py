@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-PCS_STALE_S = 0.35  # F16 allows 0.5 s from the last good reply: this, one supervisor cycle and the frame
-PCS_MISSED_S = 0.20  # the same after two misses in a row; a noisy line alone does not get here
-BMS_FREEZE_S = 0.5  # IL-04: no growth of the limits
-BMS_LOST_S = 2.0  # IL-04: power to zero
+PCS_SILENT_S = 0.35  # F16 allows 0.5 s from the last good reply: this, one supervisor cycle and the frame
+STALE_S = 0.5  # IL-04: no growth of the limits
+LOST_S = 2.0  # IL-04: power to zero
 POLLS_STALE = 3  # a slow device is stale after three of its own poll periods
 
 
@@ -25,16 +24,14 @@ class Part:
     measures: str = ""  # of a meter: grid, pv
 
     @property
-    def freeze_s(self) -> float:
+    def stale_s(self) -> float:
         """Age from which the device's values are stale, s."""
-        if self.kind == "pcs":
-            return PCS_STALE_S
-        return max(BMS_FREEZE_S, POLLS_STALE * self.period_s)
+        return max(STALE_S, POLLS_STALE * self.period_s)
 
     @property
     def lost_s(self) -> float:
         """Age from which the device counts as lost, s."""
-        return PCS_STALE_S if self.kind == "pcs" else max(BMS_LOST_S, POLLS_STALE * self.period_s)
+        return max(LOST_S, POLLS_STALE * self.period_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""A site file against its host and its profiles: what no single file can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from controller.config.host import Host
+from controller.config.loader import host_names, load_host, read
+from controller.config.option import Fault, Path
+from controller.config.problem import ConfigError, Problem, meant
+from controller.config.site import Pcs, Site
+from controller.devices.profile import Profile
+from controller.devices.profiles import all_names, load
+from controller.devices.table import POLL_MAX, RULE_MAX, BusTable, compile
+
+READ_LOAD_PCT_MAX = 60  # reads of a port; the rest is for setpoints, retries and quarantines
+COUNTS_MAX = {"s16": 32767, "s32": 2147483647}
+LIMITS = ("discharge_kw_max", "charge_kw_max")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSite:
+    """A site that can run: the file, its box, the profiles of its devices by name, its bus table."""
+
+    site: Site
+    host: Host
+    profiles: Mapping[str, Profile]
+    table: BusTable
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Profiles in use that no bench and no site has proven."""
+        proven = ("bench", "site")
+        return tuple(n for n, p in self.profiles.items() if not any(e.level in proven for e in p.evidence))
+
+
+def check_site(path: FilePath) -> CheckedSite:
+    """Read and cross-check a site. Raises ConfigError with every problem, in the order of the file."""
+    loaded = read(path, Site)
+    site, document = loaded.value, loaded.document
+    faults: list[Fault] = []
+    foreign: list[Problem] = []  # in files that the site names
+    host = _host(site, faults, foreign)
+    profiles = _profiles(site, faults, foreign)
+    faults += _devices(site, profiles)
+    if host is not None:
+        faults += _box(site, host)
+    if not faults and not foreign and host is not None:
+        table = compile(site, profiles, host)
+        faults += _buses(site, table)
+        if not faults:
+            return CheckedSite(site, host, profiles, table)
+    raise ConfigError([document.problem(fault.path, fault.text) for fault in faults] + foreign)
+
+
+def _host(site: Site, faults: list[Fault], foreign: list[Problem]) -> Host | None:
+    known = host_names()
+    if site.host not in known:
+        cure = meant(site.host, known) or " Choose one of these."
+        faults.append(Fault(("host",), f"is {site.host}; hosts are {', '.join(known)}.{cure}"))
+        return None
+    try:
+        return load_host(site.host)
+    except ConfigError as error:
+        foreign += error.problems
+        return None
+
+
+def _profiles(site: Site, faults: list[Fault], foreign: list[Problem]) -> dict[str, Profile]:
+    known = all_names()
+    found: dict[str, Profile] = {}
+    for path, unit in site.units():
+        if unit.profile not in known:
+            cure = meant(unit.profile, known) or " Choose one of these."
+            faults.append(
+                Fault((*path, "profile"), f"is {unit.profile}; profiles are {', '.join(known)}.{cure}")
+            )
+            continue
+        try:
+            found[unit.profile] = load(unit.profile)
+        except ConfigError as error:
+            foreign += error.problems
+    return found
+
+
+def _box(site: Site, host: Host) -> Iterator[Fault]:
+    for name in site.ports:
+        if name not in host.ports:
+            cure = meant(name, host.ports) or " Rename it or choose another host."
+            yield Fault(
+                ("ports", name), f"is not on host {host.name}; its ports are {', '.join(host.ports)}.{cure}"
+            )
+    if site.sampling.rate_hz > host.adc.rate_hz_max:
+        yield Fault(
+            ("sampling", "rate_hz"),
+            f"is {site.sampling.rate_hz}; host {host.name} allows {host.adc.rate_hz_max}. Lower it.",
+        )
+
+
+def _devices(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
+    for path, unit in site.units():
+        profile = profiles.get(unit.profile)
+        if profile is None:
+            continue
+        kind = str(path[0]).removesuffix("s") if path[0] == "meters" else str(path[0])
+        if profile.kind != kind:
+            yield Fault(
+                (*path, "profile"),
+                f"is {unit.profile}, a {profile.kind}; a {kind} is needed. Choose one named {kind}-.",
+            )
+            continue
+        port = site.ports.get(unit.port)
+        if port and port.baud not in profile.wire.bauds:
+            bauds = ", ".join(str(baud) for baud in profile.wire.bauds)
+            yield Fault(
+                ("ports", unit.port, "baud"),
+                f"is {port.baud}; {unit.name} ({unit.profile}) has {bauds}. Choose one that all have.",
+            )
+        if isinstance(unit, Pcs):
+            yield from _rating(path, unit, profile)
+
+
+def _rating(path: Path, unit: Pcs, profile: Profile) -> Iterator[Fault]:
+    setpoint = profile.setpoint
+    assert setpoint is not None  # the schema refuses a pcs without
+    carried_kw = COUNTS_MAX[setpoint.type] / abs(setpoint.counts_per_kw) / setpoint.over_drive
+    allowed_kw = min(carried_kw, profile.rating_kw_max or carried_kw)
+    for name in LIMITS:
+        if getattr(unit, name) > allowed_kw:
+            yield Fault(
+                (*path, name),
+                f"is {getattr(unit, name):g}; profile {profile.profile} allows at most {allowed_kw:.0f}. "
+                f"Lower it or choose another profile.",
+            )
+
+
+def _buses(site: Site, table: BusTable) -> Iterator[Fault]:
+    for port in table.loads:
+        if port.read_load_pct > READ_LOAD_PCT_MAX:
+            yield Fault(
+                ("ports", port.port),
+                f"is busy with reads for {port.read_load_pct:.0f} %; {READ_LOAD_PCT_MAX} % are allowed. "
+                f"Raise its baud or move a device to another port.",
+            )
+    for rows, most, what in ((table.polls, POLL_MAX, "transactions"), (table.rules, RULE_MAX, "writes")):
+        if len(rows) > most:
+            yield Fault((), f"the site has {len(rows)} {what}; {most} are allowed. Remove devices.")

@@ -1,0 +1,165 @@
+"""Every device of the site as last read: registers become values with ages, states and identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from controller.devices.check import CheckedSite
+from controller.devices.decode import raw_of, text_of, value_of
+from controller.devices.profile import CANARY, Point, Profile
+from controller.devices.table import WORD_MAX, BusTable
+from controller.image import Device, FastImage, Instant, Order, PollState, Telemetry
+from controller.units import seconds
+
+SLOW_PERIODS_MAX = 3  # a value of a slow read is dropped after three of its periods
+SLOW_S = 0.5  # and this: one quarantine of a neighbour
+
+
+@dataclass(slots=True)
+class _Block:
+    """One read as last believed."""
+
+    name: str
+    poll: int
+    points: Mapping[str, Point]
+    t_ok_ns: int = 0  # 0: never
+    t_seen_ns: int = 0  # of the newest reply, believed or not
+    strange: bool = False  # its canary says that the map is another one
+    words: tuple[int, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Roster:
+    """The site's devices. One call of `snapshot` a supervisor cycle; orders take their sequence here."""
+
+    def __init__(self, checked: CheckedSite, table: BusTable) -> None:
+        self._profiles = {unit.name: checked.profiles[unit.profile] for _, unit in checked.site.units()}
+        self._blocks = {name: _blocks(profile, table.reads[name]) for name, profile in self._profiles.items()}
+        self._orders = table.orders
+        self._polls = {name: list(reads.values()) for name, reads in table.reads.items()}
+        for line in table.pcs:
+            self._polls[line.name].append(line.setpoint_poll)
+        self._sequences = dict.fromkeys(self._profiles, 0)
+
+    def snapshot(self, now: Instant, fast: FastImage) -> Telemetry:
+        """What one cycle may know. Ages count from the reply's arrival to `now`."""
+        devices = {}
+        for name, blocks in self._blocks.items():
+            for block in blocks.values():
+                _take(block, self._profiles[name], fast.polls[block.poll])
+            devices[name] = self._device(name, now, fast)
+        return Telemetry(now, fast.track, fast.frame, devices)
+
+    def order(self, device: str, name: str) -> Order:
+        """A new order. Raises KeyError for a device or an order that is not there."""
+        poll, words = self._orders[device][name]
+        self._sequences[device] += 1
+        return Order(poll, self._sequences[device], words + (0,) * (WORD_MAX - len(words)))
+
+    def _device(self, name: str, now: Instant, fast: FastImage) -> Device:
+        profile, blocks = self._profiles[name], self._blocks[name]
+        live = [block for key, block in blocks.items() if profile.reads[key].live]
+        misses = max((fast.polls[block.poll].misses for block in live), default=0)
+        # Safety: a map that is not the profile's says nothing true, so nothing of it is used (F28).
+        if any(block.strange for block in blocks.values()):
+            return Device(name, profile.kind, {}, inf, misses)
+        values: dict[str, float] = {}
+        for key, block in blocks.items():
+            if profile.reads[key].live or _age_s(block, now) <= _slow_s_max(profile, key):
+                values |= block.values
+        return Device(
+            name=name,
+            kind=profile.kind,
+            values=values,
+            age_s=max((_age_s(block, now) for block in live), default=inf),
+            misses=misses,
+            state=_state(profile, blocks),
+            armed=_armed(profile, values),
+            identity=_identity(profile, blocks),
+            silent_s=self._silent_s(name, now, fast),
+        )
+
+    def _silent_s(self, name: str, now: Instant, fast: FastImage) -> float:
+        """Since the newest right reply to any read or setpoint."""
+        t_ok_ns = max(fast.polls[poll].t_ok_ns for poll in self._polls[name])
+        return seconds(now.t_ns - t_ok_ns) if t_ok_ns else inf
+
+
+def _blocks(profile: Profile, polls: Mapping[str, int]) -> dict[str, _Block]:
+    return {
+        name: _Block(name, poll, {key: point for key, point in profile.points.items() if point.read == name})
+        for name, poll in polls.items()
+    }
+
+
+def _take(block: _Block, profile: Profile, poll: PollState) -> None:
+    """Decode a new reply. One value out of its plausible range, and the whole reply is not believed (F18)."""
+    if poll.t_ok_ns in (0, block.t_seen_ns):
+        return
+    block.t_seen_ns = poll.t_ok_ns
+    values: dict[str, float] = {}
+    doubtful = strange = False
+    for name, point in block.points.items():
+        if point.type == "string":
+            continue
+        value = value_of(point, _registers(point, profile, poll.words))
+        wrong = value is not None and not _plausible(point, value)
+        if name.startswith(CANARY):
+            strange |= wrong or value is None
+        elif wrong:
+            doubtful = True
+        elif value is not None:
+            values[name] = value
+    block.strange = strange
+    if not doubtful and not strange:
+        block.t_ok_ns, block.words, block.values = poll.t_ok_ns, poll.words, values
+
+
+def _registers(point: Point, profile: Profile, words: tuple[int, ...]) -> tuple[int, ...]:
+    first = point.address - profile.reads[point.read].address
+    return words[first : first + point.size]
+
+
+def _plausible(point: Point, value: float) -> bool:
+    return (point.low is None or value >= point.low) and (point.high is None or value <= point.high)
+
+
+def _age_s(block: _Block, now: Instant) -> float:
+    return seconds(now.t_ns - block.t_ok_ns) if block.t_ok_ns else inf
+
+
+def _slow_s_max(profile: Profile, read: str) -> float:
+    return SLOW_PERIODS_MAX * profile.reads[read].period_ms / 1000 + SLOW_S
+
+
+def _state(profile: Profile, blocks: Mapping[str, _Block]) -> str:
+    """The first rule that fits; unknown where a register is still missing or no rule fits."""
+    for rule in profile.states:
+        point = profile.points[rule.point]
+        block = blocks[point.read]
+        if not block.t_ok_ns:
+            return "unknown"
+        if raw_of(point, _registers(point, profile, block.words)) & rule.mask == rule.value:
+            return rule.state
+    return "unknown"
+
+
+def _armed(profile: Profile, values: Mapping[str, float]) -> bool:
+    if profile.watchdog is None or profile.watchdog.point not in values:
+        return False
+    half_count = abs(profile.points[profile.watchdog.point].scale) / 2
+    return abs(values[profile.watchdog.point] - profile.watchdog.timeout_s) < half_count
+
+
+def _identity(profile: Profile, blocks: Mapping[str, _Block]) -> str:
+    """As text; empty before the first reply."""
+    if profile.identity is None:
+        return ""
+    point = profile.points[profile.identity.point]
+    block = blocks[point.read]
+    if not block.t_ok_ns:
+        return ""
+    words = _registers(point, profile, block.words)
+    return text_of(words) if point.type == "string" else str(raw_of(point, words))

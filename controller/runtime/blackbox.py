@@ -1,0 +1,51 @@
+"""The last half minute of cycles, in memory, written as JSON lines when the site goes to SAFE_STOP."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+
+from controller.image import Mode
+from controller.runtime.plain import plain
+from controller.runtime.supervisor import Cycle
+from controller.runtime.writer import Writer
+
+CYCLES = 300  # 30 s at 10 Hz
+AFTER_CYCLES = 20  # go on for 2 s, so that the reaction is in the record
+FILES_MAX = 8
+
+
+class Blackbox:
+    """A bounded ring of cycles. Files blackbox-<n>.jsonl in folder, the oldest replaced."""
+
+    def __init__(self, folder: Path, writer: Writer) -> None:
+        self._folder = folder
+        self._writer = writer
+        self._cycles: deque[Cycle] = deque(maxlen=CYCLES)
+        self._left = -1  # cycles until the dump, -1: none asked for
+        self._mode = Mode.INIT
+        self.dumps = 0
+
+    def record(self, cycle: Cycle) -> None:
+        """Keep one cycle; on a change to SAFE_STOP ask for a dump a little later."""
+        self._cycles.append(cycle)
+        if cycle.mode.mode == Mode.SAFE_STOP != self._mode and self._left < 0:
+            self._left = AFTER_CYCLES
+        self._mode = cycle.mode.mode
+        if self._left == 0:
+            self.dump()
+        self._left = max(self._left - 1, -1)
+
+    def dump(self) -> None:
+        """Write what is in memory, on the writer's thread."""
+        cycles = tuple(self._cycles)
+        path = self._folder / f"blackbox-{self.dumps % FILES_MAX}.jsonl"
+        self.dumps += 1
+        self._writer.offer(lambda: _write(path, cycles))
+
+
+def _write(path: Path, cycles: tuple[Cycle, ...]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for cycle in cycles:
+            file.write(json.dumps(plain(cycle), allow_nan=False) + "\n")

@@ -1,0 +1,137 @@
+"""What the process shows of itself twice a second: status.json in the run directory, systemd's watchdog."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from controller.image import Instant
+from controller.runtime.events import Event
+from controller.runtime.fastlink import FastLink
+from controller.runtime.ladder import Rung
+from controller.runtime.plain import plain
+from controller.runtime.ports import Ports
+from controller.runtime.supervisor import Cycle
+from controller.runtime.tasks import Task
+from controller.runtime.writer import Writer
+
+FILE = "status.json"
+PERIOD_S = 0.5
+STALE_S = 2.0  # older than this, the process is taken for dead
+EVENTS = 20  # of late
+PORT_FIELDS = ("state", "bytes_out", "bytes_in", "io_errors", "unsolicited", "lost")
+TASK_FIELDS = ("name", "period_s", "budget_ms", "runs", "overruns", "skipped", "longest_ms")
+DEVICE_FIELDS = ("kind", "age_s", "silent_s", "misses", "state", "armed", "identity")
+
+
+class Health:
+    """Gathers the newest cycle and writes it out. Reads nothing that the frame has to wait for."""
+
+    def __init__(self, folder: Path, site: str, fastlink: FastLink, ports: Ports, writer: Writer) -> None:
+        self._folder = folder
+        self._site = site
+        self._fastlink = fastlink
+        self._ports = ports
+        self._writer = writer
+        self._cycle: Cycle | None = None
+        self._events: deque[Event] = deque(maxlen=EVENTS)
+        self._before: tuple[int, tuple[int, ...]] = (0, ())
+        self._writing = False
+        self.tasks: tuple[Task, ...] = ()
+        self.rungs: list[Rung] = []
+
+    def record(self, cycle: Cycle) -> None:
+        """Take one cycle."""
+        self._cycle = cycle
+        self._events.extend(cycle.events)
+
+    def step(self, now: Instant) -> None:
+        """Write the status and tell systemd that the supervisor moves."""
+        notify("WATCHDOG=1")
+        if self._cycle is None or self._writing:
+            return
+        text = json.dumps(plain(self.status(self._cycle, now)), allow_nan=False)
+        self._writing = self._writer.offer(lambda: self._write(text))
+
+    def status(self, cycle: Cycle, now: Instant) -> dict[str, Any]:
+        """All that status.json holds; powers in kW, ages in s."""
+        track, frame, mode = cycle.telemetry.track, cycle.telemetry.frame, cycle.mode
+        return {
+            "site": self._site,
+            "pid": os.getpid(),
+            "t_ns": now.t_ns,
+            "utc_s": now.utc_s,
+            "mode": mode.mode,
+            "mode_s": (now.t_ns - mode.t_since_ns) / 1e9,
+            "reason": mode.reason,
+            "waiting": mode.waiting,
+            "latched": mode.latched,
+            "conditions": [
+                {"code": c.code, "name": c.name, "unit": c.subject, "cause": c.cause, "cure": c.cure}
+                for c in cycle.conditions.active
+            ],
+            "load_kw": track.load_kw,
+            "grid_kw": track.grid_kw,
+            "pcs_kw": sum(c.pcs_kw for c in cycle.conditions.converters),
+            "target_kw": frame.target_kw,
+            "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
+            "soc_pct": cycle.conditions.battery.soc_pct,
+            "limits": {
+                "discharge_kw_max": sum(cycle.limits.discharge_kw_max),
+                "charge_kw_max": sum(cycle.limits.charge_kw_max),
+            },
+            "frame": frame,
+            "pace": self._fastlink.pace_summary(),
+            "devices": {
+                name: _fields(device, DEVICE_FIELDS) for name, device in cycle.telemetry.devices.items()
+            },
+            "ports": self._port_rows(now),
+            "tasks": [_fields(task, TASK_FIELDS) for task in self.tasks],
+            "writer": _fields(self._writer, ("dropped", "failed", "fault")),
+            "ladder": self.rungs,
+            "events": list(self._events),
+        }
+
+    def _port_rows(self, now: Instant) -> dict[str, Any]:
+        t_before_ns, counts_before = self._before
+        counts = self._fastlink.setpoints_answered()
+        rates = [0.0] * len(counts)
+        if counts_before and now.t_ns > t_before_ns:
+            past_s = (now.t_ns - t_before_ns) / 1e9
+            rates = [(a - b) / past_s for a, b in zip(counts, counts_before, strict=True)]
+        self._before = (now.t_ns, counts)
+        rows = {}
+        for index, line in enumerate(self._ports.lines):
+            port = self._fastlink.port(index)
+            row = {name: port[name] for name in PORT_FIELDS}
+            own = {"path": str(line.path), "fault": line.fault, "setpoints_per_s": rates[index]}
+            rows[line.name] = row | own
+        return rows
+
+    def _write(self, text: str) -> None:
+        try:
+            draft = self._folder / (FILE + ".new")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self._folder / FILE)
+        finally:
+            self._writing = False
+
+
+def _fields(thing: object, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}
+
+
+def notify(message: str) -> None:
+    """One datagram to the service manager, where there is one (sd_notify)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    address = "\0" + address[1:] if address.startswith("@") else address
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.setblocking(False)
+        out.sendto(message.encode(), address)

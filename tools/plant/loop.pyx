@@ -1,0 +1,103 @@
+"""The virtual-time loop: controller frame and simulated site together, as fast as the processor goes."""
+from libc.stdint cimport int32_t, int64_t
+
+import numpy as np
+
+from ext.cycle cimport Executive, Frame, step
+from ext.image cimport CHANNEL_MAX
+from ext.sampler cimport RING_HEADER_BYTES, RING_SLOT_BYTES, RingHeader, ring_init, ring_push
+from tools.plant.physics cimport Site, site_begin, site_step
+from tools.plant.site cimport Plant
+from tools.plant.wire cimport wire_take
+
+from tools.plant.site import COLUMN_NAMES
+
+RING_SLOTS = 64                 # reader and writer take turns: a few would do
+cdef int64_t START_NS = 1_000_000_000       # virtual time starts here, so that 0 keeps meaning "never"
+
+
+cdef class VirtualSite:
+    """An Executive whose samples and buses are a Plant's, in virtual time.
+
+    The load holds its first value until begin_scene(); so the stack can be brought up first.
+    """
+
+    cdef readonly Executive executive
+    cdef readonly Plant plant
+    cdef object ring
+    cdef RingHeader *header
+    cdef int64_t frames     # run so far
+
+    def __init__(self, Executive executive, Plant plant):
+        cdef unsigned char[::1] ring = np.zeros(RING_HEADER_BYTES + RING_SLOTS * RING_SLOT_BYTES, dtype=np.uint8)
+        cdef Frame *frame = executive.frame
+        cdef int32_t i
+        self.executive = executive
+        self.plant = plant
+        self.ring = ring
+        self.header = <RingHeader *>&ring[0]
+        ring_init(self.header, plant.rate_hz, RING_SLOTS, plant.ring_scale, plant.rail_counts)
+        executive.map_ring(np.asarray(ring))
+        for i in range(frame.ports.count):
+            frame.ports.port[i].wire_out = &plant.site.wire[i].from_master
+            frame.ports.port[i].wire_in = &plant.site.wire[i].to_master
+        plant.start(START_NS)
+        plant.site.trace.held = 1
+
+    def begin_scene(self, record_every, record_rows):
+        """The next frame is scene time 0: plays the load and records a row every record_every frames.
+
+        record_rows: rows kept, the newest.
+        """
+        self.plant.record(record_every, record_rows)
+        site_begin(self.plant.site, self.time_ns())
+
+    @property
+    def now_ns(self):
+        """Time of the next frame."""
+        return self.time_ns()
+
+    cdef int64_t time_ns(self) noexcept nogil:
+        return START_NS + self.frames * 1_000_000_000 // self.plant.rate_hz
+
+    def run(self, int64_t frames):
+        """Advances virtual time by `frames` frames."""
+        cdef int64_t i
+        with nogil:
+            for i in range(frames):
+                self.advance()
+
+    cdef void advance(self) noexcept nogil:
+        """One frame: the site up to now, the controller's frame, its bytes onto the wires."""
+        cdef Site *site = self.plant.site
+        cdef Frame *frame = self.executive.frame
+        cdef int64_t now_ns = self.time_ns()
+        cdef int32_t i
+        # The sample of the last frame: a converter needs its time, and nothing may answer within its own sample.
+        ring_push(self.header, site.t_ns, site.counts)
+        site_step(site, now_ns)
+        frame.t_ns = now_ns
+        step(frame)
+        for i in range(site.wire_count):
+            wire_take(&site.wire[i], now_ns)
+        self.frames += 1
+
+    def hold(self):
+        """Let the trace rest at its first value until begin_scene()."""
+        self.plant.site.trace.held = 1
+
+    def begin_scene(self, record_every, record_rows):
+        """Scene time 0 is the next frame; a new record starts there."""
+        self.plant.site.trace.held = 0
+        self.plant.site.t_start_ns = self.time_ns()
+        self.plant.site.steps = 0
+        self.plant.record(record_every, record_rows)
+
+    def mark(self, mode):
+        """The controller's mode, for the record rows from now on."""
+        self.plant.site.mode = int(mode)
+
+    def record(self):
+        """The record so far: {column: array}."""
+        rows = self.plant.recorded()
+        return {name: rows[:, i].copy() for i, name in enumerate(COLUMN_NAMES)}

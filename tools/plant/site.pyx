@@ -1,0 +1,320 @@
+"""The simulated site of a site file: fills the structs of physics.pxd from the site, its profiles and a load."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uintptr_t
+from libc.stdlib cimport calloc, free
+
+import numpy as np
+
+from ext.image cimport CHANNEL_MAX
+from tools.plant.battery cimport BatterySetup, battery_init
+from tools.plant.pcs cimport Pcs, PcsSetup, pcs_init
+from tools.plant.physics cimport COLUMNS, SLAVE_MAX, site_start
+from tools.plant.slave cimport (
+    FIELD_MAX,
+    ORDER_RULE_MAX,
+    READ_BY_3,
+    READ_BY_4,
+    SPACE,
+    Field,
+    OrderRule,
+    Slave,
+)
+from tools.plant.wave cimport WaveSetup, wave_init
+from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireSetup, wire_init
+
+from controller.image import CHANNELS
+from tools.plant.presets import WAVEFORMS
+from tools.plant.registers import ACTIONS, FEEDS, STATES, register_map
+
+COLUMN_NAMES = ("t_s", "load_kw", "grid_kw", "pcs_kw", "setpoint_kw", "soc_pct", "pv_kw", "genset_kw", "mode")
+RANGE_V = 10.0          # the simulated converter: 16 bit over +-10 V
+RAIL_COUNTS = 32767
+PCS_V_MAX = 1000.0      # converters on a higher grid stand behind a transformer
+PCS_V = 690.0           # line to line at their terminals then
+START_S = 1.0           # order to running: contactor and synchronisation, shortened for tests and demo
+
+
+cdef class Plant:
+    """The simulated site of a checked site file.
+
+    load_kw: power of the load in kW at load_rate_hz points a second, linear between. waveform: a name of
+    presets.WAVEFORMS. link: replaces baud and gap of the ports with converters, and the converters' dynamics.
+    pv_kw: like load_kw, or None. loops: the trace starts again at its end, else it holds its last value.
+    Raises ValueError for an unknown waveform or arrays that do not fit.
+    """
+
+    def __cinit__(self):
+        self.site = <Site *>calloc(1, sizeof(Site))
+        if self.site == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.site)
+
+    def __init__(self, checked, load_kw, load_rate_hz, waveform="typical", seed=0, link=None, pv_kw=None, loops=False):
+        site = checked.site
+        self.held = []
+        self.rate_hz = site.sampling.rate_hz
+        self.rail_counts = RAIL_COUNTS
+        self.port_names = tuple(site.ports)
+        self._add_trace(load_kw, load_rate_hz, pv_kw, loops)
+        self.site.voltage_v = site.grid.voltage_v / 3.0 ** 0.5
+        self.site.pcs_v = (site.grid.voltage_v if site.grid.voltage_v <= PCS_V_MAX else PCS_V) / 3.0 ** 0.5
+        self.site.frequency_hz = site.grid.frequency_hz
+        self._add_battery(site)
+        for converter in site.pcs:
+            self._add_pcs(converter, checked.profiles[converter.profile], link)
+        self._add_wires(site, link)
+        for kind, devices in (("pcs", site.pcs), ("bms", site.bms), ("meter", site.meters)):
+            for index, device in enumerate(devices):
+                self._add_slave(kind, index, device, checked.profiles[device.profile], link, len(site.bms))
+        self._add_wave(site, waveform, seed)
+
+    def _add_trace(self, load_kw, load_rate_hz, pv_kw, loops):
+        """Keeps the arrays and points the site at them."""
+        cdef const double[::1] load = np.ascontiguousarray(load_kw, dtype=np.float64)
+        cdef const double[::1] sun
+        if load.shape[0] < 1 or load_rate_hz <= 0:
+            raise ValueError("the load needs at least one point and a rate above 0")
+        self.held.append(load)
+        self.site.trace.load_kw = &load[0]
+        self.site.trace.count = load.shape[0]
+        self.site.trace.rate_hz = load_rate_hz
+        self.site.trace.loops = 1 if loops else 0
+        if pv_kw is not None:
+            sun = np.ascontiguousarray(pv_kw, dtype=np.float64)
+            if sun.shape[0] != load.shape[0]:
+                raise ValueError(f"pv_kw has {sun.shape[0]} points, load_kw {load.shape[0]}; they must be equal")
+            self.held.append(sun)
+            self.site.trace.pv_kw = &sun[0]
+
+    def _add_battery(self, site):
+        cdef BatterySetup setup
+        setup.capacity_kwh = site.battery.capacity_kwh
+        setup.soc_pct_start = site.battery.soc_pct_target
+        setup.cell_c_start = 25.0
+        battery_init(&self.site.battery, &setup)
+
+    def _add_pcs(self, converter, profile, link):
+        cdef PcsSetup setup
+        rating_kw = max(converter.discharge_kw_max, converter.charge_kw_max)
+        setup.discharge_kw_max = converter.discharge_kw_max
+        setup.charge_kw_max = converter.charge_kw_max
+        setup.over_drive = link.overdrive if link else profile.setpoint.over_drive
+        setup.dead_s = 1e-3 * (link.dead_ms if link else converter.dead_time_ms)
+        setup.tau_s = 1e-3 * (link.tau_ms if link else converter.lag_ms)
+        slew_pu_per_s = link.slew_pu_s if link else converter.slew_pu_per_s
+        setup.slew_kw_per_s = slew_pu_per_s * rating_kw if np.isfinite(slew_pu_per_s) else 0.0
+        setup.start_s = START_S
+        setup.fed_by = FEEDS[profile.watchdog.fed_by] if profile.watchdog else 0
+        setup.action = ACTIONS.index(profile.watchdog.action) if profile.watchdog else 0
+        pcs_init(&self.site.pcs[self.site.pcs_count], &setup, 0)
+        self.site.pcs_count += 1
+
+    def _add_wires(self, site, link):
+        cdef WireSetup setup
+        with_pcs = {converter.port for converter in site.pcs}
+        for name, port in site.ports.items():
+            use = link if link and name in with_pcs else None
+            setup.baud = use.baud if use else port.baud
+            gap = use.gap if use else port.gap
+            setup.spec_gap = gap == "spec"
+            wire_init(&self.site.wire[self.site.wire_count], &setup)
+            self.site.wire_count += 1
+
+    def _add_wave(self, site, waveform, seed):
+        cdef WaveSetup setup
+        if waveform not in WAVEFORMS:
+            raise ValueError(f"waveform {waveform!r}; allowed: {', '.join(WAVEFORMS)}")
+        preset = WAVEFORMS[waveform]
+        setup.rate_hz = self.rate_hz
+        setup.frequency_hz = site.grid.frequency_hz
+        setup.voltage_v = self.site.voltage_v
+        setup.nominal_kw = max(float(np.abs(np.asarray(self.held[0])).max()), 1.0)
+        setup.nominal_dc_v = self.site.battery.dc_v
+        setup.nominal_dc_a = 1000.0 * sum(p.discharge_kw_max for p in site.pcs) / self.site.battery.dc_v
+        setup.power_factor = preset.power_factor
+        setup.voltage_unbalance_pu = preset.voltage_unbalance_pu
+        setup.current_unbalance_pu = preset.current_unbalance_pu
+        for i in range(5):
+            setup.voltage_line_pu[i] = preset.voltage_line_pu[i]
+            setup.current_line_pu[i] = preset.current_line_pu[i]
+        setup.offset_pu = preset.offset_pu
+        setup.noise_pu = preset.noise_pu
+        setup.rail_counts = RAIL_COUNTS
+        setup.seed = seed
+        for index in range(CHANNEL_MAX):
+            self.ring_scale[index] = RANGE_V / (RAIL_COUNTS + 1)
+            channel = site.sampling.channels.get(CHANNELS[index]) if index < len(CHANNELS) else None
+            setup.present[index] = channel is not None
+            setup.offset_counts[index] = channel.offset_counts if channel else 0.0
+            si_per_v = (channel.a_per_v or channel.v_per_v) if channel else 1.0
+            setup.si_per_count[index] = si_per_v * self.ring_scale[index]
+        wave_init(&self.site.wave, &setup)
+
+    def _values(self, kind, index, measures):
+        """{canonical point name: address of the plant's value} of one device."""
+        cdef Site *s = self.site
+        cdef Pcs *p = &s.pcs[index if kind == "pcs" else 0]
+        common = {"frequency_hz": <uintptr_t>&s.frequency_hz, "voltage_v": <uintptr_t>&s.voltage_v}
+        battery = {
+            "soc_pct": <uintptr_t>&s.battery.soc_pct, "soh_pct": <uintptr_t>&s.battery.soh_pct,
+            "dc_v": <uintptr_t>&s.battery.dc_v, "dc_a": <uintptr_t>&s.battery.dc_a,
+            "cell_v_min": <uintptr_t>&s.battery.cell_v_min, "cell_v_max": <uintptr_t>&s.battery.cell_v_max,
+            "cell_c_min": <uintptr_t>&s.battery.cell_c_min, "cell_c_max": <uintptr_t>&s.battery.cell_c_max,
+            "charge_a_max": <uintptr_t>&s.battery.charge_a_max,
+            "discharge_a_max": <uintptr_t>&s.battery.discharge_a_max,
+            "charge_v_max": <uintptr_t>&s.battery.charge_v_max,
+            "discharge_v_min": <uintptr_t>&s.battery.discharge_v_min,
+            "fault_word": <uintptr_t>&s.battery.fault_word,
+        }
+        if kind == "bms":
+            return battery
+        if kind == "pcs":
+            return common | {
+                "pcs_kw": <uintptr_t>&p.ac_kw, "dc_v": <uintptr_t>&p.dc_v, "dc_a": <uintptr_t>&p.dc_a,
+                "dc_kw": <uintptr_t>&p.dc_kw, "fault_word": <uintptr_t>&p.fault_word,
+                "watchdog_s": <uintptr_t>&p.watchdog_s, "voltage_v": <uintptr_t>&s.pcs_v,
+                "soc_pct": battery["soc_pct"], "soh_pct": battery["soh_pct"],
+            }
+        if measures == "pv":
+            return common | {
+                "power_kw": <uintptr_t>&s.pv_kw, "import_kwh": <uintptr_t>&s.pv_kwh,
+                "export_kwh": <uintptr_t>&s.nothing,
+            }
+        return common | {
+            "power_kw": <uintptr_t>&s.grid_kw, "import_kwh": <uintptr_t>&s.import_kwh,
+            "export_kwh": <uintptr_t>&s.export_kwh,
+        }
+
+    def _add_slave(self, kind, index, device, profile, link, racks):
+        """One device on its wire."""
+        cdef Slave *slave = &self.site.slave[self.site.slave_count]
+        cdef Wire *wire = &self.site.wire[self.port_names.index(device.port)]
+        if self.site.slave_count == SLAVE_MAX or wire.slave_count == WIRE_SLAVES_MAX:
+            raise ValueError(f"{device.name}: the plant serves at most {SLAVE_MAX} devices")
+        cdef uint16_t[::1] words = np.zeros(SPACE, dtype=np.uint16)
+        cdef uint8_t[::1] known = np.zeros(SPACE, dtype=np.uint8)
+        self.held += [words, known]
+        slave.word = &words[0]
+        slave.known = &known[0]
+        slave.unit = device.unit
+        slave.words_per_read_max = profile.wire.words_per_read_max
+        slave.reply_ns = round(1e6 * (link.slave_ms if link and kind == "pcs" else profile.wire.reply_ms))
+        slave.pcs = &self.site.pcs[index] if kind == "pcs" else NULL
+        values = self._values(kind, index, getattr(device, "measures", "grid"))
+        table = register_map(profile, values)
+        for function, address, count in table.ranges:
+            slave.functions |= 1 << function
+            for place in range(address, min(address + count, SPACE)):
+                known[place] |= READ_BY_3 if function == 3 else READ_BY_4
+        for address, word in table.constants.items():
+            words[address] = word
+        _fill_fields(slave, table.fields, values, racks if kind == "bms" else 1)
+        _fill_orders(slave, table.orders)
+        if profile.setpoint:
+            _fill_setpoint(slave, profile.setpoint)
+        wire.slave[wire.slave_count] = slave
+        wire.slave_count += 1
+        self.site.slave_count += 1
+
+    def record(self, every, rows):
+        """Starts a record: one row of COLUMN_NAMES every `every` steps, at most `rows` rows kept (the newest)."""
+        cdef double[:, ::1] table = np.zeros((rows, COLUMNS))
+        self.held.append(table)
+        self.site.record.rows = &table[0, 0]
+        self.site.record.capacity = rows
+        self.site.record.written = 0
+        self.site.record.every = every
+        self.rows = table
+
+    def recorded(self, first=0):
+        """Rows from number `first` on, oldest first, as an array of shape (n, 9); those overwritten are missing."""
+        cdef int64_t written = self.site.record.written, capacity = self.site.record.capacity
+        if not self.site.record.every:
+            return np.zeros((0, COLUMNS))
+        numbers = np.arange(max(first, written - capacity), written)
+        return np.asarray(self.rows)[numbers % capacity]
+
+    def start(self, t_ns):
+        """Sets the clock: scene time 0 is t_ns."""
+        site_start(self.site, t_ns)
+
+    def truth(self):
+        """The present true values, for reports and tests."""
+        cdef Site *s = self.site
+        return {
+            "t_s": 1e-9 * (s.t_ns - s.t_start_ns), "load_kw": s.load_kw, "grid_kw": s.grid_kw, "pcs_kw": s.pcs_kw,
+            "pv_kw": s.pv_kw, "genset_kw": s.genset_kw, "soc_pct": s.battery.soc_pct, "dc_v": s.battery.dc_v,
+            "dc_a": s.battery.dc_a, "cell_c": s.battery.cell_c_mean, "import_kwh": s.import_kwh,
+            "export_kwh": s.export_kwh, "frequency_hz": s.frequency_hz,
+            "states": tuple(STATES[s.pcs[i].state] for i in range(s.pcs_count)),
+            "setpoints_kw": tuple(s.pcs[i].received_kw for i in range(s.pcs_count)),
+            "watchdogs_s": tuple(s.pcs[i].watchdog_s for i in range(s.pcs_count)),
+            "expiries": tuple(s.pcs[i].expiries for i in range(s.pcs_count)),
+        }
+
+    def bus(self):
+        """Counts of every wire since the start, by port name."""
+        cdef Wire *w
+        counts = {}
+        for i, name in enumerate(self.port_names):
+            w = &self.site.wire[i]
+            counts[name] = {"frames": w.frames, "spoiled": w.spoiled_frames, "collisions": w.collisions}
+        return counts
+
+
+cdef int _fill_fields(Slave *slave, fields, values, racks) except -1:
+    """The registers that follow the plant; of several racks each carries its share of the current."""
+    cdef Field *field
+    if len(fields) > FIELD_MAX:
+        raise ValueError(f"a profile with {len(fields)} points; the plant serves at most {FIELD_MAX}")
+    for item in fields:
+        field = &slave.field[slave.field_count]
+        field.address = item.address
+        field.type = item.type
+        field.low_word_first = item.low_word_first
+        share = racks if "_a" in item.name else 1
+        field.scale = item.scale * share
+        field.offset = item.offset * share
+        if item.states:
+            for i, word in enumerate(item.states):
+                field.state_word[i] = word
+        else:
+            field.value = <const double *><uintptr_t>values[item.name]
+        slave.field_count += 1
+    return 0
+
+
+cdef int _fill_orders(Slave *slave, orders) except -1:
+    """The writes it takes."""
+    cdef OrderRule *rule
+    if len(orders) > ORDER_RULE_MAX:
+        raise ValueError(f"a profile with {len(orders)} orders; the plant serves at most {ORDER_RULE_MAX}")
+    for item in orders:
+        rule = &slave.order[slave.order_count]
+        rule.function = item.function
+        rule.address = item.address
+        rule.kind = item.kind
+        rule.count = len(item.words)
+        for i, word in enumerate(item.words):
+            rule.words[i] = word
+        rule.arm_s = item.arm_s
+        rule.arm_scale = item.arm_scale
+        rule.low_word_first = item.low_word_first
+        slave.functions |= 1 << item.function
+        slave.order_count += 1
+    return 0
+
+
+cdef int _fill_setpoint(Slave *slave, setpoint) except -1:
+    """The power setpoint: takes up to over_drive times the rating."""
+    cdef PcsSetup *pcs = &slave.pcs.setup
+    slave.setpoint.function = setpoint.function
+    slave.setpoint.address = setpoint.address
+    slave.setpoint.count = 1 if setpoint.type == "s16" else 2
+    slave.setpoint.low_word_first = setpoint.low_word_first
+    slave.setpoint.counts_per_kw = setpoint.counts_per_kw
+    slave.setpoint.kw_high = pcs.over_drive * pcs.discharge_kw_max
+    slave.setpoint.kw_low = -pcs.over_drive * pcs.charge_kw_max
+    slave.functions |= 1 << setpoint.function
+    return 0

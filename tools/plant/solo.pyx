@@ -1,0 +1,67 @@
+"""The simulated site on its own in virtual time: bytes in, bytes out with their instants, samples. For tests and study."""
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+import numpy as np
+
+from ext.image cimport CHANNEL_MAX
+from ext.port cimport pipe_pop, pipe_push
+from tools.plant.physics cimport site_step
+from tools.plant.site cimport Plant
+from tools.plant.wire cimport Wire, wire_take
+
+
+cdef class Solo:
+    """Steps a Plant by step_ns (default: one frame of its rate) from t_ns = 0 on."""
+
+    cdef readonly Plant plant
+    cdef readonly int64_t now_ns
+    cdef readonly int64_t step_ns
+    cdef object arrived     # per port: list of (t_ns, byte)
+
+    def __init__(self, Plant plant, step_ns=None):
+        self.plant = plant
+        self.step_ns = step_ns or 1_000_000_000 // plant.rate_hz
+        self.arrived = {name: [] for name in plant.port_names}
+        plant.start(0)
+
+    def run(self, int64_t steps):
+        """Advances and returns the converter counts, shape (steps, 16)."""
+        cdef int32_t[:, ::1] counts = np.zeros((steps, CHANNEL_MAX), dtype=np.int32)
+        cdef int64_t i
+        cdef int32_t k
+        for i in range(steps):
+            self.now_ns += self.step_ns
+            site_step(self.plant.site, self.now_ns)
+            for k in range(CHANNEL_MAX):
+                counts[i, k] = self.plant.site.counts[k]
+            self.collect()
+        return np.asarray(counts)
+
+    def spin(self, int64_t steps):
+        """Advances without looking at anything: the site's bare speed."""
+        cdef int64_t i
+        with nogil:
+            for i in range(steps):
+                self.now_ns += self.step_ns
+                site_step(self.plant.site, self.now_ns)
+
+    cdef int collect(self) except -1:
+        cdef uint8_t byte
+        cdef Wire *wire
+        for i, name in enumerate(self.plant.port_names):
+            wire = &self.plant.site.wire[i]
+            while pipe_pop(&wire.to_master, &byte, 1):
+                self.arrived[name].append((self.now_ns, byte))
+        return 0
+
+    def send(self, port, frame):
+        """Puts bytes on a wire now."""
+        cdef const uint8_t[::1] data = frame
+        cdef Wire *wire = &self.plant.site.wire[self.plant.port_names.index(port)]
+        pipe_push(&wire.from_master, &data[0], <int>data.shape[0])
+        wire_take(wire, self.now_ns)
+
+    def received(self, port):
+        """Bytes that reached the master since the last call: list of (t_ns, byte)."""
+        found, self.arrived[port] = self.arrived[port], []
+        return found
