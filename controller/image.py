@@ -82,6 +82,8 @@ class Frame:
     lease_lapses: int = 0
     overruns: int = 0
     skipped: int = 0
+    holes: int = 0              # times it was silent for more than 10 ms: the lease was barred until renewed
+    trips: int = 0              # and for more than 100 ms: barred until the supervisor asks for rest
     samples_lost: int = 0
     sample_age_s: float = float("inf")
     guard_blocked: int = 0

@@ -70,15 +70,28 @@ cdef int32_t decode(const Port *p, Write *w) noexcept nogil:
     return rtu_crc(p.tx, p.tx_count) == 0
 
 
+cdef int32_t words_fit(const GuardRule *rule, const Write *w) noexcept nogil:
+    cdef int32_t i
+    for i in range(w.count):
+        if not rule.word_low[i] <= word(&w.value[2 * i]) <= rule.word_high[i]:
+            return 0
+    return 1
+
+
 cdef const GuardRule *find_rule(const Guard *g, int32_t port, const Write *w) noexcept nogil:
+    """The rule of this register; where several orders share it (start, stop), the one whose words fit."""
     cdef const GuardRule *rule
+    cdef const GuardRule *found = NULL
     cdef int32_t i
     for i in range(g.rule_count):
         rule = &g.rule[i]
         if rule.port == port and rule.unit == w.unit and rule.function == w.function:
             if rule.address == w.address and rule.count == w.count:
-                return rule
-    return NULL
+                if rule.kind == RULE_SETPOINT or words_fit(rule, w):
+                    return rule
+                if found == NULL:
+                    found = rule
+    return found
 
 
 cdef double setpoint_kw(const GuardRule *rule, const Write *w) noexcept nogil:
@@ -126,15 +139,11 @@ cdef int32_t judge_setpoint(const Guard *g, const GuardRule *rule, double kw, co
 
 cdef int32_t judge_order(const GuardRule *rule, const Write *w, const Limits *limits,
                          int64_t now_ns) noexcept nogil:
-    cdef int32_t i
     if not (limits.permit & PERMIT_ORDER):
         return GUARD_NO_PERMIT
     if now_ns >= limits.valid_until_ns:
         return GUARD_LAPSED
-    for i in range(w.count):
-        if not rule.word_low[i] <= word(&w.value[2 * i]) <= rule.word_high[i]:
-            return GUARD_WORD_RANGE
-    return GUARD_OK
+    return GUARD_OK if words_fit(rule, w) else GUARD_WORD_RANGE
 
 
 cdef void make_zero(Port *p, int32_t function, int32_t count) noexcept nogil:

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.11", "3.13")  # the oldest we support and the newest we are tested on
 PACKAGES = {"gcc": ("gcc", "libc6-dev"), "cyclictest": ("rt-tests",)}  # Debian packages by command
+HOLLOW_S_MAX = 30.0  # a shim or interpreter that has not answered by then is none
 PROBE = """
 import ensurepip, pathlib, sys, sysconfig, venv
 include = sysconfig.get_paths()["include"]
@@ -66,7 +67,7 @@ def candidates(version: str) -> Iterator[Path]:
 def fault_of(python: Path, version: str) -> str:
     """Why this interpreter cannot serve, empty when it can. Only running it tells: shims may be hollow."""
     try:
-        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=HOLLOW_S_MAX)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if done.returncode:

@@ -61,9 +61,10 @@ def check(raw: bytes, file: str, model: type[S]) -> Loaded[S]:
     try:
         value = model.model_validate_json(json.dumps(document.tree), strict=True)
     except ValidationError as error:
-        for entry in error.errors(include_url=False, include_context=False):
-            path, text, at_key = reworded(entry, _schema(model))
-            if not _covered(path, document):
+        found = [reworded(entry, _schema(model)) for entry in error.errors(include_url=False)]
+        known = [*document.faulty, *(path for path, _, _ in found)]
+        for path, text, at_key in found:
+            if not _covered(path, document) and not _explained(path, known):
                 problems.append(document.problem(path, text, at_key=at_key))
         raise ConfigError(problems) from None
     problems += [document.problem(fault.path, fault.text) for fault in findings(value)]
@@ -75,6 +76,11 @@ def check(raw: bytes, file: str, model: type[S]) -> Loaded[S]:
 def _covered(path: Path, document: Document) -> bool:
     """A fault of the text already explains what the schema sees at and below that place."""
     return any(path[: len(faulty)] == faulty for faulty in document.faulty)
+
+
+def _explained(path: Path, known: list[Path]) -> bool:
+    """A list or section is only called wrong because of the entry in it that is."""
+    return any(path == longer[: len(path)] and path != longer for longer in known)
 
 
 @cache

@@ -16,6 +16,8 @@ import yaml
 from controller.config.option import Path
 from controller.config.problem import ConfigError, Problem
 
+Place = tuple[int, int]  # line and column, from 1
+
 BYTES_MAX = 256 * 1024  # a site of eight converters takes 4 KiB
 DEPTH_MAX = 16  # the deepest schema has 5 levels
 NUMBER_CHARS_MAX = 40  # longer than any double written out
@@ -37,7 +39,7 @@ TRAPS = tuple(
          "Write the number in the unit of the name, or quote it if text is meant."),
         (r"[-+]?[0-9][0-9_]*_[0-9_.]*", "is a number with underscores", "Write the digits alone."),
         (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", "is a date, which YAML turns into an object",
-         "Quote it."),
+         "Quote it, or write a number where one is needed."),
         (r"[-+]?(\.[0-9]+|[0-9]+\.|0[0-9]+\.[0-9]*)|[-+]?\.(inf|nan)", "is not a plain number",
          "Write a finite number with digits on both sides of the point."),
     )
@@ -50,8 +52,8 @@ class Document:
 
     file: str
     tree: Any = None
-    keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
-    values: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
     faulty: dict[Path, list[Problem]] = field(default_factory=dict)
 
     def problem(self, path: Path, text: str, *, at_key: bool = False) -> Problem:
@@ -152,7 +154,7 @@ class _Builder:
         line, column = _place(event) if event else (1, 1)
         raise ConfigError([*self.document.problems(), Problem(self.document.file, line, column, message)])
 
-    def fault(self, path: Path, text: str, place: tuple[int, int]) -> None:
+    def fault(self, path: Path, text: str, place: Place) -> None:
         found = Problem(self.document.file, *place, f"{dotted(path)} {text}" if path else f"the file {text}")
         self.document.faulty.setdefault(path, []).append(found)
 
@@ -225,5 +227,5 @@ class _Builder:
         return text
 
 
-def _place(event: Any) -> tuple[int, int]:
+def _place(event: Any) -> Place:
     return event.start_mark.line + 1, event.start_mark.column + 1

@@ -8,23 +8,28 @@ from controller.config.option import Path, unit_of
 from controller.config.problem import meant
 
 Schema = dict[str, Any]
+SHOWN = {
+    "kw": "kW", "kwh": "kWh", "kvar": "kvar", "v": "V", "a": "A", "hz": "Hz", "c": "degC", "pct": "%",
+    "kw_per_s": "kW/s", "pu_per_s": "ratings/s", "a_per_v": "A/V", "v_per_v": "V/V",
+}  # fmt: skip
 
 
 def at(schema: Schema, path: Path) -> Schema:
     """The JSON Schema that governs a path; empty where there is none."""
     node = schema
     for part in path:
-        node = _solved(schema, node)
+        node = solved(schema, node)
         if isinstance(part, int):
             node = node.get("items", {})
         else:
-            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+            entries = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+            node = node.get("properties", {}).get(part) or entries[0] or {}
         if not isinstance(node, dict):
             return {}
-    return _solved(schema, node)
+    return solved(schema, node)
 
 
-def _solved(schema: Schema, node: Schema) -> Schema:
+def solved(schema: Schema, node: Schema) -> Schema:
     for option in node.get("anyOf", ()):
         if option.get("type") != "null":
             node = {**node, **option}
@@ -79,7 +84,7 @@ def _size(node: Schema, low: str, high: str) -> str:
 
 def _unit(name: str) -> str:
     unit = unit_of(name)
-    return f" {unit}" if unit else ""
+    return f" {SHOWN.get(unit, unit)}" if unit else ""
 
 
 def shown(value: Any) -> str:
@@ -90,13 +95,10 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = (
-        f'"{value}"'
-        if isinstance(value, str)
-        else f"{value:.12g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, str):
+        text = f'"{value}"'
+    else:
+        text = f"{value:.12g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -119,20 +121,17 @@ def reworded(error: Any, schema: Schema) -> tuple[Path, str, bool]:
 
 def _unknown(path: Path, parent: Schema) -> str:
     known = keys_of(parent)
-    takes = (
-        f"allowed are {', '.join(known)}"
-        if known
-        else f"allowed is {allowed(parent.get('propertyNames', {}))}"
-    )
+    pattern = next(iter(parent.get("patternProperties", ())), "")
+    takes = f"allowed are {', '.join(known)}" if known else f"allowed is {allowed({'pattern': pattern})}"
     return f"is unknown here; {takes}.{meant(str(path[-1]), known) or ' Remove it or correct the name.'}"
 
 
 def _cure(value: Any, node: Schema) -> str:
     kind = node.get("type")
-    if "enum" in node:
-        return meant(str(value), map(str, node["enum"])) or " Choose one of these."
     if kind in ("number", "integer") and isinstance(value, str):
         return " Write the number alone, without quotes, comma or unit."
+    if "enum" in node:
+        return meant(str(value), map(str, node["enum"])) or " Choose one of these."
     if kind in ("number", "integer") and not isinstance(value, bool | list | dict):
         return " Change it to fit."
     return " Write it in that form."

@@ -9,13 +9,13 @@ from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
-from ext.cycle import Executive
-
 from controller.devices.check import CheckedSite
 from controller.devices.table import BusTable
 from controller.image import CHANNELS, FastImage, Frame, Limits, PollState, Track
 from controller.units import NS_PER_S, ns
+from ext.cycle import Executive
 
+RING_MAGIC = b"SWRING01"  # ext.sampler
 CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
 ORDER_MAX = 8
@@ -86,18 +86,21 @@ class FastLink:
 
     def __init__(self, checked: CheckedSite, table: BusTable) -> None:
         self.executive = Executive(setup(checked, table))
+        self._thread: tuple[int, int] | None = None
         self.port_names = tuple(table.port_names)
         self._poll_count = len(table.polls)
         self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
 
     def start(self, priority: int, cpu: int) -> list[dict[str, Any]]:
         """Start the real-time thread; priority 0: the ordinary scheduler. Rows step, ok, detail."""
+        self._thread = (priority, cpu)
         rows: list[dict[str, Any]] = self.executive.start(priority, cpu)
         return rows
 
     def stop(self) -> None:
         """End the real-time thread."""
         self.executive.stop()
+        self._thread = None
 
     def port(self, index: int) -> dict[str, int]:
         """State and counters of one port: see ext.cycle.Executive.port."""
@@ -125,12 +128,23 @@ class FastLink:
         return tuple(counts)
 
     def map_ring(self, path: Path) -> None:
-        """Use the file at `path` as the sample ring. Raises OSError, or ValueError when it is none."""
+        """Use the file at `path` as the sample ring. Raises OSError, or ValueError when it is none.
+
+        The frame rests while its ring is exchanged: the reader of a running frame is never changed under it.
+        """
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self.executive.map_ring(mmap.mmap(fd, 0))
+            ring = mmap.mmap(fd, 0)
         finally:
             os.close(fd)
+        if ring[: len(RING_MAGIC)] != RING_MAGIC:
+            raise ValueError(f"{path} is no sample ring yet")
+        self.executive.stop()
+        try:
+            self.executive.map_ring(ring)
+        finally:
+            if self._thread is not None:
+                self.executive.start(*self._thread)
 
     def snapshot(self) -> FastImage:
         """What the frame has published, as one frozen image."""
@@ -145,6 +159,8 @@ class FastLink:
             lease_lapses=status["lease_lapses"],
             overruns=pace["overruns"],
             skipped=pace["skipped"],
+            holes=pace["holes"],
+            trips=pace["trips"],
             samples_lost=status["samples_lost"],
             sample_age_s=status["sample_age_ns"] / NS_PER_S if track.t_ns else inf,
             guard_blocked=status["guard_blocked"],

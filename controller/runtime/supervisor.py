@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
+from controller.devices.table import BusTable
 from controller.image import Conditions, Forecast, Instant, Limits, ModeState, Telemetry, Wish
 from controller.runtime import survey
 from controller.runtime.desk import Desk
@@ -33,10 +34,12 @@ class Cycle:
 class Supervisor:
     """Holds what lasts from cycle to cycle. watchers get the record of every cycle."""
 
-    def __init__(self, checked: CheckedSite, fastlink: FastLink, start: Conditions | None = None) -> None:
+    def __init__(
+        self, checked: CheckedSite, table: BusTable, fastlink: FastLink, start: Conditions | None = None
+    ) -> None:
         self.terms = survey.terms(checked)
         self.wisher = survey.wisher(checked)
-        self.roster = Roster(checked, checked.table)
+        self.roster = Roster(checked, table)
         self.desk = Desk(self.roster.order)
         self.fastlink = fastlink
         self.conditions = start or Conditions()

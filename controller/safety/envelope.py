@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import isfinite
 
 from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
+from controller.safety.modes import STOP_S_MAX, quiet
 from controller.safety.terms import Terms
-from controller.units import ns
+from controller.units import ns, seconds
 
 SOC_TAPER_PCT = 2.0  # limits shrink to zero over the last 2 % before an end of the SOC window
 FALL_S = 0.5  # a full-power command reaches zero in this time; safety.md 2.3 allows 1 s
@@ -31,7 +32,7 @@ def limit(
         t_issue_ns=now.t_ns,
         valid_until_ns=now.t_ns + ns(terms.lease_s),
         mode=state.mode,
-        permit=permit(state, conditions),
+        permit=permit(terms, state, conditions, now),
         discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
         charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
         import_kw_max=terms.import_kw_max,
@@ -44,14 +45,17 @@ def limit(
     )
 
 
-def permit(state: ModeState, conditions: Conditions) -> int:
-    """Which writes may leave: none in INIT or to a converter that is not the expected; orders in STANDBY.
+def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant) -> int:
+    """Which writes may leave: none in INIT or to a converter that is not the expected, orders when at rest.
 
-    A frame that fell silent for long rests until it sees a lease without the permit for setpoints: STANDBY.
+    A frame that fell silent for long rests too, until it sees a lease without the permit for setpoints.
     """
     if state.mode == Mode.INIT or not all(c.accepted for c in conditions.converters):
         return 0  # Safety: INIT is silent
-    return int(Permit.ORDER) if state.mode == Mode.STANDBY else int(Permit.ORDER | Permit.SETPOINT)
+    stopped = seconds(now.t_ns - state.t_since_ns) >= STOP_S_MAX or quiet(terms, conditions)
+    if state.mode == Mode.STANDBY or (state.mode == Mode.SAFE_STOP and stopped):
+        return int(Permit.ORDER)
+    return int(Permit.ORDER | Permit.SETPOINT)
 
 
 def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:

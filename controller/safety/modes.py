@@ -70,8 +70,10 @@ def _there(view: View) -> str:
 def _may_engage(view: View) -> str:
     conditions, terms = view.conditions, view.terms
     unarmed = [c.name for c in conditions.converters if not c.armed]
+    active = [c.name for c in conditions.converters if c.state in ("running", "starting")]
     checks = (
         (not view.wanted, "no start asked for"),
+        (bool(active), "stopping " + ", ".join(active)),
         (bool(unarmed), "arming the watchdog of " + ", ".join(unarmed)),
         (isnan(conditions.battery.soc_pct), "state of charge not known"),
         (conditions.has(Effect.FREEZE), "BMS values are stale"),
@@ -96,10 +98,10 @@ def _may_return(view: View) -> str:
         return "waits for a person: three retries within an hour are used up"
     if view.conditions.stops:
         return "cause not yet gone for the hold time"
-    if not quiet(view.terms, view.conditions):
-        return "power not yet zero"
     wait_s = retry_s(view.terms, state)
-    return _there(view) or ("" if view.age_s >= wait_s else f"retry {wait_s:.0f} s after the stop")
+    if view.age_s < wait_s:
+        return f"retry {wait_s:.0f} s after the stop"
+    return _there(view) or ("" if quiet(view.terms, view.conditions) else "power not yet zero")
 
 
 def _first_stop(view: View) -> str:

@@ -99,8 +99,15 @@ def _frame_misses(look: Look) -> float:
     return float(len(look.previous.t_frame_misses_ns))
 
 
+def _frame_trips(look: Look) -> float:
+    return float(look.telemetry.frame.trips - look.previous.frame.trips)
+
+
 def _lease_lapses(look: Look) -> float:
-    return float(look.telemetry.frame.lease_lapses - look.previous.frame.lease_lapses)
+    """Leases that ran out by themselves; those that the frame barred after its own hole are not counted."""
+    frame, before = look.telemetry.frame, look.previous.frame
+    barred = frame.holes - before.holes + frame.trips - before.trips
+    return float(frame.lease_lapses - before.lease_lapses - barred)
 
 
 def _silent_s(look: Look) -> float:
@@ -234,6 +241,9 @@ ROWS = (
     Row("F67", "loop-hang", "site", _frame_age_s, at(FRAME_AGE_S_MAX), "B", Effect.STOP,
         "the frame has been silent for {value:.2f} s, allowed {limit:.2f} s",
         "look at the start-up ladder: real-time priority, isolated core", hold_s=0.1),
+    Row("F67", "loop-hang", "site", _frame_trips, at(0.5), "B", Effect.STOP,
+        "the frame stood still for more than 0.1 s",
+        "look at the start-up ladder: real-time priority, isolated core"),
     Row("F68", "supervisor-hang", "site", _lease_lapses, at(0.5), "A", Effect.STOP,
         "the lease ran out: the supervisor was late", "look for what held it: disk, memory, load"),
     Row("F79", "serial-unplugged", "port", _port_lost, at(0.5), "B", Effect.STOP,

@@ -1,12 +1,14 @@
 """Drives single stages of the frame from Python, for unit tests and benches; no part of the product."""
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from ext.clock cimport clock_now_ns, clock_sleep_until
 from ext.guard cimport Guard, guard_add, guard_init, guard_step, GuardRule, GuardSetup
-from ext.image cimport Command, Limits, PORT_MAX
-from ext.mailbox cimport Mailbox, mailbox_init, mailbox_post, mailbox_take
-from ext.port cimport Pipe, PIPE_BYTES, pipe_pop, pipe_push, Port, port_init, port_offer, Ports, port_step, PortSetup
+from ext.image cimport Command, Limits, PCS_MAX, PORT_MAX
+from ext.mailbox cimport Mailbox, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
+from ext.port cimport (
+    Pipe, PIPE_BYTES, pipe_pop, pipe_push, Port, port_init, port_offer, port_step, Ports, PortSetup,
+)
 from ext.rtu cimport Poll, PollSetup, Rtu, rtu_add, rtu_crc, rtu_init, RtuPort, rtu_step
 
 
@@ -40,7 +42,7 @@ cdef struct Bus:
 cdef class BusBench:
     """rtu, guard and port on simulated wires. The guard runs only where `rules` are given.
 
-    ports, polls, rules: lists of dicts with the fields of PortSetup, PollSetup, GuardRule; guard: of GuardSetup.
+    ports, polls, rules: dicts with the fields of PortSetup, PollSetup, GuardRule; guard: of GuardSetup.
     """
     cdef Bus *bus
 
@@ -105,6 +107,18 @@ cdef class BusBench:
                 guard_step(&self.bus.guard, &present, t_ns, &self.bus.rtu, &self.bus.ports)
             port_step(&self.bus.ports, t_ns)
 
+    def frame_ns(self, int64_t t_ns, dict limits, int count):
+        """Mean time of a frame of rtu, guard and port, over count frames at one instant."""
+        cdef Limits present = limits
+        cdef int64_t began_ns = clock_now_ns()
+        cdef int _k
+        with nogil:
+            for _k in range(count):
+                rtu_step(&self.bus.rtu, &present, t_ns, &self.bus.command, &self.bus.ports)
+                guard_step(&self.bus.guard, &present, t_ns, &self.bus.rtu, &self.bus.ports)
+                port_step(&self.bus.ports, t_ns)
+        return (clock_now_ns() - began_ns) / count
+
     def feed(self, int i, bytes data):
         """Bytes arrive from the wire."""
         cdef const uint8_t *raw = data
@@ -116,10 +130,10 @@ cdef class BusBench:
         count = pipe_pop(&self.bus.out[i], raw, PIPE_BYTES)
         return (<const char *>raw)[:count]
 
-    def fill(self, int i):
-        """Stop the wire: what the port writes is taken no more until take()."""
+    def fill(self, int i, int room=0):
+        """Stop the wire: it takes `room` bytes and no more until take()."""
         cdef uint8_t *spare = self.bus.back[i].bytes
-        pipe_push(&self.bus.out[i], spare, PIPE_BYTES)
+        pipe_push(&self.bus.out[i], spare, PIPE_BYTES - room)
 
     def judge(self, int i, int64_t t_ns, dict limits, bytes frame):
         """What the guard makes of a frame about to leave; b"" where it is dropped."""
@@ -244,3 +258,32 @@ cdef class MailboxBench:
         """Counters."""
         return {"torn": self.mailbox.torn, "refused": self.mailbox.refused, "lapses": self.mailbox.lapses,
                 "live": self.mailbox.live}
+
+    def post_numbers(self, dict limits, int64_t count):
+        """Post leases 1 to count, each limit equal to its sequence; without the GIL."""
+        cdef Limits x = limits
+        cdef int64_t number
+        cdef int k
+        with nogil:
+            for number in range(1, count + 1):
+                x.sequence = <uint64_t>number
+                x.import_kw_max = number
+                for k in range(PCS_MAX):
+                    x.discharge_kw_max[k] = number
+                    x.charge_kw_max[k] = number
+                mailbox_post(&self.mailbox, &x)
+
+    def mixed_copies(self, int64_t t_ns, int64_t count):
+        """Takes whose discharge, charge and import limits differ; without the GIL, beside a writer."""
+        cdef int64_t mixed = 0, _k
+        cdef Limits *x = &self.limits
+        with nogil:
+            for _k in range(count):
+                mailbox_take(&self.mailbox, t_ns, x)
+                if x.discharge_kw_max[0] != x.import_kw_max or x.charge_kw_max[7] != x.import_kw_max:
+                    mixed += 1
+        return mixed
+
+    def bar(self, int bar):
+        """The frame's own refusal: Bar."""
+        mailbox_bar(&self.mailbox, bar)

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t
 cdef enum:
     OCV_POINTS = 11
 
-# One-way efficiency AC to DC and back: 0.97 * 0.97 = 0.94 round trip, inside the 0.92 to 0.96 usual for LFP sites.
+# One-way efficiency between AC and DC, an assumption: 0.94 round trip, inside the 0.92 to 0.96 of LFP sites.
 cdef double ETA_ONE_WAY = 0.97
 # 400 LFP cells in series: 1.28 to 1.34 kV over the working range, the class of 1500 V converters.
 cdef double CELLS = 400.0

@@ -45,25 +45,26 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
 
 def _number(place: str, key: str, value: object) -> float:
     low = 1200.0 if key == "baud" else 1.0 if key == "overdrive" else 0.0
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= low
-    if not good or (key in ("slew_pu_s", "rating_kw") and value == 0):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    above = number > low if key in ("slew_pu_s", "rating_kw") else number >= low
+    if not (math.isfinite(number) and above):
         raise InputError(f"{place}: {key} is {value!r}; allowed is a number of at least {low:g}. Correct it.")
-    assert isinstance(value, int | float)
-    return float(value)
+    return float(number)
 
 
 def read_link(path: Path, name: str) -> Link:
-    """One link of the file, its defaults filled in. Raises InputError with the place, the fault and the cure."""
+    """One link of the file, its defaults filled in. Raises InputError with place, fault and cure."""
     tables = _table(path)
     defaults = tables.pop("defaults", {})
     if name not in tables:
-        raise InputError(f"{path}: no link {name!r}; it has: {', '.join(sorted(tables))}. Choose one of them.")
+        known = ", ".join(sorted(tables))
+        raise InputError(f"{path}: no link {name!r}; it has: {known}. Choose one of them.")
     values = defaults | tables[name]
     place = f"{path}: {name}"
-    known = [item.name for item in fields(Link) if item.name != "name"]
-    unknown = sorted(str(key) for key in values if key not in known)
+    allowed = [item.name for item in fields(Link) if item.name != "name"]
+    unknown = sorted(str(key) for key in values if key not in allowed)
     if unknown:
-        raise InputError(f"{place}: unknown {', '.join(unknown)}; allowed: {', '.join(known)}. Remove it.")
+        raise InputError(f"{place}: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}. Remove it.")
     missing = [key for key in ("baud", "gap", "slave_ms", "dead_ms", "tau_ms") if key not in values]
     if missing:
         raise InputError(f"{place}: {', '.join(missing)} missing. Add it there or to defaults.")

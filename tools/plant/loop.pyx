@@ -13,13 +13,14 @@ from tools.plant.wire cimport wire_take
 from tools.plant.site import COLUMN_NAMES
 
 RING_SLOTS = 64                 # reader and writer take turns: a few would do
+RING_BYTES = RING_HEADER_BYTES + RING_SLOTS * RING_SLOT_BYTES
 cdef int64_t START_NS = 1_000_000_000       # virtual time starts here, so that 0 keeps meaning "never"
 
 
 cdef class VirtualSite:
     """An Executive whose samples and buses are a Plant's, in virtual time.
 
-    The load holds its first value until begin_scene(); so the stack can be brought up first.
+    With hold() the load rests at its first value until begin_scene(): time to bring the stack up.
     """
 
     cdef readonly Executive executive
@@ -29,7 +30,7 @@ cdef class VirtualSite:
     cdef int64_t frames     # run so far
 
     def __init__(self, Executive executive, Plant plant):
-        cdef unsigned char[::1] ring = np.zeros(RING_HEADER_BYTES + RING_SLOTS * RING_SLOT_BYTES, dtype=np.uint8)
+        cdef unsigned char[::1] ring = np.zeros(RING_BYTES, dtype=np.uint8)
         cdef Frame *frame = executive.frame
         cdef int32_t i
         self.executive = executive
@@ -42,7 +43,10 @@ cdef class VirtualSite:
             frame.ports.port[i].wire_out = &plant.site.wire[i].from_master
             frame.ports.port[i].wire_in = &plant.site.wire[i].to_master
         plant.start(START_NS)
-        plant.site.trace.held = 1
+
+    def hold(self):
+        """Lets the load rest at its first value until begin_scene()."""
+        self.plant.site.trace.held = 1
 
     def begin_scene(self, record_every, record_rows):
         """The next frame is scene time 0: plays the load and records a row every record_every frames.
@@ -73,7 +77,7 @@ cdef class VirtualSite:
         cdef Frame *frame = self.executive.frame
         cdef int64_t now_ns = self.time_ns()
         cdef int32_t i
-        # The sample of the last frame: a converter needs its time, and nothing may answer within its own sample.
+        # The sample of the last frame: a converter needs its time, nothing may answer within its own sample.
         ring_push(self.header, site.t_ns, site.counts)
         site_step(site, now_ns)
         frame.t_ns = now_ns
@@ -81,17 +85,6 @@ cdef class VirtualSite:
         for i in range(site.wire_count):
             wire_take(&site.wire[i], now_ns)
         self.frames += 1
-
-    def hold(self):
-        """Let the trace rest at its first value until begin_scene()."""
-        self.plant.site.trace.held = 1
-
-    def begin_scene(self, record_every, record_rows):
-        """Scene time 0 is the next frame; a new record starts there."""
-        self.plant.site.trace.held = 0
-        self.plant.site.t_start_ns = self.time_ns()
-        self.plant.site.steps = 0
-        self.plant.record(record_every, record_rows)
 
     def mark(self, mode):
         """The controller's mode, for the record rows from now on."""

@@ -18,9 +18,8 @@ cdef struct Trace:          # what the load and the sun do; linear between its p
     const double *pv_kw     # NULL: none
     int64_t count
     double rate_hz
-    int32_t held                # 1: the trace rests at its first value, the scene has not begun
     int32_t loops           # 1: starts again at its end, 0: holds its last value
-    int32_t held            # 1: the first value, until the scene begins
+    int32_t held            # 1: rests at its first value, the scene has not begun
 
 
 cdef struct Record:         # true values, one row every `every` steps; a ring of `capacity` rows

@@ -1,4 +1,4 @@
-"""Steps load, sun, converters, battery, meter, waveform and wires together; no Python object in its call tree.
+"""Steps load, sun, converters, battery, meter, waveform and wires together, without a Python object.
 
 Sign: power into the site bus is positive; load_kw = grid_kw + pcs_kw + pv_kw + genset_kw in every record row.
 """
@@ -85,7 +85,7 @@ cdef void site_begin(Site *s, int64_t t_ns) noexcept nogil:
 
 
 cdef void site_step(Site *s, int64_t t_ns) noexcept nogil:
-    """Carries everything from the last step to t_ns; the converters' counts of that instant are left in counts."""
+    """Carries everything from the last step to t_ns; that instant's sample is left in counts."""
     cdef int32_t i
     for i in range(s.wire_count):
         wire_step(&s.wire[i], t_ns)

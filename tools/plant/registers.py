@@ -11,16 +11,16 @@ from controller.devices.profile import ORDERS, Point, Profile, State
 from controller.devices.profiles import state_words
 from controller.devices.sunspec import layout
 
-STATES: tuple[State, ...] = ("off", "standby", "starting", "running", "fault")      # index: RunState of pcs.pxd
-ACTIONS = ("stop", "standby", "hold")                           # index: Action of pcs.pxd
-TYPES = ("u16", "s16", "u32", "s32", "f32")                     # index: FieldType of slave.pxd
-FEEDS = {"write": 1, "read": 2, "any": 3}                       # Feed bits of pcs.pxd
+STATES: tuple[State, ...] = ("off", "standby", "starting", "running", "fault")  # index: RunState
+ACTIONS = ("stop", "standby", "hold")  # index: Action
+TYPES = ("u16", "s16", "u32", "s32", "f32")  # index: FieldType of slave.pxd
+FEEDS = {"write": 1, "read": 2, "any": 3}  # Feed bits of pcs.pxd
 # What a converter shows when its map has no word of its own for a run state.
 STAND_INS: dict[State, tuple[State, ...]] = {
     "off": ("standby",), "standby": ("off",), "starting": ("standby", "off"), "running": (),
     "fault": ("off", "standby"),
 }  # fmt: skip
-FREE_TEXT = "stillwatt-plant"       # identity of a device whose profile accepts any
+FREE_TEXT = "stillwatt-plant"  # identity of a device whose profile accepts any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class ValueField:
     """Registers that show a value of the plant, or the run state's word where `states` is given."""
 
     address: int
-    type: int                       # index into TYPES
+    type: int  # index into TYPES
     low_word_first: bool
     scale: float
     offset: float
-    name: str                       # canonical point name
-    states: tuple[int, ...] = ()    # one word for each of STATES
+    name: str  # canonical point name
+    states: tuple[int, ...] = ()  # one word for each of STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class OrderField:
 
     function: int
     address: int
-    kind: int                       # index into ORDERS: OrderKind of pcs.pxd
+    kind: int  # index into ORDERS: OrderKind of pcs.pxd
     words: tuple[int, ...]
     arm_s: float = 0.0
     arm_scale: float = 0.0

@@ -9,5 +9,6 @@ cdef class Plant:
     cdef object rows        # of the record
     cdef double[CHANNEL_MAX] ring_scale
     cdef readonly object port_names
+    cdef readonly object device_names   # in the order of the slaves
     cdef readonly int rate_hz
     cdef readonly int rail_counts

@@ -1,4 +1,4 @@
-"""The simulated site of a site file: fills the structs of physics.pxd from the site, its profiles and a load."""
+"""The simulated site of a site file: fills the structs of physics.pxd from site, profiles and load."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
@@ -39,6 +39,7 @@ cdef class Plant:
     load_kw: power of the load in kW at load_rate_hz points a second, linear between. waveform: a name of
     presets.WAVEFORMS. link: replaces baud and gap of the ports with converters, and the converters' dynamics.
     pv_kw: like load_kw, or None. loops: the trace starts again at its end, else it holds its last value.
+    cell_c: of the battery at the start.
     Raises ValueError for an unknown waveform or arrays that do not fit.
     """
 
@@ -50,17 +51,19 @@ cdef class Plant:
     def __dealloc__(self):
         free(self.site)
 
-    def __init__(self, checked, load_kw, load_rate_hz, waveform="typical", seed=0, link=None, pv_kw=None, loops=False):
+    def __init__(self, checked, load_kw, load_rate_hz, waveform="typical", seed=0, link=None, pv_kw=None,
+                 loops=False, cell_c=25.0):
         site = checked.site
         self.held = []
         self.rate_hz = site.sampling.rate_hz
         self.rail_counts = RAIL_COUNTS
         self.port_names = tuple(site.ports)
+        self.device_names = tuple(unit.name for _, unit in site.units())
         self._add_trace(load_kw, load_rate_hz, pv_kw, loops)
         self.site.voltage_v = site.grid.voltage_v / 3.0 ** 0.5
         self.site.pcs_v = (site.grid.voltage_v if site.grid.voltage_v <= PCS_V_MAX else PCS_V) / 3.0 ** 0.5
         self.site.frequency_hz = site.grid.frequency_hz
-        self._add_battery(site)
+        self._add_battery(site, cell_c)
         for converter in site.pcs:
             self._add_pcs(converter, checked.profiles[converter.profile], link)
         self._add_wires(site, link)
@@ -83,15 +86,15 @@ cdef class Plant:
         if pv_kw is not None:
             sun = np.ascontiguousarray(pv_kw, dtype=np.float64)
             if sun.shape[0] != load.shape[0]:
-                raise ValueError(f"pv_kw has {sun.shape[0]} points, load_kw {load.shape[0]}; they must be equal")
+                raise ValueError(f"pv_kw has {sun.shape[0]} points, load_kw {load.shape[0]}; make them equal")
             self.held.append(sun)
             self.site.trace.pv_kw = &sun[0]
 
-    def _add_battery(self, site):
+    def _add_battery(self, site, cell_c):
         cdef BatterySetup setup
         setup.capacity_kwh = site.battery.capacity_kwh
         setup.soc_pct_start = site.battery.soc_pct_target
-        setup.cell_c_start = 25.0
+        setup.cell_c_start = cell_c
         battery_init(&self.site.battery, &setup)
 
     def _add_pcs(self, converter, profile, link):
@@ -218,7 +221,7 @@ cdef class Plant:
         self.site.slave_count += 1
 
     def record(self, every, rows):
-        """Starts a record: one row of COLUMN_NAMES every `every` steps, at most `rows` rows kept (the newest)."""
+        """Starts a record: one row of COLUMN_NAMES every `every` steps; the newest `rows` are kept."""
         cdef double[:, ::1] table = np.zeros((rows, COLUMNS))
         self.held.append(table)
         self.site.record.rows = &table[0, 0]
@@ -228,12 +231,18 @@ cdef class Plant:
         self.rows = table
 
     def recorded(self, first=0):
-        """Rows from number `first` on, oldest first, as an array of shape (n, 9); those overwritten are missing."""
+        """Rows from number `first` on, oldest first, shape (n, 9); those overwritten are missing."""
         cdef int64_t written = self.site.record.written, capacity = self.site.record.capacity
         if not self.site.record.every:
             return np.zeros((0, COLUMNS))
         numbers = np.arange(max(first, written - capacity), written)
         return np.asarray(self.rows)[numbers % capacity]
+
+    def mute(self, name, muted=True):
+        """Lets the device of this name hear nothing, or hear again. Raises ValueError for an unknown name."""
+        cdef Slave *slave = &self.site.slave[self.device_names.index(name)]
+        if (slave.unit < 0) != muted:
+            slave.unit = -slave.unit
 
     def start(self, t_ns):
         """Sets the clock: scene time 0 is t_ns."""
@@ -243,10 +252,13 @@ cdef class Plant:
         """The present true values, for reports and tests."""
         cdef Site *s = self.site
         return {
-            "t_s": 1e-9 * (s.t_ns - s.t_start_ns), "load_kw": s.load_kw, "grid_kw": s.grid_kw, "pcs_kw": s.pcs_kw,
-            "pv_kw": s.pv_kw, "genset_kw": s.genset_kw, "soc_pct": s.battery.soc_pct, "dc_v": s.battery.dc_v,
-            "dc_a": s.battery.dc_a, "cell_c": s.battery.cell_c_mean, "import_kwh": s.import_kwh,
-            "export_kwh": s.export_kwh, "frequency_hz": s.frequency_hz,
+            "t_s": 1e-9 * (s.t_ns - s.t_start_ns), "load_kw": s.load_kw, "grid_kw": s.grid_kw,
+            "pcs_kw": s.pcs_kw, "pv_kw": s.pv_kw, "genset_kw": s.genset_kw, "soc_pct": s.battery.soc_pct,
+            "dc_v": s.battery.dc_v,
+            "dc_a": s.battery.dc_a, "charge_a_max": s.battery.charge_a_max,
+            "discharge_a_max": s.battery.discharge_a_max, "stored_kwh": s.battery.stored_kwh,
+            "cell_c": s.battery.cell_c_mean, "import_kwh": s.import_kwh, "export_kwh": s.export_kwh,
+            "frequency_hz": s.frequency_hz,
             "states": tuple(STATES[s.pcs[i].state] for i in range(s.pcs_count)),
             "setpoints_kw": tuple(s.pcs[i].received_kw for i in range(s.pcs_count)),
             "watchdogs_s": tuple(s.pcs[i].watchdog_s for i in range(s.pcs_count)),

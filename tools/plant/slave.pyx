@@ -176,7 +176,8 @@ cdef int32_t take_write(Slave *s, int32_t function, int32_t address, int32_t cou
     return result
 
 
-cdef int32_t write_words(Slave *s, const uint8_t *request, int32_t length, int64_t t_ns, uint8_t *reply) noexcept nogil:
+cdef int32_t write_words(Slave *s, const uint8_t *request, int32_t length, int64_t t_ns,
+                         uint8_t *reply) noexcept nogil:
     """Answers functions 6 and 16: bytes of the reply before its CRC, or minus an exception code."""
     cdef int32_t function = request[1], address = word_at(request + 2), count = 1, i, refused
     cdef uint16_t[WORDS_PER_WRITE_MAX] words
@@ -199,7 +200,8 @@ cdef int32_t write_words(Slave *s, const uint8_t *request, int32_t length, int64
     return 6
 
 
-cdef int32_t answered(Slave *s, const uint8_t *request, int32_t count, int64_t t_ns, uint8_t *reply) noexcept nogil:
+cdef int32_t answered(Slave *s, const uint8_t *request, int32_t count, int64_t t_ns,
+                      uint8_t *reply) noexcept nogil:
     """Bytes of the reply before its CRC, minus an exception code, or 0 for a frame no device would take."""
     cdef int32_t function = request[1], feed = FEED_READ, length
     if function > 31 or not (s.functions >> function) & 1:
@@ -220,7 +222,7 @@ cdef int32_t slave_answer(Slave *s, const uint8_t *request, int32_t count, int64
                           uint8_t *reply) noexcept nogil:
     """Takes one whole frame heard at t_ns; bytes of the reply, 0 for silence (wrong unit, CRC, broadcast)."""
     cdef int32_t length
-    if count < 4 or count > 256 or (request[0] != s.unit and request[0] != 0):
+    if s.unit < 0 or count < 4 or count > 256 or (request[0] != s.unit and request[0] != 0):
         return 0
     if frame_crc(request, count - 2) != (request[count - 2] | (request[count - 1] << 8)):
         return 0

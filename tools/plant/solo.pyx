@@ -1,4 +1,4 @@
-"""The simulated site on its own in virtual time: bytes in, bytes out with their instants, samples. For tests and study."""
+"""The simulated site on its own in virtual time: bytes and samples with their instants, for tests."""
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np

@@ -29,7 +29,8 @@ cdef int32_t[LINES] ORDER = [1, 5, 7, 11, 13]
 # ripple measured in reference/control.md 5.4 (typical 7.9 %, bad 16.4 % RMS of the mean).
 cdef double[LINES] VOLTAGE_ANGLE = [0.0, 5.2, 5.4, 0.0, 0.0]
 cdef double[LINES] CURRENT_ANGLE = [0.0, 0.4, 5.3, 2.9, 0.6]
-cdef double[3] OFFSET_SHARE = [1.0, -1.0, 1.0]     # of the three current transformers: unequal, so it shows in p
+cdef double[LINES] BARE = [1.0, 0.0, 0.0, 0.0, 0.0]
+cdef double[3] OFFSET_SHARE = [1.0, -1.0, 1.0]     # of the three CTs: unequal, so it shows in p
 
 
 cdef uint64_t mixed(uint64_t *state) noexcept nogil:
@@ -88,12 +89,11 @@ cdef void fill_rows(Wave *w) noexcept nogil:
     """Voltage in V; load and clean current in A for 1 kW."""
     cdef double shift = acos(w.setup.power_factor)
     cdef double[3][2 * LINES] rows
-    cdef double[LINES] only = [1.0, 0.0, 0.0, 0.0, 0.0]
     cdef double kw
     cdef int32_t phase, k
     rows_of(w.volts, w.setup.voltage_line_pu, VOLTAGE_ANGLE, w.setup.voltage_unbalance_pu, 0.0)
     rows_of(w.amps, w.setup.current_line_pu, CURRENT_ANGLE, w.setup.current_unbalance_pu, shift)
-    rows_of(rows, only, VOLTAGE_ANGLE, 0.0, 0.0)
+    rows_of(rows, BARE, VOLTAGE_ANGLE, 0.0, 0.0)
     for phase in range(3):
         for k in range(2 * LINES):
             w.volts[phase][k] *= w.setup.voltage_v * sqrt(2.0)
@@ -110,7 +110,7 @@ cdef void fill_rows(Wave *w) noexcept nogil:
 cdef void fill_channels(Wave *w) noexcept nogil:
     """Gain, offset and noise of every wired channel."""
     cdef double volts = w.setup.voltage_v * sqrt(2.0)
-    cdef double amps = w.setup.nominal_kw * 1000.0 * sqrt(2.0) / (3.0 * w.setup.voltage_v * w.setup.power_factor)
+    cdef double amps = w.setup.nominal_kw * 2000.0 / (3.0 * volts * w.setup.power_factor)
     cdef int32_t phase, channel
     for phase in range(3):
         w.noise_si[LOAD_VA + phase] = w.noise_si[PCC_VA + phase] = w.setup.noise_pu * volts
@@ -128,7 +128,7 @@ cdef void fill_channels(Wave *w) noexcept nogil:
 
 
 cdef void wave_init(Wave *w, const WaveSetup *setup):
-    """Works out every row and table; the struct must be zeroed. Needs the interpreter once, for the quantiles."""
+    """Works out every row and table; the struct must be zeroed. Needs the interpreter: not for the frame."""
     cdef uint64_t state = setup.seed
     cdef int32_t i
     normal = NormalDist()
@@ -214,7 +214,7 @@ cdef void convert(Wave *w, const double *si, int32_t *counts) noexcept nogil:
 
 cdef void wave_step(Wave *w, double load_kw, double storage_kw, double dc_v, double dc_a,
                     int32_t *counts) noexcept nogil:
-    """One sample of every wired channel; storage_kw is all power fed in beside the grid (converters and PV)."""
+    """One sample of every wired channel; storage_kw: all power fed in beside the grid."""
     cdef double[2 * LINES] line
     cdef double[CHANNEL_MAX] si
     cdef double volts, amps

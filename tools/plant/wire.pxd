@@ -30,6 +30,7 @@ cdef struct Wire:
     uint8_t reply[HEARD_MAX]
     int32_t reply_count
     int32_t reply_done      # bytes already with the master
+    int32_t garbled_to      # bytes before this one have had their collision
     double t_reply_ns       # first byte of the reply starts
     int64_t t_parsed_ns     # last whole frame
     uint64_t frames

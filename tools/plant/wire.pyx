@@ -34,9 +34,11 @@ cdef void collide(Wire *w, double t_start_ns) noexcept nogil:
     for i in range(w.reply_done, w.reply_count):
         begin_ns = w.t_reply_ns + i * w.char_ns
         if begin_ns < t_start_ns + w.char_ns and begin_ns + w.char_ns > t_start_ns:
-            w.reply[i] ^= GARBLE
             w.spoiled = 1
-            w.collisions += 1
+            if i >= w.garbled_to:       # two bytes of the master meet one of the reply: garble it once
+                w.reply[i] ^= GARBLE
+                w.garbled_to = i + 1
+                w.collisions += 1
 
 
 cdef void hear(Wire *w, uint8_t byte, double t_start_ns) noexcept nogil:
@@ -74,6 +76,7 @@ cdef void parse(Wire *w) noexcept nogil:
             if count > 0:
                 w.reply_count = count
                 w.reply_done = 0
+                w.garbled_to = 0
                 w.t_reply_ns = <double>(w.t_parsed_ns + w.slave[i].reply_ns)
     w.heard_count = 0
     w.spoiled = 0

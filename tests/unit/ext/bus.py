@@ -13,7 +13,8 @@ MS = 1_000_000
 PORT = {"char_ns": CHAR_NS, "echo": 0}
 READ, SETPOINT, ORDER = 0, 1, 2
 IDLE, SENDING, WAITING, GAP, QUARANTINE = range(5)
-(TIMEOUT, CRC, WRONG_UNIT, WRONG_FUNCTION, WRONG_LENGTH, WRONG_ECHO, EXCEPTION, UNSOLICITED, IO, BLOCKED) = range(10)
+TIMEOUT, CRC, WRONG_UNIT, WRONG_FUNCTION, WRONG_LENGTH, WRONG_ECHO = range(6)
+EXCEPTION, UNSOLICITED, IO, BLOCKED = range(6, 10)
 PERMIT_ORDER, PERMIT_SETPOINT = 1, 2
 NO_ORDER = {"poll": -1, "sequence": 0, "words": [0] * 4}
 
@@ -31,6 +32,18 @@ def poll(**changes: Any) -> dict[str, Any]:
 def setpoint(**changes: Any) -> dict[str, Any]:
     """One setpoint of converter 0, one register at 200."""
     return poll(kind=SETPOINT, function=6, address=200, count=1, pcs=0) | changes
+
+
+def rule(**changes: Any) -> dict[str, Any]:
+    """Setpoint of converter 0: unit 1, function 6, register 200, 1 kW a count, rated 1500 kW."""
+    row = {
+        "port": 0, "kind": 0, "unit": 1, "function": 6, "address": 200, "count": 1, "pcs": 0,
+        "kw_per_count": 1.0,
+        "low_word_first": 0, "rating_kw": 1500.0, "word_low": [0] * 4, "word_high": [0] * 4,
+        "status_poll": -1,
+        "status_word": 0, "status_mask": 0, "status_value": 0, "status_age_ns_max": 0,
+    }  # fmt: skip
+    return row | changes
 
 
 def limits(**changes: Any) -> dict[str, Any]:
@@ -69,7 +82,9 @@ def answer(request: bytes, words: list[int] | None = None) -> bytes:
 class Line:
     """A bench with one slave that answers `delay_ns` after the request's last byte."""
 
-    def __init__(self, *polls: dict[str, Any], ports: int = 1, port: dict[str, int] = PORT, **bench: Any) -> None:
+    def __init__(
+        self, *polls: dict[str, Any], ports: int = 1, port: dict[str, int] = PORT, **bench: Any
+    ) -> None:
         self.bench = BusBench([port] * ports, list(polls), **bench)
         self.t_ns = 0
         self.limits = limits()

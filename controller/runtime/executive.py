@@ -1,0 +1,211 @@
+"""The process of a site: ladder, record, frame, ports, task table; ends with the converters at zero."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from controller.devices.check import CheckedSite
+from controller.image import Instant, Mode
+from controller.runtime import health, keeper, supervisor
+from controller.runtime.blackbox import Blackbox
+from controller.runtime.events import Event
+from controller.runtime.fastlink import FastLink
+from controller.runtime.health import Health
+from controller.runtime.keeper import Keeper
+from controller.runtime.ladder import Ladder, Rung
+from controller.runtime.log import Log
+from controller.runtime.ports import Ports
+from controller.runtime.supervisor import Cycle, Supervisor
+from controller.runtime.tasks import Table, Task
+from controller.runtime.writer import Writer
+from controller.safety import modes
+from controller.units import ns
+
+LOCK = "run.lock"
+STOP_S_MAX = 6.0  # a stop that the converters do not confirm by then ends without them
+REST_S = 0.3  # after the last setpoint: the wire empties
+LAPSE_S = 1.2  # lease, ramp and one exchange: what a process that dies in order still waits for
+PORTS_S = 0.1
+
+
+class AlreadyRunningError(Exception):
+    """Another process runs this site in this folder."""
+
+
+def clock() -> Instant:
+    """Now, on both clocks."""
+    return Instant(time.monotonic_ns(), time.time())
+
+
+class Executive:
+    """Everything one run owns. Raises AlreadyRunningError, OSError (folder, record)."""
+
+    def __init__(self, checked: CheckedSite, folder: Path, realtime: bool) -> None:
+        self._checked = checked
+        self._realtime = realtime
+        self._lock = lock(folder)
+        self._ring = Ring(folder / checked.host.adc.ring)
+        self._log = Log()
+        self._writer = Writer()
+        self._keeper = Keeper(folder, self._writer)
+        self._fastlink = FastLink(checked, checked.table)
+        self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start())
+        self._ports = Ports(checked, self._fastlink, folder)
+        self._health = Health(folder, checked.site.name, self._fastlink, self._ports, self._writer)
+        self._blackbox = Blackbox(folder, self._writer)
+        self._supervisor.watchers += [
+            self._tell_cycle,
+            self._keeper.record,
+            self._blackbox.record,
+            self._health.record,
+        ]
+        self._until_ns = 0  # of --seconds, 0: for ever
+        self._stop_ns = 0  # since when a stop is asked for, 0: none
+
+    def run(self, seconds: float | None) -> int:
+        """Run until a signal or for `seconds`; 0: ended as asked, 1: ended in a fault."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        ladder = self._climb()
+        if seconds is not None:
+            self._until_ns = clock().t_ns + ns(seconds)
+        table = Table(self._tasks(), clock, time.sleep)
+        self._health.tasks = table.tasks
+        health.notify("READY=1")
+        try:
+            table.run(self._go_on)
+            time.sleep(REST_S)
+            fault = self._supervisor.mode.mode == Mode.SAFE_STOP
+        except Exception as error:  # Safety: without a new lease the frame ramps to zero by itself
+            self._tell(_assertion(error))
+            self._blackbox.dump()
+            time.sleep(LAPSE_S)
+            fault = True
+        self._end(ladder)
+        return int(fault)
+
+    def _climb(self) -> Ladder:
+        now = clock()
+        self._tell(*self._keeper.events(now))
+        ladder = Ladder(self._realtime)
+        host = self._checked.host.realtime
+        rows = self._fastlink.start(host.priority if self._realtime else 0, host.cpu)
+        self._health.rungs = ladder.rungs + [
+            Rung(row["step"], bool(row["ok"]), row["detail"]) for row in rows
+        ]
+        self._tell(*(_rung_event(rung, now) for rung in self._health.rungs))
+        for name in self._checked.unproven:
+            text = f"profile {name} has been proven on no bench and no site"
+            self._tell(Event(now.t_ns, now.utc_s, "profile", name, "site", "warning", text))
+        return ladder
+
+    def _tasks(self) -> tuple[Task, ...]:
+        return (
+            Task("supervisor", supervisor.PERIOD_S, 20, self._supervisor.cycle),
+            Task("ports", PORTS_S, 10, self._look_outside),
+            Task("health", health.PERIOD_S, 20, self._health.step),
+            Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
+        )
+
+    def _look_outside(self, now: Instant) -> None:
+        self._ports.step(now)
+        self._ring.step(self._fastlink)
+
+    def _go_on(self) -> bool:
+        now_ns = clock().t_ns
+        if self._until_ns and now_ns >= self._until_ns and not self._stop_ns:
+            self._ask_stop()
+        if not self._stop_ns:
+            return True
+        return not self._at_rest() and now_ns - self._stop_ns < ns(STOP_S_MAX)
+
+    def _at_rest(self) -> bool:
+        conditions, mode = self._supervisor.conditions, self._supervisor.mode.mode
+        return mode in (Mode.INIT, Mode.STANDBY) or (
+            mode == Mode.SAFE_STOP and modes.quiet(self._supervisor.terms, conditions)
+        )
+
+    def _ask_stop(self) -> None:
+        self._stop_ns = clock().t_ns
+        self._supervisor.stop()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._stop_ns:
+            self._ask_stop()
+
+    def _end(self, ladder: Ladder) -> None:
+        health.notify("STOPPING=1")
+        self._fastlink.stop()
+        self._ports.close()
+        self._writer.close()
+        ladder.close()
+        try:
+            self._keeper.close()
+        finally:
+            os.close(self._lock)
+
+    def _tell_cycle(self, cycle: Cycle) -> None:
+        self._tell(*cycle.events)
+
+    def _tell(self, *events: Event) -> None:
+        for line in filter(None, map(self._log.admit, events)):
+            self._writer.offer(partial(self._log.write, line))
+
+
+class Ring:
+    """The sample ring's file: mapped when it appears, mapped anew when another file takes its place."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mapped: tuple[int, int] | None = None
+
+    def step(self, fastlink: FastLink) -> None:
+        """One look. The frame rests for a moment while its ring is exchanged."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return
+        identity = (found.st_dev, found.st_ino)
+        if identity == self._mapped:
+            return
+        try:
+            fastlink.map_ring(self._path)
+        except (OSError, ValueError):
+            return  # not yet filled in; F06 and INIT speak of it
+        self._mapped = identity
+
+
+def lock(folder: Path) -> int:
+    """Take the folder for this process; the descriptor holds it. Raises AlreadyRunningError, OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise AlreadyRunningError(
+            f"{folder}: another process runs this site. Stop it, or give --dir."
+        ) from None
+    return fd
+
+
+def _rung_event(rung: Rung, now: Instant) -> Event:
+    level = "info" if rung.ok else "warning"
+    return Event(now.t_ns, now.utc_s, "ladder", rung.step, "site", level, rung.detail)
+
+
+def _assertion(error: Exception) -> Event:
+    now = clock()
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
+    text = f"the supervisor failed: {type(error).__name__} at {where}: {error}"
+    cure = "the frame ramps to zero; send the blackbox with the report"
+    return Event(now.t_ns, now.utc_s, "F98", "kernel-assert", "site", "error", text, cure)

@@ -1,0 +1,121 @@
+"""Carries the record that must survive: latches, energy, SOC, lapses. Latches are written at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from controller.image import Conditions, Instant
+from controller.runtime import keep
+from controller.runtime.events import Event
+from controller.runtime.keep import Latch, Record
+from controller.runtime.supervisor import Cycle
+from controller.runtime.writer import Writer
+from controller.safety.conditions import latched
+from controller.units import NS_PER_S
+
+PERIOD_S = 10.0  # between two writes without a new latch: flash lives for years (F74)
+GAP_S_MAX = 1.0  # energy is not counted over a longer hole
+UNREADABLE = Latch(
+    code="F73",
+    name="torn-write",
+    subject="site",
+    cause="no slot of the state record is whole: latches of earlier runs are lost",
+    cure="look for what stopped the site last, then: stillwatt acknowledge SITE",
+    utc_s=0.0,
+)
+
+
+class Keeper:
+    """One run's hold on the record in `folder`. Raises OSError when the first write fails."""
+
+    def __init__(self, folder: Path, writer: Writer) -> None:
+        self._folder = folder
+        self._writer = writer
+        before, self.outcome = keep.read(folder)
+        self.died = not before.clean
+        latches = (*before.latches, UNREADABLE) if self.outcome == "unreadable" else before.latches
+        self.record_now = replace(before, starts=before.starts + 1, clean=False, latches=latches)
+        self._lapses_before = before.lease_lapses
+        self._t_ns = 0
+        self._write_now(self.record_now)
+
+    def start(self) -> Conditions:
+        """Conditions to start with: what waits for a person."""
+        latches = self.record_now.latches
+        return Conditions(
+            watches={
+                f"kept.{i}/{x.subject}": latched(x.code, x.name, x.subject, x.cause, x.cure)
+                for i, x in enumerate(latches)
+            }
+        )
+
+    def events(self, now: Instant) -> tuple[Event, ...]:
+        """What the record tells about the run before."""
+        found = []
+        if self.died:
+            text, cure = "the last run did not end by itself", "look into the blackbox and the system's log"
+            found.append(Event(now.t_ns, now.utc_s, "F65", "process-dead", "site", "warning", text, cure))
+        if self.outcome == "older":
+            text = "one slot of the state record was torn; the other one is used"
+            found.append(
+                Event(now.t_ns, now.utc_s, "F73", "torn-write", "site", "warning", text, "none needed")
+            )
+        return tuple(found)
+
+    def record(self, cycle: Cycle) -> None:
+        """Take one cycle; a new latch is written at once."""
+        self._count(cycle)
+        latches = _latches(cycle)
+        known = {(x.code, x.subject) for x in self.record_now.latches}
+        new = tuple(x for x in latches if (x.code, x.subject) not in known)
+        if new:
+            self.record_now = replace(self.record_now, latches=self.record_now.latches + new)
+            self.step(cycle.now)
+
+    def step(self, now: Instant) -> None:
+        """Write what has been gathered, on the writer's thread."""
+        self.record_now = replace(self.record_now, sequence=self.record_now.sequence + 1)
+        record = self.record_now
+        self._writer.offer(lambda: keep.write(self._folder, record))
+
+    def close(self) -> None:
+        """The last write of a run that ends by itself."""
+        self._write_now(replace(self.record_now, clean=True))
+
+    def _write_now(self, record: Record) -> None:
+        self.record_now = replace(record, sequence=record.sequence + 1)
+        keep.write(self._folder, self.record_now)
+
+    def _count(self, cycle: Cycle) -> None:
+        now_ns, before_ns = cycle.now.t_ns, self._t_ns
+        self._t_ns = now_ns
+        hours = (now_ns - before_ns) / NS_PER_S / 3600.0
+        if not before_ns or hours * 3600.0 > GAP_S_MAX:
+            hours = 0.0
+        power_kw = sum(c.pcs_kw for c in cycle.conditions.converters if c.fresh)
+        energy_kwh = power_kw * hours if power_kw == power_kw else 0.0
+        soc_pct = cycle.conditions.battery.soc_pct
+        self.record_now = replace(
+            self.record_now,
+            charge_kwh=self.record_now.charge_kwh + max(-energy_kwh, 0.0),
+            discharge_kwh=self.record_now.discharge_kwh + max(energy_kwh, 0.0),
+            soc_pct=soc_pct if soc_pct == soc_pct else self.record_now.soc_pct,
+            lease_lapses=self._lapses_before + cycle.telemetry.frame.lease_lapses,
+        )
+
+
+def acknowledge(folder: Path) -> tuple[Latch, ...]:
+    """Clear the latches of a site that does not run; returns them. Starts nothing. Raises OSError."""
+    record, outcome = keep.read(folder)
+    cleared = (*record.latches, UNREADABLE) if outcome == "unreadable" else record.latches
+    if cleared:
+        keep.write(folder, replace(record, sequence=record.sequence + 1, latches=()))
+    return cleared
+
+
+def _latches(cycle: Cycle) -> tuple[Latch, ...]:
+    """Class C conditions, and the cause of a stop whose retries are used up."""
+    stops = cycle.conditions.stops
+    kept = stops if cycle.mode.latched else tuple(c for c in stops if c.grade == "C")
+    return tuple(Latch(c.code, c.name, c.subject, c.cause, c.cure, cycle.now.utc_s) for c in kept)

@@ -1,0 +1,43 @@
+"""The supervisor hangs while the frame runs on: the lease ends and power ramps to zero alone (F68)."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.image import Mode
+from tests.cases.virtual import Site, square_kw
+
+LEASE_S = 0.5
+RAMP_S = 0.6
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.3, 0.7, 1.1, 1.6])
+def test_the_lease_ends_and_power_goes_to_zero(phase_s: float) -> None:
+    """Goal: safe 0.6 s after the lease's end, at any phase of the load; then back by the rules.
+    Method: frames without a supervisor for 2 s; power a row a millisecond."""
+    site = Site(square_kw(20.0))
+    site.engaged()
+    site.run(phase_s)
+    site.frames(2.0)
+    power = abs(site.recent("pcs_kw", 2.0))
+    assert power[: round(1000 * LEASE_S)].max() > 100.0
+    assert power[round(1000 * (LEASE_S + RAMP_S)) :].max() < 1.0
+    assert site.fastlink.executive.status()["lease_lapses"] == 1
+    site.cycle()
+    assert site.mode == Mode.SAFE_STOP
+    assert "F68" in site.codes()
+    came_back_s = site.t_s
+    assert 29.9 <= site.until(Mode.STANDBY, 60.0) - came_back_s <= 32.0
+    site.until(Mode.GRID_TIED, 20.0)
+    site.run(6.0)
+    assert abs(site.recent("pcs_kw", 2.0)).max() > 100.0
+
+
+def test_a_short_pause_is_no_fault() -> None:
+    """Goal: three missed cycles are inside the lease. Method: 0.35 s more without a supervisor."""
+    site = Site(square_kw(20.0))
+    site.engaged()
+    site.frames(0.35)
+    site.run(2.0)
+    assert site.mode == Mode.GRID_TIED
+    assert site.codes() == ["T01", "T02"]

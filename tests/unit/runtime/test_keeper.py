@@ -1,0 +1,89 @@
+"""What one run hands to the next: latches, energy, how it ended, and the way to acknowledge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.image import Conditions, Converter, Mode, ModeState
+from controller.runtime import keep
+from controller.runtime.keep import SLOTS
+from controller.runtime.keeper import Keeper, acknowledge
+from controller.runtime.supervisor import Cycle
+from controller.runtime.writer import Writer
+from tests.unit.runtime.test_telling import cycle
+from tests.unit.safety.sites import at
+from tests.unit.safety.test_modes import READY, fault, with_faults
+
+
+def with_power(seconds: float, pcs_kw: float) -> Cycle:
+    """A cycle in which the converter carries power."""
+    converters = (Converter("pcs-1", pcs_kw, "running", fresh=True, armed=True, accepted=True),)
+    return replace(cycle(seconds), conditions=replace(READY, converters=converters))
+
+
+def stopped(seconds: float, grade: str, latched: bool) -> Cycle:
+    """A cycle in SAFE_STOP with a fault."""
+    state = ModeState(mode=Mode.SAFE_STOP, t_since_ns=1, latched=latched)
+    return replace(cycle(seconds), conditions=with_faults(fault(grade)), mode=state)
+
+
+def test_energy_and_ends(tmp_path: Path) -> None:
+    """Goal: counters go on over a restart, a killed run is told.
+    Method: 1000 kW for 1 s discharge, 0.5 s charge."""
+    writer = Writer()
+    keeper = Keeper(tmp_path, writer)
+    for k in range(11):
+        keeper.record(with_power(0.1 * k, 1000.0 if k <= 10 else 0.0))
+    for k in range(11, 16):
+        keeper.record(with_power(0.1 * k, -1000.0))
+    keeper.record(with_power(60.0, 1000.0))
+    keeper.step(at(60.0))
+    writer.close()
+    again = Keeper(tmp_path, Writer())
+    assert again.record_now.discharge_kwh == pytest.approx(1000.0 / 3600)
+    assert again.record_now.charge_kwh == pytest.approx(500.0 / 3600)
+    assert (again.record_now.starts, again.record_now.soc_pct) == (2, 50.0)
+    assert [e.code for e in again.events(at(0))] == ["F65"]
+    again.close()
+    assert Keeper(tmp_path, Writer()).events(at(0)) == ()
+
+
+@pytest.mark.parametrize(
+    ("grade", "latched", "kept"), [("C", True, 1), ("B", True, 1), ("B", False, 0), ("A", False, 0)]
+)
+def test_latches_survive_until_acknowledged(tmp_path: Path, grade: str, latched: bool, kept: int) -> None:
+    """Goal: a class C fault, and a used-up retry budget, wait for a person over a restart.
+    Method: the fault twice, a new run, acknowledge, another run."""
+    writer = Writer()
+    keeper = Keeper(tmp_path, writer)
+    keeper.record(stopped(0.0, grade, latched))
+    keeper.record(stopped(0.1, grade, latched))
+    writer.close()
+    start = Keeper(tmp_path, Writer()).start()
+    assert len(start.stops) == kept
+    assert all(c.grade == "C" for c in start.stops)
+    assert len(acknowledge(tmp_path)) == kept
+    assert Keeper(tmp_path, Writer()).start() == Conditions()
+
+
+def test_an_unreadable_record_is_a_latch(tmp_path: Path) -> None:
+    """Goal: F73 is class C until acknowledged. Method: both slots overwritten, two starts, acknowledge."""
+    for slot in SLOTS:
+        (tmp_path / slot).write_bytes(b"torn")
+    assert [c.code for c in Keeper(tmp_path, Writer()).start().stops] == ["F73"]
+    assert [c.code for c in Keeper(tmp_path, Writer()).start().stops] == ["F73"]
+    assert [latch.code for latch in acknowledge(tmp_path)] == ["F73"]
+    assert Keeper(tmp_path, Writer()).start().stops == ()
+
+
+def test_a_torn_slot_is_told_and_harmless(tmp_path: Path) -> None:
+    """Goal: the older slot wins and says so. Method: the newer slot overwritten."""
+    keeper = Keeper(tmp_path, Writer())
+    keeper.close()
+    (tmp_path / SLOTS[keep.read(tmp_path)[0].sequence % 2]).write_bytes(b"torn")
+    again = Keeper(tmp_path, Writer())
+    assert "F73" in [e.code for e in again.events(at(0))]
+    assert again.start().stops == ()

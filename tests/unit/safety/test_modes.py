@@ -1,0 +1,202 @@
+"""The mode table: complete, without dead ends, and every guard at its edge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.image import Battery, Condition, Conditions, Converter, Effect, Mode, ModeState
+from controller.safety import modes
+from controller.safety.modes import INIT_S_MAX, ROWS, next_mode
+from tests.unit.safety.sites import TERMS, at
+
+READY = Conditions(
+    converters=(Converter("pcs-1", 0.0, "standby", fresh=True, armed=True, accepted=True),),
+    battery=Battery(soc_pct=50.0, charge_kw_max=800.0, discharge_kw_max=1000.0),
+    t_fresh_ns=at(-10).t_ns,
+    t_grid_ns=at(-10).t_ns,
+    grid_seen=True,
+)
+
+
+def fault(grade: str = "B", effect: Effect = Effect.STOP) -> Condition:
+    """An active condition."""
+    return Condition("F16", "pcs-mute", "pcs-1", grade, effect, "cause", "cure", active=True)
+
+
+def with_faults(*found: Condition, base: Conditions = READY) -> Conditions:
+    """READY with active conditions."""
+    return replace(base, watches={str(i): c for i, c in enumerate(found)})
+
+
+def converter(**changes: Any) -> Conditions:
+    """READY with another converter state."""
+    return replace(READY, converters=(replace(READY.converters[0], **changes),))
+
+
+def step(state: ModeState, conditions: Conditions, seconds: float = 0.0, wanted: bool = True) -> ModeState:
+    """One step at `seconds`."""
+    return next_mode(TERMS, state, conditions, wanted, at(seconds))
+
+
+def in_mode(mode: Mode, seconds: float = -1.0, **changes: Any) -> ModeState:
+    """A state that has lasted since `seconds`."""
+    return ModeState(mode=mode, t_since_ns=at(seconds).t_ns, **changes)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode != Mode.SAFE_STOP])
+@pytest.mark.parametrize("grade", ["A", "B", "C"])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_every_mode_reaches_safe_stop_in_one_step(mode: Mode, grade: str, wanted: bool) -> None:
+    """Goal: P10. Method: any mode, any stopping fault, one step."""
+    after = step(in_mode(mode), with_faults(fault(grade)), wanted=wanted)
+    assert (after.mode, after.row) == (Mode.SAFE_STOP, "T12")
+    assert after.reason == "F16 pcs-mute: cause"
+
+
+def test_no_dead_end() -> None:
+    """Goal: every mode can be entered and left. Method: the graph of the rows."""
+    edges = {
+        (source, row.target) for row in ROWS for source in ([row.source] if row.source is not None else Mode)
+    }
+    for mode in Mode:
+        assert any(source == mode and target != mode for source, target in edges)
+        assert mode == Mode.INIT or any(target == mode and source != mode for source, target in edges)
+
+
+def test_the_way_up() -> None:
+    """Goal: INIT, STANDBY, GRID_TIED by the rules. Method: a ready site, three steps."""
+    state = step(ModeState(), READY)
+    assert (state.mode, state.row) == (Mode.STANDBY, "T01")
+    state = step(state, READY, 0.1)
+    assert (state.mode, state.row) == (Mode.GRID_TIED, "T02")
+    assert step(state, READY, 0.2) == state
+
+
+def test_init_waits_and_then_gives_up() -> None:
+    """Goal: T01 and its time-out. Method: one device missing at exactly 120 s and a moment later."""
+    missing = replace(READY, unanswered=("bms-1",))
+    state = step(in_mode(Mode.INIT, 0.0), missing, INIT_S_MAX)
+    assert (state.mode, state.waiting) == (Mode.INIT, "waiting for three replies of bms-1")
+    state = step(state, missing, INIT_S_MAX + 0.1)
+    assert state.mode == Mode.SAFE_STOP
+    assert "bms-1" in state.reason
+    assert step(state, READY, INIT_S_MAX + 0.2).mode == Mode.STANDBY
+
+
+BLOCKS = [
+    ("no start asked for", READY, False),
+    ("arming", converter(armed=False), True),
+    ("stopping pcs-1", converter(state="running"), True),
+    ("state of charge", replace(READY, battery=Battery()), True),
+    ("stale", with_faults(fault(effect=Effect.FREEZE)), True),
+    ("inputs", replace(READY, t_fresh_ns=0), True),
+    ("inputs", replace(READY, t_fresh_ns=at(-1.9).t_ns), True),
+    ("grid", replace(READY, t_grid_ns=0), True),
+    ("grid", replace(READY, t_grid_ns=at(-4.9).t_ns), True),
+]
+
+
+@pytest.mark.parametrize(("waiting", "conditions", "wanted"), BLOCKS)
+def test_what_keeps_a_site_in_standby(waiting: str, conditions: Conditions, wanted: bool) -> None:
+    """Goal: each check of T02 blocks alone and says so. Method: one thing wrong at a time."""
+    state = step(in_mode(Mode.STANDBY), conditions, wanted=wanted)
+    assert state.mode == Mode.STANDBY
+    assert waiting in state.waiting
+
+
+def test_entry_edges() -> None:
+    """Goal: 2 s of fresh inputs and 5 s of good grid are enough. Method: exactly these times."""
+    just = replace(READY, t_fresh_ns=at(-2.0).t_ns, t_grid_ns=at(-5.0).t_ns)
+    assert step(in_mode(Mode.STANDBY), just).mode == Mode.GRID_TIED
+
+
+def test_a_normal_stop_ramps_first() -> None:
+    """Goal: N6.
+    Method: running until the converter is in standby; a deaf one after 4 s; no way back in between."""
+    running = converter(state="running", pcs_kw=500.0)
+    state = step(in_mode(Mode.GRID_TIED), running, wanted=False)
+    assert (state.mode, state.t_stopping_ns) == (Mode.GRID_TIED, at(0.0).t_ns)
+    assert step(state, running, 3.9, wanted=True).mode == Mode.GRID_TIED
+    assert step(state, READY, 1.0, wanted=False).mode == Mode.STANDBY
+    assert step(state, running, 4.0, wanted=False).mode == Mode.STANDBY
+
+
+def test_return_after_class_a() -> None:
+    """Goal: T13. Method: cause gone and power zero: back at once; power left: not."""
+    stop = step(in_mode(Mode.GRID_TIED), with_faults(fault("A")))
+    assert stop.t_retries_ns == ()
+    assert step(stop, with_faults(fault("A")), 100.0).mode == Mode.SAFE_STOP
+    assert step(stop, converter(pcs_kw=20.1), 100.0).waiting == "power not yet zero"
+    assert step(stop, converter(pcs_kw=20.0), 100.0).mode == Mode.STANDBY
+
+
+def test_retry_budget_of_class_b() -> None:
+    """Goal: 30 s, 2 min, 10 min, then a person. Method: four stops within an hour, each at its edge."""
+    state, t = in_mode(Mode.GRID_TIED), 0.0
+    for wait_s in (30.0, 120.0, 600.0):
+        state = step(state, with_faults(fault()), t)
+        assert step(state, READY, t + wait_s - 0.1).mode == Mode.SAFE_STOP
+        state = step(state, READY, t + wait_s)
+        assert (state.mode, state.latched) == (Mode.STANDBY, False)
+        t += wait_s + 1.0
+    state = step(state, with_faults(fault()), t)
+    assert state.latched
+    assert step(state, READY, t + 86_400.0).mode == Mode.SAFE_STOP
+
+
+def test_retries_are_forgotten_after_an_hour() -> None:
+    """Goal: three within an hour. Method: three old stops, the fourth an hour after the first."""
+    old = tuple(at(t).t_ns for t in (0.0, 100.0, 200.0))
+    state = in_mode(Mode.GRID_TIED, 300.0, t_retries_ns=old)
+    assert step(state, with_faults(fault()), 3599.9).latched
+    assert not step(state, with_faults(fault()), 3600.0).latched
+
+
+def test_class_c_latches() -> None:
+    """Goal: a class C fault waits for a person. Method: fault gone, a day passes."""
+    state = step(in_mode(Mode.STANDBY), with_faults(fault("C")))
+    assert state.latched
+    assert step(state, READY, 86_400.0).mode == Mode.SAFE_STOP
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["", "A", "B", "C"]),
+            st.sampled_from(["off", "standby", "starting", "running", "fault", "unknown"]),
+            st.booleans(), st.booleans(), st.booleans(), st.sampled_from([0.1, 5.0, 31.0, 700.0]),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_any_walk_keeps_the_rules(steps: list[tuple[str, str, bool, bool, bool, float]]) -> None:
+    """Goal: no walk through the table breaks a rule.
+    Method: random conditions; a fault always ends in SAFE_STOP, GRID_TIED is entered from STANDBY alone and
+    armed, a latched stop is never left."""
+    state, t = ModeState(), 0.0
+    for grade, run_state, armed, known, wanted, dt in steps:
+        t += dt
+        base = converter(state=run_state, armed=armed)
+        base = replace(base, unanswered=() if known else ("pcs-1",), t_fresh_ns=at(t - 5).t_ns)
+        after = step(state, with_faults(*([fault(grade)] if grade else []), base=base), t, wanted)
+        if grade:
+            assert after.mode == Mode.SAFE_STOP
+        if after.mode == Mode.GRID_TIED != state.mode:
+            assert state.mode == Mode.STANDBY
+            assert armed
+            assert wanted
+        if state.latched:
+            assert after.mode == Mode.SAFE_STOP
+        state = after
+
+
+def test_rows_are_known() -> None:
+    """Goal: ids of the reference only. Method: the set."""
+    assert {row.id for row in ROWS} == {"T01", "T02", "T12", "T13", "N6"}
+    assert modes.retry_s(TERMS, ModeState()) == 0.0

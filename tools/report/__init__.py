@@ -1,0 +1,1 @@
+"""From a result table to what it means: measures, pictures, one page for the operator and the utility."""
