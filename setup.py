@@ -37,7 +37,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["controller*", "ext*", "boards*", "tools*"]),
-    package_data={"ext": ["*.pxd"], "tools": ["**/*.pxd", "**/*.html", "**/*.gz", "**/LICENSE*"],
+    package_data={"ext": ["*.pxd"], "tools": ["**/*.pxd", "**/*.yaml", "**/*.html", "**/*.gz", "**/LICENSE*"],
                   "boards": ["**/*.yaml", "**/*.json", "**/*.csv.gz", "**/*.md", "**/LICENSE", "**/NOTICE"]},
     ext_modules=cythonize(extensions(), build_dir="build/cython", compiler_directives=DIRECTIVES),
     install_requires=[

@@ -20,7 +20,6 @@ from tools.environment import (
     ROOT,
     Environment,
     TroubleError,
-    build,
     output_of,
     prepare,
     python_found,
@@ -80,12 +79,14 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
     cure = f"Is a package index within reach? {afresh}"
     made = step(f"python {version}: environment", cure, prepare, version, interpreter, EXTRAS)
     step(f"python {version}: pip check", afresh, output_of, made.python, "-m", "pip", "check")
-    step(f"python {version}: build", f"Mend the source above. {afresh}", build, made)
-    os.environ["PATH"] = (
-        f"{made.python.parent}{os.pathsep}{os.environ['PATH']}"  # cython-lint calls pycodestyle
-    )
-    if not linted:
-        lint(made.python)
+    beside = str(made.python.parent)  # cython-lint calls pycodestyle, tests call stillwatt
+    os.environ["PATH"] = os.pathsep.join([beside, os.environ["PATH"]])
+    try:
+        if not linted:
+            lint(made.python)
+        step(f"python {version}: rest of the build", f"Mend the source above. {afresh}", made.built)
+    finally:
+        made.building.terminate()
     print(f"python {version}: pytest", flush=True)
     return run_tests(made, quick)
 

@@ -8,9 +8,13 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, MistakeError, app
+from controller.cli import FAULT, OK, AsJson, MistakeError, SitePath, app
 from controller.cli import main as serve
+
+
+LINKS = Path(__file__).parent / "plant" / "links.yaml"
 
 
 class Reference(StrEnum):
@@ -42,6 +46,47 @@ def latency(
     else:
         show(verdict, Console())
     raise typer.Exit(OK if all(gate.holds for gate in verdict.gates) else FAULT)
+
+
+class Waveform(StrEnum):
+    """Presets of the simulated waveform."""
+
+    CLEAN = "clean"
+    TYPICAL = "typical"
+    BAD = "bad"
+
+
+@app.command()
+def sim(
+    site: SitePath,
+    load: Annotated[Path, typer.Option(help="Load trace: CSV or CSV.gz with t_s, load_kw.")],
+    out: Annotated[Path, typer.Option(help="Result table; packed unless its name ends in .csv.")],
+    link: Annotated[str | None, typer.Option(help="Name in the links file; default: the site's own.")] = None,
+    links: Annotated[Path, typer.Option(help="File of links.")] = LINKS,
+    waveform: Annotated[Waveform, typer.Option(help="Quality of the simulated waveform.")] = Waveform.TYPICAL,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Default: the length of the load.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of noise and drift.")] = 1,
+    page: Annotated[Path | None, typer.Option("--report", help="Folder for a report as well.")] = None,
+) -> None:
+    """Run the whole stack against the simulated site in virtual time. Prints one JSON line last."""
+    from tools.plant.links import read_link
+    from tools.plant.loads import InputError
+    from tools.sim import NotRunningError, Scene, simulate, summary_line
+
+    try:
+        chosen = read_link(links, link) if link else None
+        scene = Scene(site, load, waveform.value, seed, seconds, chosen)
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("virtual time", total=1.0)
+            summary = simulate(scene, out, lambda share: bar.update(task, completed=share))
+    except InputError as error:
+        raise MistakeError(str(error)) from None
+    except NotRunningError as error:
+        typer.echo(f"sim: {site}: {error}", err=True)
+        raise typer.Exit(FAULT) from None
+    if page is not None:
+        report(out, page, f"{site.stem}, {load.name.split('.')[0]}")
+    typer.echo(summary_line(summary))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from tools.environment import ROOT, TroubleError, build, prepare, python_found, system_packages
+from tools.environment import ROOT, TroubleError, prepare, python_found, system_packages
 
 SECONDS_MIN, SECONDS_MAX = 10.0, 3600.0
 
@@ -31,7 +31,7 @@ def main() -> int:
         print(f"environment .venv-{version} (a minute when it is new)", flush=True)
         made = prepare(version, interpreter, ["report"])
         print("build", flush=True)
-        build(made)
+        made.built()
     except TroubleError as trouble:
         print(f"demo: {trouble}", file=sys.stderr)
         return 1

@@ -34,10 +34,17 @@ class TroubleError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment of this checkout: `version` as "3.11", `python` its interpreter."""
+    """A virtual environment of this checkout: version as "3.11", its interpreter, its build under way."""
 
     version: str
     python: Path
+    building: subprocess.Popen[bytes]
+
+    def built(self) -> None:
+        """Waits for the extensions. Raises TroubleError with what the compiler said."""
+        if self.building.wait():
+            tail = build_log(self.version).read_text(errors="replace").strip().splitlines()[-30:]
+            raise TroubleError("\n".join(tail))
 
 
 def output_of(*command: str | Path, **extra: str) -> str:
@@ -134,31 +141,43 @@ def stamp_of(version: str) -> str:
 
 
 def prepare(version: str, interpreter: Path, extras: Iterable[str]) -> Environment:
-    """A virtual environment with our requirements and the command `stillwatt`; reused while they stand."""
+    """A virtual environment with our requirements and the command `stillwatt`; reused while they stand.
+
+    Starts the build as soon as it can; the caller waits for it with built().
+    """
     folder = ROOT / f".venv-{version}"
     python, stamp = folder / "bin" / "python", folder / "stillwatt-stamp"
     wanted = set(extras)
     lines = stamp.read_text().splitlines() if stamp.is_file() else [""]
-    if lines[0] == stamp_of(version) and wanted <= set(lines[1:]) and not fault_of(python, version):
-        return Environment(version, python)
-    if fault_of(python, version):
+    sound = not fault_of(python, version)
+    if lines[0] == stamp_of(version) and wanted <= set(lines[1:]) and sound:
+        return Environment(version, python, start_build(version, python))
+    if not sound:
         output_of(interpreter, "-m", "venv", "--clear", folder)
     stamp.unlink(missing_ok=True)
+    shutil.rmtree(ROOT / "build" / version, ignore_errors=True)
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     output_of(*pip, *requires)
-    # STILLWATT_ONLY names no module: build() compiles in place, once, on all cores.
+    made = Environment(version, python, start_build(version, python))
+    # STILLWATT_ONLY names no module: the build under way compiles in place, once.
     mode = ("--no-build-isolation", "--config-settings", "editable_mode=compat")
     output_of(*pip, *mode, "--editable", f".[{','.join(sorted(wanted))}]", STILLWATT_ONLY="-")
-    shutil.rmtree(ROOT / "build" / version, ignore_errors=True)
     stamp.write_text("\n".join([stamp_of(version), *sorted(wanted)]) + "\n")
-    return Environment(version, python)
+    return made
 
 
-def build(environment: Environment) -> None:
-    """Compiles the extensions in place. Objects lie in a folder a version; the .so carry its tag."""
-    temp = ROOT / "build" / environment.version
-    force = () if temp.is_dir() else ("--force",)
-    jobs = str(os.cpu_count() or 1)
-    setup = (environment.python, "setup.py", "-q", "build_ext", "--inplace", *force)
-    output_of(*setup, "--build-temp", temp, "--parallel", jobs)
+def build_log(version: str) -> Path:
+    """What the build of this version said."""
+    return ROOT / "build" / f"{version}.log"
+
+
+def start_build(version: str, python: Path) -> subprocess.Popen[bytes]:
+    """Compiles in place while other work goes on. Objects in a folder a version; the .so carry its tag."""
+    temp = ROOT / "build" / version
+    force = [] if temp.is_dir() else ["--force"]
+    temp.mkdir(parents=True, exist_ok=True)
+    command = [str(python), "setup.py", "-q", "build_ext", "--inplace", *force, "--build-temp", str(temp)]
+    with build_log(version).open("wb") as log:
+        jobs = ["--parallel", str(os.cpu_count() or 1)]
+        return subprocess.Popen([*command, *jobs], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)

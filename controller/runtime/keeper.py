@@ -52,7 +52,12 @@ class Keeper:
 
     def events(self, now: Instant) -> tuple[Event, ...]:
         """What the record tells about the run before."""
-        found = []
+        found = [
+            Event(
+                now.t_ns, now.utc_s, x.code, x.name, x.subject, "error", f"still latched: {x.cause}", x.cure
+            )
+            for x in self.record_now.latches
+        ]
         if self.died:
             text, cure = "the last run did not end by itself", "look into the blackbox and the system's log"
             found.append(Event(now.t_ns, now.utc_s, "F65", "process-dead", "site", "warning", text, cure))

@@ -60,7 +60,7 @@ class Table:
         task.overruns += took_ms > task.budget_ms
         task.longest_ms = max(task.longest_ms, took_ms)
         task.due_ns += period_ns
-        if task.due_ns <= ended_ns:
+        if task.due_ns < ended_ns:
             missed = (ended_ns - task.due_ns) // period_ns + 1
             task.skipped += missed
             task.due_ns += missed * period_ns

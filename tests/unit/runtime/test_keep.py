@@ -1,4 +1,4 @@
-"""The two-slot record: torn, corrupted and failing writes leave the newest whole record, or say there is none."""
+"""The two-slot record: torn, corrupted and failing writes leave the newest whole record, or say so."""
 
 from __future__ import annotations
 
@@ -88,6 +88,25 @@ def test_every_failing_call(folder: Path, monkeypatch: pytest.MonkeyPatch, name:
         assert read(folder)[0] in (NEW, newest)
         assert read(folder)[1] == "good"
     assert whole >= 1
+
+
+def test_a_record_is_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: a power cut after write() loses nothing. Method: file synced, renamed, folder synced."""
+    order: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def fsync(fd: int) -> None:
+        order.append("folder" if os.path.isdir(f"/proc/self/fd/{fd}") else "file")  # noqa: PTH112
+        sync(fd)
+
+    def replace(source: Path, target: Path) -> None:
+        order.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    write(folder, Record(sequence=8))
+    assert order == ["file", "rename", "folder"]
 
 
 def test_short_writes_are_finished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

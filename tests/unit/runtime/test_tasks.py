@@ -59,6 +59,15 @@ def test_an_overrun_skips_and_keeps_the_phase() -> None:
     assert (task.overruns, task.skipped, task.longest_ms) == (1, 2, 250.0)
 
 
+def test_work_that_ends_on_the_deadline_misses_nothing() -> None:
+    """Goal: the edge of a skip. Method: exactly 100 ms of work, then 101 ms."""
+    clock = Clock()
+    work = Work(clock, 0.1, 0.101)
+    run(clock, task := Task("t", 0.1, 200, work), seconds=0.45)
+    assert work.at_ms == [0, 100, 300, 400]
+    assert task.skipped == 1
+
+
 def test_budget_edge() -> None:
     """Goal: exactly the budget is no overrun. Method: 20.000 ms and 20.001 ms on a budget of 20."""
     clock = Clock()

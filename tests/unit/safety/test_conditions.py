@@ -198,20 +198,21 @@ def test_the_third_miss_of_the_frame_within_a_second() -> None:
     assert not story.conditions.stops
 
 
-def test_battery_limits_need_two_agreeing_replies_to_grow() -> None:
+@pytest.mark.parametrize("side", ["charge", "discharge"])
+def test_battery_limits_need_two_agreeing_replies_to_grow(side: str) -> None:
     """Goal: IL-12. Method: 1000 A at 800 V = 800 kW; one reply of 2000 A changes nothing, the second does;
-    one reply of 100 A takes effect at once."""
-    story = Story()
-    grown = {"values": {"charge_a_max": 2000.0}}
-    for seconds, changes, expected_kw in (
-        (0.0, {}, 0.0),
-        (0.2, {}, 800.0),
-        (0.4, grown, 800.0),
-        (0.6, grown, 1600.0),
-        (0.8, {"values": {"charge_a_max": 100.0}}, 80.0),
+    one reply of 100 A takes effect at once. Discharge loses 4 % to the converter's losses."""
+    story, share = Story(), 0.96 if side == "discharge" else 1.0
+    for seconds, amperes, expected_kw in (
+        (0.0, 1000.0, 0.0),
+        (0.2, 1000.0, 800.0),
+        (0.4, 2000.0, 800.0),
+        (0.6, 2000.0, 1600.0),
+        (0.8, 100.0, 80.0),
     ):
-        story.feed(seconds, bms={kind: dict(change) for kind, change in changes.items()})
-        assert story.conditions.battery.charge_kw_max == pytest.approx(expected_kw)
+        story.feed(seconds, bms={"values": {f"{side}_a_max": amperes}})
+        found_kw = getattr(story.conditions.battery, f"{side}_kw_max")
+        assert found_kw == pytest.approx(share * expected_kw)
 
 
 @pytest.mark.parametrize("value", [nan, -5.0, inf])
