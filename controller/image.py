@@ -209,7 +209,7 @@ class Answers:
 class Conditions:
     """What is wrong, and what the site can do. The whole memory of the safety step, handed back in."""
 
-    watches: Mapping[str, Condition] = field(default_factory=dict)
+    watches: Mapping[tuple[int, str], Condition] = field(default_factory=dict)  # by row and subject
     answers: Mapping[str, Answers] = field(default_factory=dict)
     converters: tuple[Converter, ...] = ()
     battery: Battery = field(default_factory=Battery)

@@ -45,7 +45,7 @@ class Keeper:
         latches = self.record_now.latches
         return Conditions(
             watches={
-                f"kept.{i}/{x.subject}": latched(x.code, x.name, x.subject, x.cause, x.cure)
+                (-1 - i, x.subject): latched(x.code, x.name, x.subject, x.cause, x.cure)
                 for i, x in enumerate(latches)
             }
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controller.image import Condition, Conditions, Effect, Instant, ModeState, Telemetry
 from controller.safety.facts import answers_of, battery_of, converters_of, frame_misses_of, fresh, unanswered
-from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside, known
+from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside
 from controller.safety.terms import Part, Terms
 from controller.units import ns
 
@@ -17,11 +17,10 @@ def read(
     """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
     watches = dict(previous.watches)
     ports = _ports(previous, telemetry)
+    looks = _looks(terms, previous, state, telemetry, ports, now)
     for index, row in enumerate(ROWS):
-        for subject, part in _subjects(row, terms, ports):
-            key = f"{row.code}.{index}/{subject}"
-            device = telemetry.devices.get(subject)
-            look = Look(terms, previous, state, telemetry, now.t_ns, subject, part, device)
+        for look in looks[row.subjects]:
+            key = (index, look.subject)
             watch = judge(row, look, watches.get(key))
             if watch is None:
                 watches.pop(key, None)
@@ -48,7 +47,7 @@ def judge(row: Row, look: Look, watch: Condition | None) -> Condition | None:
     """The row's next state on one subject; None: nothing to remember."""
     value, limit = row.signal(look), row.limit(look)
     clear = limit if row.clear is None else row.clear
-    raw = known(value) and value > (clear if watch is not None and watch.active else limit)
+    raw = value > (clear if watch is not None and watch.active else limit)  # false for nan: not known
     if not raw:
         return _recover(row, look, watch)
     if watch is None:
@@ -78,12 +77,22 @@ def _recover(row: Row, look: Look, watch: Condition | None) -> Condition | None:
     return replace(watch, t_raw_ns=0, t_gone_ns=t_gone_ns)
 
 
-def _subjects(row: Row, terms: Terms, ports: list[str]) -> list[tuple[str, Part | None]]:
-    if row.subjects == "site":
-        return [("site", None)]
-    if row.subjects == "port":
-        return [(port, None) for port in ports]
-    return [(part.name, part) for part in terms.parts if row.subjects in ("any", part.kind)]
+def _looks(
+    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, ports: list[str], now: Instant
+) -> dict[str, list[Look]]:
+    """The views of this cycle by kind of subject; the rows of a kind share them."""
+
+    def look(subject: str, part: Part | None = None) -> Look:
+        device = telemetry.devices.get(subject)
+        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device)
+
+    looks: dict[str, list[Look]] = {"site": [look("site")], "port": [look(port) for port in ports]}
+    looks |= {"any": [], "pcs": [], "bms": [], "meter": []}
+    for part in terms.parts:
+        seen = look(part.name, part)
+        looks[part.kind].append(seen)
+        looks["any"].append(seen)
+    return looks
 
 
 def _ports(previous: Conditions, telemetry: Telemetry) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isnan, nan
+from math import inf, nan
 
 from controller.image import Conditions, Device, Effect, Mode, ModeState, Telemetry
 from controller.safety.terms import PCS_SILENT_S, Part, Terms
@@ -249,8 +249,3 @@ ROWS = (
     Row("F79", "serial-unplugged", "port", _port_lost, at(0.5), "B", Effect.STOP,
         "port {subject} is gone", "plug the adapter in again; it is found by its path"),
 )  # fmt: skip
-
-
-def known(value: float) -> bool:
-    """A signal that says something."""
-    return not isnan(value)

@@ -30,7 +30,7 @@ def fault(grade: str = "B", effect: Effect = Effect.STOP) -> Condition:
 
 def with_faults(*found: Condition, base: Conditions = READY) -> Conditions:
     """READY with active conditions."""
-    return replace(base, watches={str(i): c for i, c in enumerate(found)})
+    return replace(base, watches={(i, c.subject): c for i, c in enumerate(found)})
 
 
 def converter(**changes: Any) -> Conditions:
