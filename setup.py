@@ -10,7 +10,7 @@ from setuptools import Extension, find_packages, setup
 # multiply-add. -z now resolves every symbol at load, so the first frame meets no lazy binding.
 CFLAGS = ["-O2", "-ffp-contract=off", "-fno-math-errno", "-Wno-unreachable-code"]
 LDFLAGS = ["-Wl,-z,now", "-pthread"]
-SANITIZE = os.environ.get("STILLWATT_SANITIZE", "")     # "address,undefined" for the fuzz bench
+SANITIZE = os.environ.get("STILLWATT_SANITIZE", "")  # "address,undefined" for the fuzz bench
 DIRECTIVES = {
     "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
     "initializedcheck": False, "embedsignature": True,
@@ -21,7 +21,7 @@ def extensions() -> list[Extension]:
     """One module a .pyx: path == import name, for the frame and for the tools that drive it."""
     extra = [f"-fsanitize={SANITIZE}", "-g"] if SANITIZE else []
     found = sorted([*Path("ext").rglob("*.pyx"), *Path("tools").rglob("*.pyx")])
-    only = os.environ.get("STILLWATT_ONLY", "")             # comma-separated module names: rebuild just these
+    only = os.environ.get("STILLWATT_ONLY", "")  # comma-separated module names: rebuild just these
     return [
         Extension(".".join(path.with_suffix("").parts), [str(path)],
                   extra_compile_args=CFLAGS + extra, extra_link_args=LDFLAGS + extra, libraries=["m"])

@@ -62,14 +62,14 @@ class Device:
     """One device as last read. values: canonical point names, house units; age_s of the oldest block."""
 
     name: str
-    kind: str                    # pcs, bms, meter
+    kind: str  # pcs, bms, meter
     values: Mapping[str, float]
-    age_s: float                 # inf: never answered
-    misses: int = 0              # bus errors since the last right reply
-    state: str = "unknown"       # of a pcs: standby, running, fault, unknown
-    armed: bool = False          # its own watchdog read back as armed
-    identity: str = ""           # empty: not read yet
-    silent_s: float = inf        # since its newest reply of any kind, a confirmed setpoint included
+    age_s: float  # inf: never answered
+    misses: int = 0  # bus errors since the last right reply
+    state: str = "unknown"  # of a pcs: standby, running, fault, unknown
+    armed: bool = False  # its own watchdog read back as armed
+    identity: str = ""  # empty: not read yet
+    silent_s: float = inf  # since its newest reply of any kind, a confirmed setpoint included
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class Frame:
     lease_lapses: int = 0
     overruns: int = 0
     skipped: int = 0
-    holes: int = 0              # times it was silent for more than 10 ms: the lease was barred until renewed
-    trips: int = 0              # and for more than 100 ms: barred until the supervisor asks for rest
+    holes: int = 0  # times it was silent for more than 10 ms: the lease was barred until renewed
+    trips: int = 0  # and for more than 100 ms: barred until the supervisor asks for rest
     samples_lost: int = 0
     sample_age_s: float = float("inf")
     guard_blocked: int = 0
@@ -106,7 +106,7 @@ class Telemetry:
 class Wish:
     """What the slow loop would like; the envelope decides what it gets."""
 
-    leak_kw: float = 0.0             # added to the grid target, > 0 charges
+    leak_kw: float = 0.0  # added to the grid target, > 0 charges
     ramp_kw_per_s_max: float = 50.0
     gain: float = 1.0
 
@@ -129,7 +129,7 @@ class Limits:
     valid_until_ns: int
     mode: Mode
     permit: int
-    discharge_kw_max: tuple[float, ...]     # one entry a converter, >= 0
+    discharge_kw_max: tuple[float, ...]  # one entry a converter, >= 0
     charge_kw_max: tuple[float, ...]
     import_kw_max: float
     export_kw_max: float
@@ -150,27 +150,27 @@ class Forecast:
 class Effect(IntEnum):
     """What a condition takes away. The larger is the more severe."""
 
-    NOTE = 0            # an event and a line in the status, nothing else
-    EXPORT_WORST = 1    # the grid meter is not believed: export is judged by its worst case (IL-09)
-    NO_CHARGE = 2       # no charging (IL-04)
-    FREEZE = 3          # no growth of the battery's limits, no engaging
-    STOP = 4            # SAFE_STOP
+    NOTE = 0  # an event and a line in the status, nothing else
+    EXPORT_WORST = 1  # the grid meter is not believed: export is judged by its worst case (IL-09)
+    NO_CHARGE = 2  # no charging (IL-04)
+    FREEZE = 3  # no growth of the battery's limits, no engaging
+    STOP = 4  # SAFE_STOP
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One row of the fault table on one subject, with the memory its hold times need."""
 
-    code: str               # id in the fault catalogue: F16
-    name: str               # pcs-mute
-    subject: str            # device, port or "site"
-    grade: str              # reset class A, B or C of reference/safety.md 2.4
+    code: str  # id in the fault catalogue: F16
+    name: str  # pcs-mute
+    subject: str  # device, port or "site"
+    grade: str  # reset class A, B or C of reference/safety.md 2.4
     effect: Effect
-    cause: str              # plain words with the value and the limit
+    cause: str  # plain words with the value and the limit
     cure: str
     active: bool = False
-    t_raw_ns: int = 0       # since when the limit is passed without a break, 0: it is not
-    t_gone_ns: int = 0      # since when the cause of an active condition is gone, 0: it is not
+    t_raw_ns: int = 0  # since when the limit is passed without a break, 0: it is not
+    t_gone_ns: int = 0  # since when the cause of an active condition is gone, 0: it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +179,10 @@ class Converter:
 
     name: str
     pcs_kw: float
-    state: str              # of its last reply: off, standby, starting, running, fault, unknown
+    state: str  # of its last reply: off, standby, starting, running, fault, unknown
     fresh: bool
-    armed: bool             # its own watchdog, read back
-    accepted: bool          # identity read and accepted
+    armed: bool  # its own watchdog, read back
+    accepted: bool  # identity read and accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +192,9 @@ class Battery:
     soc_pct: float = float("nan")
     charge_kw_max: float = 0.0
     discharge_kw_max: float = 0.0
-    charge_kw_read: float = 0.0     # of the last reply alone
+    charge_kw_read: float = 0.0  # of the last reply alone
     discharge_kw_read: float = 0.0
-    replies: int = 0                # of all racks, when the last reading was taken
+    replies: int = 0  # of all racks, when the last reading was taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +215,11 @@ class Conditions:
     battery: Battery = field(default_factory=Battery)
     frame: Frame = field(default_factory=Frame)
     load_kw: float = 0.0
-    t_fresh_ns: int = 0             # since when every mandatory input is fresh, 0: not now
-    t_grid_ns: int = 0              # since when the grid is in the enter-service window, 0: not now
-    grid_seen: bool = False         # the grid was once inside the window
-    t_frame_misses_ns: tuple[int, ...] = ()     # cycles of the last second in which the frame fell behind
-    unanswered: tuple[str, ...] = ()            # mandatory devices with fewer than three replies
+    t_fresh_ns: int = 0  # since when every mandatory input is fresh, 0: not now
+    t_grid_ns: int = 0  # since when the grid is in the enter-service window, 0: not now
+    grid_seen: bool = False  # the grid was once inside the window
+    t_frame_misses_ns: tuple[int, ...] = ()  # cycles of the last second in which the frame fell behind
+    unanswered: tuple[str, ...] = ()  # mandatory devices with fewer than three replies
 
     @property
     def active(self) -> tuple[Condition, ...]:
@@ -249,24 +249,24 @@ class ModeState:
 
     mode: Mode = Mode.INIT
     t_since_ns: int = 0
-    reason: str = "start"           # why this mode was entered
-    waiting: str = ""               # what keeps it from going on, empty: nothing
-    row: str = ""                   # id of the transition that led here
-    t_stopping_ns: int = 0          # GRID_TIED: since when a normal stop ramps down, 0: none
-    t_retries_ns: tuple[int, ...] = ()      # class B stops of the last hour
-    latched: bool = False           # SAFE_STOP that waits for a person
+    reason: str = "start"  # why this mode was entered
+    waiting: str = ""  # what keeps it from going on, empty: nothing
+    row: str = ""  # id of the transition that led here
+    t_stopping_ns: int = 0  # GRID_TIED: since when a normal stop ramps down, 0: none
+    t_retries_ns: tuple[int, ...] = ()  # class B stops of the last hour
+    latched: bool = False  # SAFE_STOP that waits for a person
 
 
 @dataclass(frozen=True, slots=True)
 class PollState:
     """One line of the frame's poll table, as last copied out of ext.rtu.Poll."""
 
-    t_ok_ns: int = 0                    # last right reply, 0: never
-    words: tuple[int, ...] = ()         # of that reply
+    t_ok_ns: int = 0  # last right reply, 0: never
+    words: tuple[int, ...] = ()  # of that reply
     misses: int = 0
     exception: int = 0
     order_done: int = 0
-    order_result: int = 0               # 0 under way, 1 confirmed, -1 refused or unanswered
+    order_result: int = 0  # 0 under way, 1 confirmed, -1 refused or unanswered
     round_trip_ns: int = 0
 
 

@@ -4,7 +4,7 @@ step() is the table of contents of the fast half: every line is a file of the sa
 thread here (paced by the clock or by arriving samples), a virtual-time loop with the simulated site, and replay().
 Time is an argument: nothing below step() reads a clock.
 """
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -362,12 +362,12 @@ cdef class Executive:
         cdef unsigned char[::1] ring = np.zeros(RING_HEADER_BYTES + 64 * RING_SLOT_BYTES, np.uint8)
         cdef double[::1] scale = np.full(16, 1e-4)
         cdef int64_t t_ns = clock_now_ns(), began_ns, clock_ns
-        cdef int k
+        cdef int k, _
         ring_init(&ring[0], 10_000, 64, &scale[0], 32767)
         self.map_ring(ring.base)
         with nogil:
             began_ns = clock_now_ns()
-            for k in range(count):
+            for _ in range(count):
                 clock_now_ns()
             clock_ns = clock_now_ns() - began_ns
             began_ns = clock_now_ns()

@@ -78,13 +78,13 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
     cdef double b = w.model_kw
     cdef double reach_kw = w.setup.slew_kw_per_s * w.setup.period_s
     cdef double u, x, h
-    cdef int32_t k
+    cdef int32_t _
     if w.setup.lag_s <= 0:
         return wanted_kw
     u = b + (wanted_kw - b) / (1.0 - a)
     if w.setup.slew_kw_per_s <= 0:
         return u
-    for k in range(3):
+    for _ in range(3):
         u = clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)     # more is not reached within the exchange
         x = fabs(u - w.slew_kw) / (w.setup.slew_kw_per_s * w.setup.lag_s)
         h = a * x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664))

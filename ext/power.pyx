@@ -68,8 +68,8 @@ cdef void lock_turn(Power *p, int32_t samples) noexcept nogil:
     cdef double turn_cos = lock.step_cos * (1.0 - 0.5 * off_rad * off_rad) - lock.step_sin * off_rad
     cdef double turn_sin = lock.step_sin * (1.0 - 0.5 * off_rad * off_rad) + lock.step_cos * off_rad
     cdef double c, s, norm
-    cdef int32_t k
-    for k in range(samples):
+    cdef int32_t _
+    for _ in range(samples):
         c = lock.cos1 * turn_cos - lock.sin1 * turn_sin
         s = lock.sin1 * turn_cos + lock.cos1 * turn_sin
         norm = 1.5 - 0.5 * (c * c + s * s)      # one Newton step keeps the phasor on the unit circle

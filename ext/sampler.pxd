@@ -49,6 +49,11 @@ cdef struct Sampler:
     int32_t last_counts[CHANNEL_MAX]
     int32_t same_count[CHANNEL_MAX]     # consecutive equal codes
     int32_t rail_count[CHANNEL_MAX]     # consecutive codes at the rail
+    int32_t wired_count
+    int32_t wired[CHANNEL_MAX]      # indices of the channels of this site
+    int32_t fault[CHANNEL_MAX]      # Quality bits that calibration gives
+    double si_per_count[CHANNEL_MAX]
+    double si_offset[CHANNEL_MAX]
 
 
 cdef void ring_init(void *ring, uint32_t rate_hz, uint32_t slot_count, const double *scale,

@@ -77,42 +77,63 @@ cdef int32_t ring_fault(const RingHeader *header, uint64_t byte_count) noexcept 
     return 0
 
 
+cdef void calibrate(Sampler *s) noexcept nogil:
+    """Wired channels and what one count means on each; a factor that is no number marks its channel for good (F07)."""
+    cdef int32_t k
+    s.wired_count = 0
+    for k in range(CHANNEL_MAX):
+        s.fault[k] = 0 if s.setup.present[k] else QUALITY_ABSENT
+        if not s.setup.present[k]:
+            continue
+        s.wired[s.wired_count] = k
+        s.wired_count += 1
+        s.si_per_count[k] = s.header.scale[k] * s.setup.si_per_v[k]
+        s.si_offset[k] = -s.setup.offset_counts[k] * s.si_per_count[k]
+        if not isfinite(s.si_per_count[k]) or not isfinite(s.si_offset[k]):
+            s.si_per_count[k] = s.si_offset[k] = 0.0
+            s.fault[k] = QUALITY_NOT_FINITE
+
+
 cdef void sampler_init(Sampler *s, const SamplerSetup *setup, void *ring) noexcept nogil:
     memset(s, 0, sizeof(Sampler))
     s.setup = setup[0]
     s.header = <RingHeader *>ring
     if ring != NULL:
         s.slots = <RingSlot *>(<uint8_t *>ring + RING_HEADER_BYTES)
+        calibrate(s)
 
 
-cdef inline int32_t code_quality(Sampler *s, int32_t k, int32_t counts) noexcept nogil:
-    """Quality bits that one channel's history of codes gives."""
-    cdef int32_t quality = 0
-    cdef int32_t rail = s.header.rail_counts
-    s.same_count[k] = s.same_count[k] + 1 if counts == s.last_counts[k] else 0
-    s.last_counts[k] = counts
-    s.rail_count[k] = s.rail_count[k] + 1 if counts >= rail or counts <= -rail else 0
-    if s.same_count[k] >= STUCK_SAMPLES:
-        s.same_count[k] = STUCK_SAMPLES
-        quality |= QUALITY_STUCK
-    if s.rail_count[k] >= RAIL_SAMPLES:
-        s.rail_count[k] = RAIL_SAMPLES
-        quality |= QUALITY_SATURATED
-    return quality
-
-
-cdef void take(Sampler *s, const RingSlot *slot, Sample *sample) noexcept nogil:
-    """Counts of one whole slot to V and A."""
+cdef void absent(const Sampler *s, Sample *sample) noexcept nogil:
+    """Mark the channels that are not wired; the others are marked with every sample."""
     cdef int32_t k
     for k in range(CHANNEL_MAX):
         if not s.setup.present[k]:
             sample.quality[k] = QUALITY_ABSENT
-            continue
-        sample.quality[k] = code_quality(s, k, slot.counts[k])
-        sample.si[k] = (slot.counts[k] - s.setup.offset_counts[k]) * s.header.scale[k] * s.setup.si_per_v[k]
-        if not isfinite(sample.si[k]):
-            sample.si[k] = 0.0
-            sample.quality[k] |= QUALITY_NOT_FINITE
+
+
+cdef void take(Sampler *s, const RingSlot *slot, Sample *sample) noexcept nogil:
+    """Counts of one whole slot to V and A, with what the history of the codes tells about each."""
+    cdef int32_t rail = s.header.rail_counts
+    cdef int32_t i, k, counts, quality
+    for i in range(s.wired_count):
+        k = s.wired[i]
+        counts = slot.counts[k]
+        quality = s.fault[k]
+        if counts != s.last_counts[k]:
+            s.same_count[k] = 0
+        elif s.same_count[k] < STUCK_SAMPLES - 1:
+            s.same_count[k] += 1
+        else:
+            quality |= QUALITY_STUCK
+        if -rail < counts < rail:
+            s.rail_count[k] = 0
+        elif s.rail_count[k] < RAIL_SAMPLES - 1:
+            s.rail_count[k] += 1
+        else:
+            quality |= QUALITY_SATURATED
+        s.last_counts[k] = counts
+        sample.quality[k] = quality
+        sample.si[k] = counts * s.si_per_count[k] + s.si_offset[k]
 
 
 cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogil:
@@ -134,6 +155,8 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
                     sample.sequence += head - s.last_sequence
                 else:                                   # the first, or the producer restarted
                     sample.sequence += 1
+                    calibrate(s)
+                    absent(s, sample)
                 s.last_sequence = head
                 sample.t_ns = slot.t_ns
                 sample.fresh = 1

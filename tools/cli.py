@@ -13,7 +13,6 @@ from rich.progress import Progress
 from controller.cli import FAULT, OK, AsJson, MistakeError, SitePath, app
 from controller.cli import main as serve
 
-
 LINKS = Path(__file__).parent / "plant" / "links.yaml"
 
 

@@ -15,22 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
 from controller.image import Instant, Mode
 from controller.runtime.fastlink import FastLink
 from controller.runtime.supervisor import PERIOD_S, Supervisor
 from controller.units import NS_PER_S
-
 from tools.plant.links import Link
 from tools.plant.loads import Load, read_load
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
 
-RECORD_HZ = 1000        # rows a second: twice what the scorers ask for
+RECORD_HZ = 2000  # rows a second: the rate of the load scenes
 BRING_UP_S_MAX = 600.0  # a site that is not running by then will not run
-SETTLE_S = 5.0          # after that: filters, canceller and SOC leak are at rest
-EPOCH_S = 1_767_225_600.0   # virtual wall clock starts 2026-01-01T00:00Z: a run never depends on the day it is made
+SETTLE_S = 5.0  # after that: filters, canceller and SOC leak are at rest
+EPOCH_S = (
+    1_767_225_600.0  # virtual wall clock starts 2026-01-01T00:00Z: a run never depends on the day it is made
+)
 Progress = Callable[[float], None]
 
 
@@ -46,7 +48,7 @@ class Scene:
     load: Path
     waveform: str = "typical"
     seed: int = 1
-    seconds: float | None = None    # default: the load's length
+    seconds: float | None = None  # default: the load's length
     link: Link | None = None
 
 
@@ -75,7 +77,9 @@ class VirtualRun:
         self.checked = with_link(checked, scene.link) if scene.link else checked
         self.fastlink = FastLink(self.checked, self.checked.table)
         self.supervisor = Supervisor(self.checked, self.checked.table, self.fastlink)
-        self.plant = Plant(self.checked, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw)
+        self.plant = Plant(
+            self.checked, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw
+        )
         self.site = VirtualSite(self.fastlink.executive, self.plant)
         self.site.hold()
         self.frames_per_cycle = round(PERIOD_S * self.checked.site.sampling.rate_hz)
@@ -94,11 +98,13 @@ class VirtualRun:
         settled = 0.0
         while settled < SETTLE_S:
             if self.site.now_ns > BRING_UP_S_MAX * NS_PER_S:
-                raise NotRunningError(f"still {self.supervisor.mode.mode.name} after {BRING_UP_S_MAX:.0f} s: "
-                                      f"{self.supervisor.mode.reason}")
+                raise NotRunningError(
+                    f"still {self.supervisor.mode.mode.name} after {BRING_UP_S_MAX:.0f} s: "
+                    f"{self.supervisor.mode.reason}"
+                )
             self.cycle()
             settled = settled + PERIOD_S if self.supervisor.mode.mode == Mode.GRID_TIED else 0.0
-        return self.site.now_ns / NS_PER_S
+        return float(self.site.now_ns / NS_PER_S)
 
     def scene(self, seconds: float, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Play the load from its start for `seconds`; returns the result's columns, RECORD_HZ rows a second."""
@@ -109,7 +115,8 @@ class VirtualRun:
             self.cycle()
             if progress and k % 10 == 0:
                 progress(k / cycles)
-        return self.site.record()
+        columns: dict[str, np.ndarray] = self.site.record()
+        return columns
 
 
 def rows(columns: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -121,11 +128,11 @@ def rows(columns: Mapping[str, np.ndarray]) -> Iterator[str]:
 
 
 def write_result(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """CSV, packed when the name ends in .gz; the same columns give the same bytes."""
+    """CSV, packed unless the name ends in .csv; the same columns give the same bytes."""
     text = io.StringIO()
     text.writelines(rows(columns))
     raw = text.getvalue().encode()
-    path.write_bytes(gzip.compress(raw, 3, mtime=0) if path.suffix == ".gz" else raw)
+    path.write_bytes(raw if path.suffix == ".csv" else gzip.compress(raw, 3, mtime=0))
 
 
 def simulate(scene: Scene, out: Path, progress: Progress | None = None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from libc.stdint cimport int32_t, int64_t
 import numpy as np
 
 from ext.cycle cimport Executive, Frame, step
-from ext.image cimport CHANNEL_MAX
 from ext.sampler cimport RING_HEADER_BYTES, RING_SLOT_BYTES, RingHeader, ring_init, ring_push
 from tools.plant.physics cimport Site, site_begin, site_step
 from tools.plant.site cimport Plant
@@ -66,9 +65,9 @@ cdef class VirtualSite:
 
     def run(self, int64_t frames):
         """Advances virtual time by `frames` frames."""
-        cdef int64_t i
+        cdef int64_t _
         with nogil:
-            for i in range(frames):
+            for _ in range(frames):
                 self.advance()
 
     cdef void advance(self) noexcept nogil:

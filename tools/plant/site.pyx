@@ -1,5 +1,5 @@
 """The simulated site of a site file: fills the structs of physics.pxd from site, profiles and load."""
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 import numpy as np

@@ -26,10 +26,10 @@ cdef enum:
 cdef uint16_t frame_crc(const uint8_t *bytes, int32_t count) noexcept nogil:
     """CRC-16 of Modbus: polynomial 0xA001 reflected, start 0xFFFF; low byte goes first."""
     cdef uint16_t crc = 0xFFFF
-    cdef int32_t i, bit
+    cdef int32_t i, _bit
     for i in range(count):
         crc ^= bytes[i]
-        for bit in range(8):
+        for _bit in range(8):
             crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
     return crc
 

@@ -39,9 +39,9 @@ cdef class Solo:
 
     def spin(self, int64_t steps):
         """Advances without looking at anything: the site's bare speed."""
-        cdef int64_t i
+        cdef int64_t _
         with nogil:
-            for i in range(steps):
+            for _ in range(steps):
                 self.now_ns += self.step_ns
                 site_step(self.plant.site, self.now_ns)
 

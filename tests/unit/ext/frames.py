@@ -8,7 +8,7 @@ import numpy as np
 
 RATE_HZ = 10_000
 VOLTAGE_V = 10_000 / 3**0.5
-SCALE = np.full(16, 10.0 / 32768)       # V per count: a 16 bit converter of +-10 V
+SCALE = np.full(16, 10.0 / 32768)  # V per count: a 16 bit converter of +-10 V
 V_PER_V = 2500.0
 A_PER_V = 100.0
 NS = 1_000_000_000

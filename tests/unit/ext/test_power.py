@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ext.cycle import Executive
 
+from ext.cycle import Executive
 from tests.unit.ext.frames import NS, RATE_HZ, SCALE, limits, setup, times, waveform
 
 

@@ -1,0 +1,99 @@
+"""Goal: `sim` is the whole stack, repeatable from its seed. Method: short scenes through the real verb."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tools.cli import app
+
+SITE = "boards/sites/reference.yaml"
+HEADER = "t_s,load_kw,grid_kw,pcs_kw,setpoint_kw,soc_pct,pv_kw,genset_kw,mode"
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of a load between 3000 and 4600 kW: up at 1 s, down at 2 s, edges of 10 ms."""
+    path = tmp_path_factory.mktemp("sim") / "load.csv"
+    t_s = np.arange(0, 3, 0.0005)
+    load_kw = 3000 + 1600 * np.clip((t_s - 1) / 0.01, 0, 1) - 1600 * np.clip((t_s - 2) / 0.01, 0, 1)
+    path.write_text(
+        "t_s,load_kw\n" + "".join(f"{t:.4f},{kw:.2f}\n" for t, kw in zip(t_s, load_kw, strict=True))
+    )
+    return path
+
+
+def sim(load: Path, out: Path, *options: str, code: int = 0) -> str:
+    """Standard output of one run of the verb, or its error output when another exit code is expected."""
+    ran = CliRunner().invoke(app, ["sim", SITE, "--load", str(load), "--out", str(out), *options])
+    assert ran.exit_code == code, ran.output
+    return ran.stdout
+
+
+def test_the_result_holds_the_contract(load: Path, tmp_path: Path) -> None:
+    """Columns, 2000 rows a second from t = 0, balance in every row, the summary as one JSON line last."""
+    out = tmp_path / "result.csv"
+    summary = json.loads(sim(load, out, "--seed", "3").splitlines()[-1])
+    lines = out.read_text().splitlines()
+    assert lines[0] == HEADER
+    table = np.array([[float(x) for x in row] for row in csv.reader(lines[1:])])
+    t_s, load_kw, grid_kw, pcs_kw, _, _, pv_kw, genset_kw, mode = table.T
+    assert np.allclose(t_s, np.arange(6000) / 2000)
+    assert np.abs(load_kw - grid_kw - pcs_kw - pv_kw - genset_kw).max() < 0.01
+    assert set(mode) == {2}
+    assert summary["seed"] == 3
+    assert summary["mode"] == "GRID_TIED"
+    assert summary["times_real_time"] > 0
+    assert summary["guard_blocked"] == 0
+    quiet, swing = grid_kw[(t_s > 1.1) & (t_s < 1.9)], load_kw[(t_s > 1.1) & (t_s < 1.9)]
+    assert swing.mean() - 3000 == pytest.approx(1600)
+    assert quiet.mean() - 3000 < 150  # 50 kW/s, seen for a second at most
+
+
+def test_a_seed_gives_the_same_bytes_again_and_another_seed_others(load: Path, tmp_path: Path) -> None:
+    """Same seed, same commit: identical file; another seed: another file."""
+    digests = []
+    for number, seed in enumerate(("1", "1", "2")):
+        out = tmp_path / f"{number}.csv.gz"
+        sim(load, out, "--seed", seed)
+        assert out.read_bytes()[:2] == b"\x1f\x8b"
+        digests.append(hashlib.sha256(out.read_bytes()).hexdigest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_link_too_slow_to_help_is_left_alone(load: Path, tmp_path: Path) -> None:
+    """At 9600 baud a late answer would double the swing: the law rests, says why, and the grid is the load."""
+    out = tmp_path / "slow.csv.gz"
+    summary = json.loads(sim(load, out, "--link", "9600-spec").splitlines()[-1])
+    assert summary["gain"] == 0
+    assert summary["loop_delay_ms"] > 12
+    with gzip.open(out, "rt") as text:
+        table = np.loadtxt(text, delimiter=",", skiprows=1)
+    assert np.abs(table[:, 3]).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--link", "fast"), "no link 'fast'; it has: 115200-spec"),
+        (("--link", "115200-true", "--links", "absent.yaml"), "absent.yaml"),
+    ],
+)
+def test_a_wrong_link_is_named_with_its_cure(
+    load: Path, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    """The verb refuses with place, fault and what is allowed; nothing is written."""
+    from controller.cli import MistakeError
+
+    out = tmp_path / "none.csv"
+    ran = CliRunner().invoke(app, ["sim", SITE, "--load", str(load), "--out", str(out), *options])
+    assert isinstance(ran.exception, MistakeError)
+    assert said in str(ran.exception)
+    assert not out.exists()
