@@ -1,5 +1,5 @@
 """Three-phase power without ripple and almost without delay."""
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.image cimport Sample, Track
 
@@ -50,7 +50,7 @@ cdef struct Power:
     PowerSetup setup
     int32_t cycle_samples
     int32_t started
-    uint64_t last_sequence
+    int64_t t_ns                # of the last sample
     Lock lock
     Feeder load
     Feeder pcc

@@ -11,7 +11,7 @@ P = (p_raw - line 1) / (1 + lines 2, 4, 6, 12) follows a load edge in the same s
 mean's, (smooth_samples - 1) / 2 samples, and Track.delay_s says so. Without lock the one-cycle mean stands in.
 """
 from libc.math cimport M_PI, cos, fabs, sin, sqrt
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from ext.image cimport (
@@ -32,7 +32,11 @@ cdef double USUAL_S = 0.3           # time constant of the usual remainder while
 cdef double USUAL_HOLD_S = 3.0      # and while resting: a ripple that has changed is not taken for load for ever
 cdef double LOCK_HZ = 6.0           # loop bandwidth: locks in 0.1 s, hardly sees 2f and 6f
 cdef double LOCK_ERROR = 0.08       # sine of the phase error below which the phase is believed
+cdef double SNAP_ERROR = 0.5        # 30 degrees; harmonics and unbalance of a bad feeder stay below 0.1
 cdef double VOLTAGE_S = 0.005       # low-pass of magnitude and phase error
+cdef enum:
+    TURN_MAX = 8                    # a longer hole is leapt over
+
 cdef double THIRD = 1.0 / 3.0
 cdef double ROOT_THIRD = 0.5773502691896258     # 1 / sqrt 3, of the Clarke transform
 
@@ -59,6 +63,13 @@ cdef void power_init(Power *p, const PowerSetup *setup) noexcept nogil:
     p.lock.step_sin = sin(step_rad)
     feeder_init(&p.load, LOAD_IA)
     feeder_init(&p.pcc, PCC_IA)
+
+
+cdef void lock_leap(Lock *lock, double turn_rad) noexcept nogil:
+    """Carry the phasor over a hole in the samples: a late frame must not look like a fault of the grid."""
+    cdef double c = lock.cos1, s = lock.sin1
+    lock.cos1 = c * cos(turn_rad) - s * sin(turn_rad)
+    lock.sin1 = s * cos(turn_rad) + c * sin(turn_rad)
 
 
 cdef void lock_turn(Power *p, int32_t samples) noexcept nogil:
@@ -94,13 +105,18 @@ cdef void lock_step(Power *p, const double *v) noexcept nogil:
         lock.good_samples = 0
         return
     error = across / magnitude_v
+    if along < 0 or fabs(error) > SNAP_ERROR:
+        lock.cos1 = alpha / magnitude_v     # too far to glide: the frequency would swing for nothing
+        lock.sin1 = beta / magnitude_v
+        lock.good_samples = 0
+        return
     lock.error += low * (error - lock.error)
     lock.omega_rad_per_s += natural * natural * error * dt_s
     limit_rad_per_s = 2.0 * M_PI * 0.1 * p.setup.frequency_hz
     lock.omega_rad_per_s = clip(lock.omega_rad_per_s, 2.0 * M_PI * p.setup.frequency_hz, limit_rad_per_s)
     nudge_rad = 1.4 * natural * error * dt_s
     lock.cos1, lock.sin1 = lock.cos1 - nudge_rad * lock.sin1, lock.sin1 + nudge_rad * lock.cos1
-    if along > 0 and fabs(lock.error) < LOCK_ERROR:
+    if fabs(lock.error) < LOCK_ERROR:
         if lock.good_samples < 1 << 30:
             lock.good_samples += 1
     else:
@@ -210,12 +226,15 @@ cdef void power_step(Power *p, const Sample *sample, double battery_kw, Track *t
     """Sample to Track. battery_kw: what the battery gives at the instant of the sample, discharge positive; with
     current transformers at one place only it turns load into grid power or back."""
     cdef int32_t locked = p.lock.good_samples > p.cycle_samples
-    cdef uint64_t steps = sample.sequence - p.last_sequence
+    cdef double steps = (sample.t_ns - p.t_ns) * 1e-9 * p.setup.rate_hz
     feeder_quality(&p.load, sample, locked)
     feeder_quality(&p.pcc, sample, locked)
     if sample.fresh and (p.load.wired or p.pcc.wired):
-        lock_turn(p, 1 if steps < 1 or steps > 64 else <int32_t>steps)
-        p.last_sequence = sample.sequence
+        if 0.5 < steps < TURN_MAX:
+            lock_turn(p, <int32_t>(steps + 0.5))    # whole periods: a time stamp may tremble
+        else:
+            lock_leap(&p.lock, p.lock.omega_rad_per_s * steps / p.setup.rate_hz)
+        p.t_ns = sample.t_ns
         lock_step(p, &sample.si[(p.load.first if p.load.wired else p.pcc.first) + 3])
         if p.load.wired:
             feeder_step(p, &p.load, sample, locked)

@@ -93,7 +93,7 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
 
 def check(quick: bool) -> list[str]:
     """Every step in order; returns the closing lines."""
-    lacking = step("system packages", "Install what is named above.", system_packages)
+    lacking = step("system packages", "Install what is named above.", system_packages, "gcc", "cyclictest")
     if lacking:
         print(lacking)
     found = list(python_found().items())[: 1 if quick else None]

@@ -23,10 +23,7 @@ def main() -> int:
     if not SECONDS_MIN <= options.seconds <= SECONDS_MAX:
         parser.error(f"--seconds is {options.seconds:g}; allowed are {SECONDS_MIN:g} to {SECONDS_MAX:g}")
     try:
-        print("system packages", flush=True)
-        lacking = system_packages()
-        if lacking:
-            print(lacking)
+        system_packages("gcc")
         version, interpreter = next(iter(python_found().items()))
         print(f"environment .venv-{version} (a minute when it is new)", flush=True)
         made = prepare(version, interpreter, ["report"])

@@ -110,9 +110,9 @@ def install_packages(names: Iterable[str]) -> bool:
     return True
 
 
-def system_packages() -> str:
-    """Installs what the system lacks, as root; else names it. Without gcc nothing can be built."""
-    missing = {command: names for command, names in PACKAGES.items() if shutil.which(command) is None}
+def system_packages(*commands: str) -> str:
+    """Installs what the system lacks of PACKAGES, as root; else names it. Without gcc nothing can be built."""
+    missing = {command: PACKAGES[command] for command in commands if shutil.which(command) is None}
     names = [name for group in missing.values() for name in group]
     if not names or install_packages(names):
         return ""

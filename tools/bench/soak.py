@@ -62,14 +62,12 @@ def controller_pid(stage: Stage) -> int:
     return int(status["pid"])
 
 
-def soak(minutes: int) -> list[Look]:
-    """Readings at minute 1 to `minutes`."""
+def soak(minutes: int, out: Path) -> list[Look]:
+    """Readings at minute 1 to `minutes`; logs and the record of the site stay in `out`."""
     seen = []
     with tempfile.TemporaryDirectory(prefix="stillwatt-soak-") as folder:
-        run, out = Path(folder) / "run", Path(folder) / "out"
-        run.mkdir()
-        out.mkdir()
-        with Stage(run, out, 60.0 * minutes) as stage:
+        out.mkdir(parents=True, exist_ok=True)
+        with Stage(Path(folder), out, 60.0 * minutes) as stage:
             pid = controller_pid(stage)
             for minute in range(1, minutes + 1):
                 time.sleep(60.0)
@@ -83,11 +81,13 @@ def main() -> int:
     """Exit 0 when the gates hold, 1 when one does not."""
     parser = argparse.ArgumentParser(prog="tools.bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=int, default=10)
-    minutes = max(2, parser.parse_args().minutes)
+    parser.add_argument("--out", type=Path, default=Path("reports/soak"), help="folder for the logs")
+    options = parser.parse_args()
+    minutes = max(2, options.minutes)
     print(f"{__doc__}\nmachine: {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}")
     print("  ".join(f"{name:>12}" for name in Look._fields))
     try:
-        seen = soak(minutes)
+        seen = soak(minutes, options.out.absolute())
     except StageError as error:
         print(error, file=sys.stderr)
         return 1

@@ -72,6 +72,37 @@ def test_lost_samples_keep_the_phase() -> None:
     assert np.std(kw[-5000:]) < 0.01 * 4000
 
 
+@pytest.mark.parametrize("hole_s", [0.0009, 0.005, 0.033, 0.3])
+def test_a_hole_in_the_samples_is_no_fault_of_the_grid(hole_s: float) -> None:
+    """The frame comes late and misses samples: frequency stays within 0.1 Hz, the ripple stays out from the first sample."""
+    frame = Executive(setup())
+    t_ns = times(3.5)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0), hz=50.1, negative=0.05)
+    before = np.arange(t_ns.size) < 30_000
+    frame.replay(t_ns[before], counts[before], SCALE)
+    rest = ~before & (np.arange(t_ns.size) >= 30_000 + round(hole_s * RATE_HZ))
+    kw = frame.replay(t_ns[rest], counts[rest], SCALE)["load_kw"]
+    assert frame.status()["track"]["frequency_hz"] == pytest.approx(50.1, abs=0.1)
+    assert np.abs(kw[5:] - 4000).max() < 40
+
+
+def test_a_phase_jump_is_locked_again_within_a_tenth_of_a_second() -> None:
+    """20 degrees glide, 90 degrees snap: the frequency stays inside 47.5 to 51.5 Hz, the lock is back in 0.2 s."""
+    for degrees in (20, 90):
+        frame = Executive(setup())
+        t_ns = times(3.2)
+        shift = round(degrees / 360 / 50 * 1e9)
+        counts = waveform(t_ns + np.where(t_ns > 3e9, shift, 0), np.full(t_ns.size, 4000.0))
+        lowest = highest = 50.0
+        for part in np.array_split(np.arange(t_ns.size), 320):
+            frame.replay(t_ns[part], counts[part], SCALE)
+            hz = frame.status()["track"]["frequency_hz"]
+            lowest, highest = min(lowest, hz), max(highest, hz)
+        assert 47.5 < lowest
+        assert highest < 51.5
+        assert frame.status()["track"]["quality"] == 0
+
+
 def test_both_feeders_are_kept_apart() -> None:
     """With transformers at both places the load is the load feeder's and the grid is the connection's."""
     both = setup()
