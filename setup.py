@@ -39,14 +39,14 @@ setup(
     packages=find_packages(include=["controller*", "ext*", "boards*", "tools*"]),
     package_data={"ext": ["*.pxd"], "tools": ["**/*.pxd", "**/*.yaml", "**/*.html", "**/*.gz", "**/LICENSE*"],
                   "boards": ["**/*.yaml", "**/*.json", "**/*.csv.gz", "**/*.md", "**/LICENSE", "**/NOTICE"]},
-    ext_modules=cythonize(extensions(), build_dir="build/cython", compiler_directives=DIRECTIVES),
+    ext_modules=cythonize(extensions(), nthreads=2, build_dir="build/cython", compiler_directives=DIRECTIVES),
     install_requires=[
         "numpy>=2.0,<3", "PyYAML>=6.0,<7", "pydantic>=2.7,<3", "pymodbus>=3.16,<4", "pyserial>=3.5,<4",
         "structlog>=24.1", "typer>=0.12,<1", "rich>=13,<17",
     ],
     extras_require={
         "report": ["matplotlib>=3.8,<4"],
-        "dev": ["pytest>=8", "pytest-timeout>=2.3", "pytest-cov>=5", "hypothesis>=6.100", "ruff>=0.6",
+        "dev": ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5", "hypothesis>=6.100", "ruff>=0.6",
                 "mypy>=1.11", "cython-lint>=0.16", "types-PyYAML", "pysunspec2>=1.3,<2",
                 "setuptools>=68", "cython>=3.1,<4"],
     },

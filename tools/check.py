@@ -55,9 +55,9 @@ def lint(python: Path) -> None:
     step("reference fresh", cure, output_of, python, "-m", "tools.reference", "--check")
 
 
-def run_tests(environment: Environment, quick: bool) -> str:
-    """Runs the suite, passes its output on as it comes, returns pytest's closing line."""
-    command = [str(environment.python), "-m", "pytest", *(["-m", "not slow"] if quick else [])]
+def run_tests(environment: Environment, *options: str) -> str:
+    """Runs a part of the suite, passes its output on as it comes, returns pytest's closing line."""
+    command = [str(environment.python), "-m", "pytest", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
         assert running.stdout is not None
         kept = b""
@@ -88,7 +88,10 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
     finally:
         made.building.terminate()
     print(f"python {version}: pytest", flush=True)
-    return run_tests(made, quick)
+    closing = [run_tests(made, "-m", "not slow", "-n", str(os.cpu_count() or 1))]
+    if not quick:
+        closing.append(run_tests(made, "-m", "slow"))  # real processes in real time: one after the other
+    return ", then ".join(closing)
 
 
 def check(quick: bool) -> list[str]:

@@ -74,7 +74,7 @@ def test_lost_samples_keep_the_phase() -> None:
 
 @pytest.mark.parametrize("hole_s", [0.0009, 0.005, 0.033, 0.3])
 def test_a_hole_in_the_samples_is_no_fault_of_the_grid(hole_s: float) -> None:
-    """The frame comes late and misses samples: frequency stays within 0.1 Hz, the ripple stays out from the first sample."""
+    """The frame comes late and misses samples: frequency and ripple stay as they were."""
     frame = Executive(setup())
     t_ns = times(3.5)
     counts = waveform(t_ns, np.full(t_ns.size, 4000.0), hz=50.1, negative=0.05)
@@ -98,7 +98,7 @@ def test_a_phase_jump_is_locked_again_within_a_tenth_of_a_second() -> None:
             frame.replay(t_ns[part], counts[part], SCALE)
             hz = frame.status()["track"]["frequency_hz"]
             lowest, highest = min(lowest, hz), max(highest, hz)
-        assert 47.5 < lowest
+        assert lowest > 47.5
         assert highest < 51.5
         assert frame.status()["track"]["quality"] == 0
 

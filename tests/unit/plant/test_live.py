@@ -110,6 +110,7 @@ def test_ends_clean_with_its_record(plant, tmp_path, number):
     assert not (tmp_path / "run" / "rs485-1").is_symlink()
 
 
+@pytest.mark.slow
 def test_killed_and_back_keeps_the_ring(plant, tmp_path):
     """Goal: after a kill the next plant serves the same names and the same ring file.
     Method: kill -9, start again.
@@ -125,6 +126,7 @@ def test_killed_and_back_keeps_the_ring(plant, tmp_path):
     assert ask(tmp_path / "run" / "rs485-1", (1, 3, 0, 100, 0, 1)) == seal((1, 3, 2, 0, 1))
 
 
+@pytest.mark.slow
 def test_one_plant_a_directory(plant, tmp_path):
     """Goal: a second plant is refused in a sentence. Method: start two."""
     plant()
@@ -135,6 +137,7 @@ def test_one_plant_a_directory(plant, tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_ends_by_itself_and_plays_a_link(plant):
     """Goal: --seconds ends it; --link is read. Method: half a second with a link file."""
     links = BOARDS.parent / "tests" / "unit" / "plant" / "links.yaml"

@@ -37,7 +37,7 @@ def test_scene_begins_at_zero_with_the_loads_own_time(site_of, load_kw):
     """
     record = scene(site_of("reference"), load_kw, 1)
     assert tuple(record) == COLUMN_NAMES
-    assert record["t_s"] == pytest.approx(np.arange(5000) / 1000.0, abs=1e-9)
+    assert record["t_s"] == pytest.approx(np.arange(10_000) / 2000.0, abs=1e-9)
     assert record["load_kw"] == pytest.approx(
         np.interp(record["t_s"], np.arange(500) / 100.0, load_kw), abs=1e-6
     )

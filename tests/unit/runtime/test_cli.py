@@ -60,9 +60,9 @@ def test_status_of_a_dead_and_of_a_faulted_site(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     seen = json.loads(path.read_text())
     for changes, code, word in (
-        ({"utc_s": time.time()}, 0, "INIT"),
+        ({"utc_s": time.time() + 30.0}, 0, "INIT"),
         ({"utc_s": time.time() - 60.0}, 1, "not running"),
-        ({"utc_s": time.time(), "mode": "SAFE_STOP"}, 1, "SAFE_STOP"),
+        ({"utc_s": time.time() + 30.0, "mode": "SAFE_STOP"}, 1, "SAFE_STOP"),
     ):
         path.write_text(json.dumps(seen | changes))
         found = stillwatt("status", folder=tmp_path)
@@ -71,6 +71,7 @@ def test_status_of_a_dead_and_of_a_faulted_site(tmp_path: Path) -> None:
     assert stillwatt("status", folder=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_one_run_a_folder_and_acknowledge(tmp_path: Path) -> None:
     """Goal: no two controllers, no acknowledge under a running one. Method: hold the lock; then let go."""
     for slot in SLOTS:

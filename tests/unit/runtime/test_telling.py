@@ -81,7 +81,7 @@ def test_blackbox_is_bounded_and_holds_the_reaction(tmp_path: Path) -> None:
     assert box.dumps == 1
     for _ in range(2 * FILES_MAX):
         box.dump()
-    writer.close()
+    writer.close(60.0)
     rows = [json.loads(row) for row in (tmp_path / "blackbox-1.jsonl").read_text().splitlines()]
     assert len(rows) == CYCLES
     first = json.loads((tmp_path / "blackbox-0.jsonl").read_text().splitlines()[0])

@@ -101,6 +101,7 @@ class Sources(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_says_the_figures(tmp_path: Path) -> None:
     """The folder holds page, picture and JSON; the page fetches nothing and says what the JSON says."""
     swing = sine(800, 1.0)
