@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -25,6 +26,7 @@ CHANNEL_SETS = {
     "pcc": ("pcc_ia", "pcc_ib", "pcc_ic", "pcc_va", "pcc_vb", "pcc_vc"),
     "dc": ("dc_v", "dc_a"),
 }
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 CURRENTS = ("load_ia", "load_ib", "load_ic", "pcc_ia", "pcc_ib", "pcc_ic", "dc_a")
 
 
@@ -104,6 +106,20 @@ class Port(Section):
     )  # fmt: skip
 
 
+class TcpPort(Section):
+    """One Modbus TCP device or gateway. The controller connects to it; nothing listens."""
+
+    host: str = option(REQUIRED, "address or name, without port", min_length=1, max_length=253)
+    tcp_port: int = option(502, "TCP port", low=1, high=65535, why="registered for Modbus")
+
+    def faults(self) -> Iterator[Fault]:
+        """A host is a bare address or name."""
+        if not HOST.fullmatch(self.host):
+            yield Fault(
+                ("host",), f'is "{self.host}"; an IP address or a host name is allowed. Put the port in tcp_port.'
+            )
+
+
 class Battery(Section):
     """What the battery may be used for."""
 
@@ -136,7 +152,7 @@ class Unit(Section):
 
     name: Name = option(REQUIRED, "how events and logs call it")
     profile: Name = option(REQUIRED, "file of boards/devices without .yaml")
-    port: Name = option(REQUIRED, "one of `ports`")
+    port: Name = option(REQUIRED, "one of `ports` or `tcp`")
     unit: int = option(REQUIRED, "Modbus address", low=1, high=247)
 
 
@@ -185,6 +201,26 @@ class Meter(Unit):
     )
 
 
+class Genset(Unit):
+    """One generating set. It is read and shown; nothing starts it yet."""
+
+    kw_max: float = option(REQUIRED, "rated power", low=1, high=100_000)
+
+
+class Switch(Unit):
+    """One automatic transfer switch. It is read and shown; the interlock itself is hard-wired."""
+
+    source_1: Literal["grid", "genset"] = option("grid", "what feeds position I", why="the usual wiring")
+    source_2: Literal["grid", "genset"] = option("genset", "what feeds position II", why="the usual wiring")
+
+    def faults(self) -> Iterator[Fault]:
+        """It has something to choose between."""
+        if self.source_1 == self.source_2:
+            yield Fault(
+                ("source_2",), f"is {self.source_2}; source_1 is that already. Name the other source."
+            )
+
+
 class Pv(Section):
     """Photovoltaics on the site bus."""
 
@@ -222,16 +258,25 @@ class Site(Section):
     ports: dict[Name, Port] = option(
         REQUIRED, "name of the host's port: how it is used", min_length=1, max_length=PORT_MAX
     )
+    tcp: dict[Name, TcpPort] = option(
+        {}, "name: Modbus TCP device or gateway", why="RS-485 alone is common", max_length=PORT_MAX
+    )
     battery: Battery = option(REQUIRED, "the battery")
     pcs: tuple[Pcs, ...] = option(REQUIRED, "converters", min_length=1, max_length=PCS_MAX)
     bms: tuple[Bms, ...] = option(REQUIRED, "battery management systems", min_length=1, max_length=PCS_MAX)
     meters: tuple[Meter, ...] = option((), "meters", why="CTs at the PCC can do without", max_length=PCS_MAX)
+    gensets: tuple[Genset, ...] = option((), "generating sets", why="many sites have none", max_length=PCS_MAX)
+    switches: tuple[Switch, ...] = option((), "transfer switches", why="many sites have none", max_length=PCS_MAX)
     pv: Pv = option(Pv(), "photovoltaics", why="most sites have none")
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
         """Every device of the site with its path in the file, converters first."""
-        for kind, members in (("pcs", self.pcs), ("bms", self.bms), ("meters", self.meters)):
+        kinds: tuple[tuple[str, tuple[Unit, ...]], ...] = (
+            *(("pcs", self.pcs), ("bms", self.bms), ("meters", self.meters)),
+            *(("gensets", self.gensets), ("switches", self.switches)),
+        )
+        for kind, members in kinds:
             for index, unit in enumerate(members):
                 yield (kind, index), unit
 
@@ -241,10 +286,11 @@ class Site(Section):
         addresses: dict[tuple[str, int], str] = {}
         for path, unit in self.units():
             here = f"{path[0]}[{path[1]}]"
-            if unit.port not in self.ports:
+            declared = (*self.ports, *self.tcp)
+            if unit.port not in declared:
                 yield Fault(
                     (*path, "port"),
-                    f"is {unit.port}; declared are {', '.join(self.ports)}. Name one of these or declare it.",
+                    f"is {unit.port}; declared are {', '.join(declared)}. Name one of these or declare it.",
                 )
             if unit.name in names:
                 yield Fault(
@@ -259,6 +305,14 @@ class Site(Section):
             names.setdefault(unit.name, here)
             addresses.setdefault(key, unit.name)
         yield from self._meters_apart()
+        for name in self.tcp:
+            if name in self.ports:
+                yield Fault(("tcp", name), "is a serial port too; a name stands for one. Rename one of the two.")
+        for index, switch in enumerate(self.switches):
+            if "genset" in (switch.source_1, switch.source_2) and not self.gensets:
+                yield Fault(
+                    ("switches", index), "switches to a genset; the site has none. Add it under gensets."
+                )
 
     def _meters_apart(self) -> Iterator[Fault]:
         seen: dict[str, str] = {}

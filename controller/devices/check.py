@@ -10,12 +10,13 @@ from controller.config.host import Host
 from controller.config.loader import host_names, load_host, read
 from controller.config.option import Fault, Path
 from controller.config.problem import ConfigError, Problem, meant
-from controller.config.site import Pcs, Site
+from controller.config.site import Pcs, Site, Unit
+from controller.devices.budget import cure, unfit
 from controller.devices.profile import Profile
 from controller.devices.profiles import all_names, load
 from controller.devices.table import POLL_MAX, RULE_MAX, BusTable, compile
 
-READ_LOAD_PCT_MAX = 60  # reads of a port; the rest is for setpoints, retries and quarantines
+KINDS = {"pcs": "pcs", "bms": "bms", "meters": "meter", "gensets": "genset", "switches": "ats"}
 COUNTS_MAX = {"s16": 32767, "s32": 2147483647}
 LIMITS = ("discharge_kw_max", "charge_kw_max")
 
@@ -49,7 +50,7 @@ def check_site(path: FilePath) -> CheckedSite:
         faults += _box(site, host)
     if not faults and not foreign and host is not None:
         table = compile(site, profiles, host)
-        faults += _buses(site, table)
+        faults += _buses(site, profiles, table)
         if not faults:
             return CheckedSite(site, host, profiles, table)
     raise ConfigError([document.problem(fault.path, fault.text) for fault in faults] + foreign)
@@ -104,22 +105,44 @@ def _devices(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
         profile = profiles.get(unit.profile)
         if profile is None:
             continue
-        kind = str(path[0]).removesuffix("s") if path[0] == "meters" else str(path[0])
+        kind = KINDS[str(path[0])]
         if profile.kind != kind:
             yield Fault(
                 (*path, "profile"),
                 f"is {unit.profile}, a {profile.kind}; a {kind} is needed. Choose one named {kind}-.",
             )
             continue
-        port = site.ports.get(unit.port)
-        if port and port.baud not in profile.wire.bauds:
-            bauds = ", ".join(str(baud) for baud in profile.wire.bauds)
-            yield Fault(
-                ("ports", unit.port, "baud"),
-                f"is {port.baud}; {unit.name} ({unit.profile}) has {bauds}. Choose one that all have.",
-            )
+        yield from _transport(path, unit, profile, site)
         if isinstance(unit, Pcs):
-            yield from _rating(path, unit, profile)
+            yield from _commanded(path, unit, profile, site)
+
+
+def _transport(path: Path, unit: Unit, profile: Profile, site: Site) -> Iterator[Fault]:
+    """The device can be reached on that kind of port."""
+    wanted = "tcp" if unit.port in site.tcp else "rtu"
+    port = site.ports.get(unit.port)
+    if wanted not in profile.wire.transports:
+        place, other = ("`ports`", "`tcp`") if wanted == "rtu" else ("`tcp`", "`ports`")
+        text = f"is {unit.port}, one of {place}; {unit.profile} is reached over {other} alone."
+        yield Fault((*path, "port"), f"{text} Name one of {other}.")
+    elif port and port.baud not in profile.wire.bauds:
+        bauds = ", ".join(str(baud) for baud in profile.wire.bauds)
+        yield Fault(
+            ("ports", unit.port, "baud"),
+            f"is {port.baud}; {unit.name} ({unit.profile}) has {bauds}. Choose one that all have.",
+        )
+
+
+def _commanded(path: Path, unit: Pcs, profile: Profile, site: Site) -> Iterator[Fault]:
+    """A converter is commanded by the frame, under its guard, within its rating."""
+    if profile.read_only:
+        text = f"is {unit.profile}, which can be read but not commanded: {profile.read_only}."
+        yield Fault((*path, "profile"), f"{text} Choose another converter.")
+    elif unit.port in site.tcp:
+        text = f"is {unit.port}, one of `tcp`; a setpoint over TCP passes no guard, so a pcs needs RS-485."
+        yield Fault((*path, "port"), f"{text} Name one of `ports`.")
+    else:
+        yield from _rating(path, unit, profile)
 
 
 def _rating(path: Path, unit: Pcs, profile: Profile) -> Iterator[Fault]:
@@ -136,14 +159,12 @@ def _rating(path: Path, unit: Pcs, profile: Profile) -> Iterator[Fault]:
             )
 
 
-def _buses(site: Site, table: BusTable) -> Iterator[Fault]:
-    for port in table.loads:
-        if port.read_load_pct > READ_LOAD_PCT_MAX:
-            yield Fault(
-                ("ports", port.port),
-                f"is busy with reads for {port.read_load_pct:.0f} %; {READ_LOAD_PCT_MAX} % are allowed. "
-                f"Raise its baud or move a device to another port.",
-            )
+def _buses(site: Site, profiles: Mapping[str, Profile], table: BusTable) -> Iterator[Fault]:
+    for load in table.loads:
+        ages = [age for age in table.ages if age.port == load.port]
+        if text := unfit(load, ages):
+            remedy = cure(site, profiles, load.port, site.ports[load.port])
+            yield Fault(("ports", load.port), f"{text}. {remedy}")
     for rows, most, what in ((table.polls, POLL_MAX, "transactions"), (table.rules, RULE_MAX, "writes")):
         if len(rows) > most:
             yield Fault((), f"the site has {len(rows)} {what}; {most} are allowed. Remove devices.")

@@ -8,7 +8,7 @@ from math import inf
 
 from controller.devices.check import CheckedSite
 from controller.devices.decode import raw_of, text_of, value_of
-from controller.devices.profile import CANARY, Point, Profile
+from controller.devices.profile import CANARY, Point, Precondition, Profile
 from controller.devices.table import WORD_MAX, BusTable
 from controller.image import Device, FastImage, Instant, Order, PollState, Telemetry
 from controller.units import seconds
@@ -135,15 +135,29 @@ def _slow_s_max(profile: Profile, read: str) -> float:
 
 
 def _state(profile: Profile, blocks: Mapping[str, _Block]) -> str:
-    """The first rule that fits; unknown where a register is still missing or no rule fits."""
+    """The first rule that fits; unknown where a register is still missing or no rule fits.
+
+    Running outside its preconditions is standing by: its power is not ours to ask for.
+    """
     for rule in profile.states:
-        point = profile.points[rule.point]
-        block = blocks[point.read]
-        if not block.t_ok_ns:
+        raw = _raw(profile, blocks, rule.point)
+        if raw is None:
             return "unknown"
-        if raw_of(point, _registers(point, profile, block.words)) & rule.mask == rule.value:
-            return rule.state
+        if raw & rule.mask == rule.value:
+            met = all(_met(profile, blocks, it) for it in profile.preconditions)
+            return "standby" if rule.state == "running" and not met else rule.state
     return "unknown"
+
+
+def _raw(profile: Profile, blocks: Mapping[str, _Block], name: str) -> int | None:
+    point = profile.points[name]
+    block = blocks[point.read]
+    return raw_of(point, _registers(point, profile, block.words)) if block.t_ok_ns else None
+
+
+def _met(profile: Profile, blocks: Mapping[str, _Block], it: Precondition) -> bool:
+    raw = _raw(profile, blocks, it.point)
+    return raw is not None and raw & it.mask == it.value
 
 
 def _armed(profile: Profile, values: Mapping[str, float]) -> bool:

@@ -1,7 +1,6 @@
 """The bus table: what the frame polls, writes and may write, compiled from the site and its profiles.
 
-Dicts hold exactly the fields of ext.rtu.PollSetup, ext.guard.GuardRule and ext.port.PortSetup. Times follow
-the protocol: a character has 11 bits, the silence is 3.5 characters or 1.75 ms (reference/fieldbus.md 2).
+Dicts hold exactly the fields of ext.rtu.PollSetup, ext.guard.GuardRule and ext.port.PortSetup.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.config.host import Host
-from controller.config.site import Pcs, Port, Site, Unit
+from controller.config.site import Pcs, Site, Unit
+from controller.devices.budget import Age, PortLoad, budget
 from controller.devices.profile import Order, Profile, Read, Setpoint
-from controller.units import NS_PER_MS, NS_PER_S, NS_PER_US, seconds
+from controller.devices.timing import char_ns, exchange_ns, frame_bytes, gap_ns
+from controller.units import NS_PER_MS, seconds
 
-CHAR_BITS = 11  # start, 8 data, parity or second stop, stop
-SPEC_GAP_NS = 1_750_000  # fixed above 19200 baud
-GAP_CHARS = 3.5
 STATUS_PERIODS_MAX = 3  # IL-07: no setpoint on a status older than three periods
 READ, SETPOINT, ORDER = 0, 1, 2  # ext.rtu.PollKind
 RULE_SETPOINT, RULE_ORDER = 0, 1  # ext.guard.RuleKind
@@ -43,16 +41,19 @@ class PcsTable:
 
 
 @dataclass(frozen=True, slots=True)
-class PortLoad:
-    """How full one port is."""
+class TcpRead:
+    """One read of a Modbus TCP device, repeated; controller.devices.tcp serves it, the frame knows nothing."""
 
-    port: str
-    baud: int
-    gap: str
-    devices: int
-    read_load_pct: float  # wire time of all reads
-    setpoints_per_s: float  # of each converter, in what the reads leave; 0: none there
-    oneway_ms: float  # slowest setpoint on the port
+    device: str
+    host: str
+    tcp_port: int
+    unit: int
+    function: int
+    address: int
+    count: int
+    period_s: float
+    timeout_s: float
+    turnaround_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,16 @@ class BusTable:
     reads: Mapping[str, Mapping[str, int]]  # device: read name: poll
     orders: Mapping[str, Mapping[str, tuple[int, tuple[int, ...]]]]
     loads: tuple[PortLoad, ...]
+    ages: tuple[Age, ...]
+    tcp: tuple[TcpRead, ...]  # their poll indices follow those of the frame
 
     def rows(self) -> list[Fields]:
         """One row a port, for `stillwatt check`: names as columns, units in the names."""
         return [{name: getattr(load, name) for name in PortLoad.__slots__} for load in self.loads]
+
+    def age_rows(self) -> list[Fields]:
+        """One row a read of the serial ports: how old its values can get, by rule and with a dead neighbour."""
+        return [{name: getattr(age, name) for name in Age.__slots__} for age in self.ages]
 
 
 @dataclass(slots=True)
@@ -80,21 +87,29 @@ class _Draft:
     rules: list[Fields] = field(default_factory=list)
     reads: dict[str, dict[str, int]] = field(default_factory=dict)
     orders: dict[str, dict[str, tuple[int, tuple[int, ...]]]] = field(default_factory=dict)
-    read_load: dict[str, float] = field(default_factory=dict)
+    tcp: list[TcpRead] = field(default_factory=list)
 
 
 def compile(site: Site, profiles: Mapping[str, Profile], host: Host | None = None) -> BusTable:
-    """The table of a site. `profiles` by name, resolved. `host` tells which adapters echo."""
-    names = tuple(site.ports)
-    draft = _Draft(site, read_load=dict.fromkeys(names, 0.0))
-    for _, unit in site.units():
+    """The table of a site. `profiles` by name, resolved. `host` tells which adapters echo.
+
+    A converter that is read only gets no setpoint and no order; gensets and switches get no order either.
+    """
+    draft = _Draft(site)
+    serial = [unit for _, unit in site.units() if unit.port in site.ports]
+    for unit in serial:
         _add_reads(draft, unit, profiles[unit.profile])
-    for _, unit in site.units():
+    for unit in serial:
         _add_orders(draft, unit, profiles[unit.profile])
-    pcs = tuple(_add_pcs(draft, index, unit, profiles[unit.profile]) for index, unit in enumerate(site.pcs))
+    commanded = [unit for unit in site.pcs if unit in serial and not profiles[unit.profile].read_only]
+    pcs = tuple(_add_pcs(draft, index, unit, profiles[unit.profile]) for index, unit in enumerate(commanded))
+    for _, unit in site.units():
+        if unit.port in site.tcp:
+            _add_tcp(draft, unit, profiles[unit.profile])
     echoes = {name: port.echo for name, port in host.ports.items()} if host else {}
+    budgets = [budget(site, profiles, name, port) for name, port in site.ports.items()]
     return BusTable(
-        port_names=names,
+        port_names=tuple(site.ports),
         ports=[
             {"char_ns": char_ns(port.baud), "echo": int(echoes.get(name, False))}
             for name, port in site.ports.items()
@@ -104,33 +119,10 @@ def compile(site: Site, profiles: Mapping[str, Profile], host: Host | None = Non
         pcs=pcs,
         reads=draft.reads,
         orders=draft.orders,
-        loads=tuple(_load(draft, name, port, pcs) for name, port in site.ports.items()),
+        loads=tuple(load for load, _ in budgets),
+        ages=tuple(age for _, ages in budgets for age in ages),
+        tcp=tuple(draft.tcp),
     )
-
-
-def char_ns(baud: int) -> int:
-    """Time of one character on the wire."""
-    return round(CHAR_BITS * NS_PER_S / baud)
-
-
-def gap_ns(port: Port, profile: Profile) -> int:
-    """Silence between two frames: the port's rule and what the device needs beyond."""
-    rule = SPEC_GAP_NS if port.gap == "spec" and port.baud > 19200 else round(GAP_CHARS * char_ns(port.baud))
-    return rule + round(profile.wire.gap_us * NS_PER_US)
-
-
-def frame_bytes(function: int, count: int) -> tuple[int, int]:
-    """Bytes of the request and of a right reply."""
-    if function in (3, 4):
-        return 8, 5 + 2 * count
-    return (8, 8) if function == 6 else (9 + 2 * count, 8)
-
-
-def exchange_ns(port: Port, profile: Profile, function: int, count: int) -> int:
-    """One transaction: both frames, both silences and the device's usual time to answer."""
-    request, reply = frame_bytes(function, count)
-    silence = 2 * gap_ns(port, profile) + round(profile.wire.reply_ms * NS_PER_MS)
-    return (request + reply) * char_ns(port.baud) + silence
 
 
 def _poll(
@@ -165,12 +157,24 @@ def _add_reads(draft: _Draft, unit: Unit, profile: Profile) -> None:
         places[name] = len(draft.polls)
         poll = _poll(draft, unit, profile, READ, read.function, read.address, read.count)
         poll["period_ns"] = round(read.period_ms * NS_PER_MS)
-        wire_ns = exchange_ns(draft.site.ports[unit.port], profile, read.function, read.count)
-        draft.read_load[unit.port] += wire_ns / poll["period_ns"]
+
+
+def _add_tcp(draft: _Draft, unit: Unit, profile: Profile) -> None:
+    """Reads alone: a write over TCP would pass no guard."""
+    place, wire = draft.site.tcp[unit.port], profile.wire
+    draft.orders[unit.name] = {}
+    draft.reads[unit.name] = {}
+    for name, read in profile.reads.items():
+        draft.reads[unit.name][name] = len(draft.polls) + len(draft.tcp)
+        where = (unit.name, place.host, place.tcp_port, unit.unit, read.function, read.address, read.count)
+        times_ms = (read.period_ms, wire.timeout_ms, wire.turnaround_ms)
+        draft.tcp.append(TcpRead(*where, *(time_ms / 1000 for time_ms in times_ms)))
 
 
 def _add_orders(draft: _Draft, unit: Unit, profile: Profile) -> None:
     places = draft.orders.setdefault(unit.name, {})
+    if profile.kind not in ("pcs", "bms") or profile.read_only:
+        return
     for name, order in profile.orders.items():
         places[name] = (len(draft.polls), order.words)
         poll = _poll(draft, unit, profile, ORDER, order.function, order.address, len(order.words))
@@ -252,17 +256,3 @@ def _words(order: Order) -> Fields:
 
 def _power(setpoint: Setpoint, rating_kw: float) -> Fields:
     return {"kw_per_count": 1.0 / setpoint.counts_per_kw, "rating_kw": rating_kw * setpoint.over_drive}
-
-
-def _load(draft: _Draft, name: str, port: Port, pcs: tuple[PcsTable, ...]) -> PortLoad:
-    here = [line for line, unit in zip(pcs, draft.site.pcs, strict=True) if unit.port == name]
-    free = max(0.0, 1.0 - draft.read_load[name])
-    return PortLoad(
-        port=name,
-        baud=port.baud,
-        gap=port.gap,
-        devices=sum(unit.port == name for _, unit in draft.site.units()),
-        read_load_pct=100 * draft.read_load[name],
-        setpoints_per_s=free / sum(line.setpoint_period_s for line in here) if here else 0.0,
-        oneway_ms=max((1000 * line.setpoint_oneway_s for line in here), default=0.0),
-    )

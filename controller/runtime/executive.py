@@ -95,6 +95,7 @@ class Executive:
         self._tell(*self._keeper.events(now))
         ladder = Ladder(self._realtime)
         host = self._checked.host.realtime
+        self._supervisor.tcp.start()
         rows = self._fastlink.start(host.priority if self._realtime else 0, host.cpu)
         self._health.rungs = ladder.rungs + [
             Rung(row["step"], bool(row["ok"]), row["detail"]) for row in rows
@@ -142,6 +143,7 @@ class Executive:
     def _end(self, ladder: Ladder) -> None:
         health.notify("STOPPING=1")
         self._fastlink.stop()
+        self._supervisor.tcp.stop()
         self._ports.close()
         self._writer.close()
         ladder.close()

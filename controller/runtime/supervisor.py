@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
 from controller.devices.table import BusTable
+from controller.devices.tcp import TcpDevices
 from controller.image import Conditions, Forecast, Instant, Limits, ModeState, Telemetry, Wish
 from controller.runtime import survey
 from controller.runtime.desk import Desk
@@ -42,6 +43,7 @@ class Supervisor:
         self.roster = Roster(checked, table)
         self.desk = Desk(self.roster.order)
         self.fastlink = fastlink
+        self.tcp = TcpDevices(table.tcp)
         self.conditions = start or Conditions()
         self.mode = ModeState()
         self.forecast = Forecast()
@@ -51,7 +53,7 @@ class Supervisor:
     def cycle(self, now: Instant) -> Limits:
         """One cycle at `now`; returns the lease that was published."""
         before, mode_before = self.conditions, self.mode
-        telemetry = self.roster.snapshot(now, self.fastlink.snapshot())
+        telemetry = self.roster.snapshot(now, self.tcp.joined(self.fastlink.snapshot()))
         self.conditions = conditions.read(self.terms, before, mode_before, telemetry, now)
         self.mode = modes.next_mode(self.terms, mode_before, self.conditions, self.wanted, now)
         wish = self.wisher.decide(telemetry, self.forecast, now)

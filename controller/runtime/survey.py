@@ -10,12 +10,16 @@ from controller.devices.profile import Profile
 from controller.plan.wish import Wisher
 from controller.safety.terms import Part, Terms
 
+GUARDED = ("pcs", "bms", "meters")  # gensets and switches are read and shown; safety does not act on them yet
+
 
 def terms(checked: CheckedSite) -> Terms:
     """The numbers that safety needs, each the tightest of site file and profile."""
     site = checked.site
     return Terms(
-        parts=tuple(part(unit, checked.profiles[unit.profile]) for _, unit in site.units()),
+        parts=tuple(
+            part(unit, checked.profiles[unit.profile]) for path, unit in site.units() if path[0] in GUARDED
+        ),
         voltage_v=site.grid.voltage_v / sqrt(3.0),
         frequency_hz=float(site.grid.frequency_hz),
         enter_service_s=site.grid.enter_service_s,

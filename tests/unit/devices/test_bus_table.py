@@ -11,7 +11,8 @@ from controller.config.loader import BOARDS
 from controller.config.site import CHANNEL_MAX, PCS_MAX, PORT_MAX, Port
 from controller.devices.check import check_site
 from controller.devices.profiles import load
-from controller.devices.table import POLL_MAX, RULE_MAX, char_ns, compile, exchange_ns, frame_bytes, gap_ns
+from controller.devices.table import POLL_MAX, RULE_MAX, compile
+from controller.devices.timing import char_ns, exchange_ns, frame_bytes, gap_ns
 from controller.units import NS_PER_MS
 
 TABLE = check_site(BOARDS / "sites" / "reference.yaml").table
