@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
@@ -58,15 +56,24 @@ def check(site: SitePath, as_json: AsJson = False) -> None:
     """Read a site with its host and profiles; print the buses and what will be enforced."""
     checked = check_site(site)
     if as_json:
-        print(json.dumps(enforced(checked) | {"buses": checked.table.rows(), "unproven": checked.unproven}))
+        print(
+            json.dumps(
+                enforced(checked)
+                | {
+                    "buses": checked.table.rows(),
+                    "ages": checked.table.age_rows(),
+                    "unproven": checked.unproven,
+                }
+            )
+        )
         return
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{site}: good. Host {checked.host.name}, {len(checked.table.polls)} transactions.")
-    console.print(_grid(checked.table.rows()))
+    print(f"{site}: good. Host {checked.host.name}, {len(checked.table.polls)} transactions.")
+    print(_grid(checked.table.rows()))
+    print(_grid(checked.table.age_rows()))
     for name, value in enforced(checked).items():
-        console.print(f"  {name:<28} {value}")
-    for name in checked.unproven:
-        console.print(f"  note: profile {name} has been proven on no bench and no site")
+        print(f"  {name:<28} {value}")
+    for note in checked.notes:
+        print(f"  note: {note}")
 
 
 @app.command()
@@ -152,11 +159,15 @@ def enforced(checked: CheckedSite) -> dict[str, Any]:
     } | {f"{part.name}.stale_s": part.stale_s for part in found.parts}
 
 
-def _grid(rows: list[dict[str, Any]]) -> Table:
-    table = Table(*rows[0], box=None)
-    for row in rows:
-        table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in row.values()))
-    return table
+def _grid(rows: list[dict[str, Any]]) -> str:
+    """Rows as aligned text, the names on top."""
+    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _spoken(seen: dict[str, Any], age_s: float, stale: bool) -> str:

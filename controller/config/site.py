@@ -116,7 +116,8 @@ class TcpPort(Section):
         """A host is a bare address or name."""
         if not HOST.fullmatch(self.host):
             yield Fault(
-                ("host",), f'is "{self.host}"; an IP address or a host name is allowed. Put the port in tcp_port.'
+                ("host",),
+                f'is "{self.host}"; an IP address or a host name is allowed. Put the port in tcp_port.',
             )
 
 
@@ -265,8 +266,12 @@ class Site(Section):
     pcs: tuple[Pcs, ...] = option(REQUIRED, "converters", min_length=1, max_length=PCS_MAX)
     bms: tuple[Bms, ...] = option(REQUIRED, "battery management systems", min_length=1, max_length=PCS_MAX)
     meters: tuple[Meter, ...] = option((), "meters", why="CTs at the PCC can do without", max_length=PCS_MAX)
-    gensets: tuple[Genset, ...] = option((), "generating sets", why="many sites have none", max_length=PCS_MAX)
-    switches: tuple[Switch, ...] = option((), "transfer switches", why="many sites have none", max_length=PCS_MAX)
+    gensets: tuple[Genset, ...] = option(
+        (), "generating sets", why="many sites have none", max_length=PCS_MAX
+    )
+    switches: tuple[Switch, ...] = option(
+        (), "transfer switches", why="many sites have none", max_length=PCS_MAX
+    )
     pv: Pv = option(Pv(), "photovoltaics", why="most sites have none")
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
 
@@ -307,7 +312,9 @@ class Site(Section):
         yield from self._meters_apart()
         for name in self.tcp:
             if name in self.ports:
-                yield Fault(("tcp", name), "is a serial port too; a name stands for one. Rename one of the two.")
+                yield Fault(
+                    ("tcp", name), "is a serial port too; a name stands for one. Rename one of the two."
+                )
         for index, switch in enumerate(self.switches):
             if "genset" in (switch.source_1, switch.source_2) and not self.gensets:
                 yield Fault(

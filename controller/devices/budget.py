@@ -18,8 +18,8 @@ from controller.units import NS_PER_MS, seconds
 FRAMES = 3  # a step of the master lasts a frame: seen sent, seen answered, silence seen elapsed
 READ_LOAD_PCT_MAX = 60  # reads of a port; the rest is for setpoints, retries and quarantines
 SETPOINT_MS_MAX = 100  # W of the fault catalogue: between two setpoints of one converter
-STALE_S = 0.5  # as safety counts: a value is stale after this and after three of its device's polls
-POLLS_STALE = 3
+STALE_S = 0.5  # as safety counts: live values are stale after this and after three of their device's polls,
+POLLS_STALE = 3  # and as the roster counts: those of a slow read are dropped after three of its own and this
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Age:
     period_s: float
     age_s_max: float
     age_dead_s_max: float
-    stale_s: float  # what safety allows its device
+    stale_s: float  # from here on nobody believes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class _Line:
 
 
 def budget(
-    site: Site, profiles: Mapping[str, Profile], name: str, port: Port
+    site: Site, profiles: Mapping[str, Profile], name: str, port: Port, gone: str = ""
 ) -> tuple[PortLoad, tuple[Age, ...]]:
-    """The load of the port called `name`, used as `port` says, and the ages of its reads."""
-    units = [unit for _, unit in site.units() if unit.port == name]
+    """The load of the port called `name`, used as `port` says, without `gone`, and the ages of its reads."""
+    units = [unit for _, unit in site.units() if unit.port == name and unit.name != gone]
     frame_s = 1.0 / site.sampling.rate_hz
     lines = [line for unit in units for line in _lines(unit, profiles[unit.profile], port, frame_s)]
     reads = [line for line in lines if line.kind == "read"]
@@ -104,32 +104,37 @@ def unfit(load: PortLoad, ages: Sequence[Age]) -> str:
         took = f"may take {load.setpoint_ms_max:.0f} ms from one setpoint of a converter to its next"
         return f"{took}; {SETPOINT_MS_MAX} ms are allowed"
     for age in ages:
-        if age.live and age.age_s_max > age.stale_s:
+        if age.age_s_max > age.stale_s:
             old = f"lets {age.device}.{age.read} grow {age.age_s_max:.2f} s old"
             return f"{old}; {age.stale_s:.2f} s are allowed"
     return ""
 
 
 def cure(site: Site, profiles: Mapping[str, Profile], name: str, port: Port) -> str:
-    """What makes a port fit: the lowest baud that does, slower polls, another port."""
+    """What makes a port fit: the lowest baud that does, one device less, slower polls, another port."""
     load, _ = budget(site, profiles, name, port)
     units = [unit for _, unit in site.units() if unit.port == name]
     common = set.intersection(*(set(profiles[unit.profile].wire.bauds) for unit in units))
-    for baud in sorted(baud for baud in common if baud > port.baud):
-        if not unfit(*budget(site, profiles, name, port.model_copy(update={"baud": baud}))):
-            return f"Raise its baud to {baud}, or move devices to another port."
-    slower = load.read_load_pct / READ_LOAD_PCT_MAX
-    if slower > 1:
-        polls = f"Make the poll periods of its profiles {slower:.1f} times as long"
-    else:
-        polls = "Split the longest reads of its profiles"
-    return f"No baud that all its devices have is enough. Move devices to another port, or: {polls}."
+    bauds = sorted(baud for baud in common if baud >= port.baud)
+    for gone in ("", *(unit.name for unit in reversed(units))):
+        for baud in bauds:
+            faster = port.model_copy(update={"baud": baud})
+            if not unfit(*budget(site, profiles, name, faster, gone)):
+                steps = [f"raise its baud to {baud}"] if baud > port.baud else []
+                steps += [f"move {gone} to another port"] if gone else []
+                text = " and ".join(steps)
+                return text[:1].upper() + text[1:] + _slower(load)
+    return "Spread its devices over more ports" + _slower(load)
+
+
+def _slower(load: PortLoad) -> str:
+    factor = load.read_load_pct / READ_LOAD_PCT_MAX
+    return f", or make the poll periods of its profiles {factor:.1f} times as long." if factor > 1 else "."
 
 
 def _lines(unit: Unit, profile: Profile, port: Port, frame_s: float) -> Iterator[_Line]:
     """Every transaction that the table makes of one device."""
     live_s = max(read.period_ms / 1000 for read in profile.reads.values() if read.live)
-    stale_s = max(STALE_S, POLLS_STALE * live_s)
 
     def line(
         name: str, kind: str, function: int, count: int, period_s: float = 0.0, live: bool = False
@@ -140,6 +145,7 @@ def _lines(unit: Unit, profile: Profile, port: Port, frame_s: float) -> Iterator
         wire_s = seconds(exchange_ns(port, profile, function, count)) + FRAMES * frame_s
         oneway_s = seconds(request + gap_ns(port, profile))
         dead_s = seconds(dead_ns) + FRAMES * frame_s
+        stale_s = max(STALE_S, POLLS_STALE * live_s) if live else POLLS_STALE * period_s + STALE_S
         return _Line(unit.name, name, kind, wire_s, dead_s, period_s, live, stale_s, oneway_s)
 
     for name, read in profile.reads.items():
@@ -169,7 +175,9 @@ def _age(port: str, read: _Line, lines: Sequence[_Line]) -> Age:
 
 def _wait_s(read: _Line, lines: Sequence[_Line], dead: str) -> float:
     """Longest time a due read waits for its turn while the device called `dead` does not answer."""
-    setpoints = [line.dead_s if line.device == dead else line.wire_s for line in lines if line.kind == "setpoint"]
+    setpoints = [
+        line.dead_s if line.device == dead else line.wire_s for line in lines if line.kind == "setpoint"
+    ]
     before_s = max(setpoints, default=0.0)  # one may go before each exchange, and one be under way
     orders: dict[str, float] = {}  # one a device
     for line in lines:
@@ -177,7 +185,9 @@ def _wait_s(read: _Line, lines: Sequence[_Line], dead: str) -> float:
             cost_s = line.dead_s if line.device == dead else line.wire_s
             orders[line.device] = max(orders.get(line.device, 0.0), cost_s)
     healthy = [line.wire_s for line in lines if line.kind == "read" and line.device != dead and line != read]
-    mute = sorted((line.dead_s for line in lines if line.kind == "read" and line.device == dead), reverse=True)
+    mute = sorted(
+        (line.dead_s for line in lines if line.kind == "read" and line.device == dead), reverse=True
+    )
     # After an error another unit goes first: without setpoints that is a read, so errors never stand together.
     mute = mute if setpoints else mute[: len(healthy) + 1]
     ahead = len(healthy) + len(mute) + len(orders)

@@ -36,6 +36,18 @@ class CheckedSite:
         proven = ("bench", "site")
         return tuple(n for n, p in self.profiles.items() if not any(e.level in proven for e in p.evidence))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What works and should be known: unproven profiles, devices that a dead neighbour makes stale."""
+        found = [f"profile {name} has been proven on no bench and no site" for name in self.unproven]
+        for age in self.table.ages:
+            if age.live and age.age_dead_s_max > age.stale_s:
+                found.append(
+                    f"{age.device}.{age.read} is up to {age.age_dead_s_max:.1f} s old while another device of "
+                    f"{age.port} is dead; from {age.stale_s:.1f} s on it is stale. Give it another port."
+                )
+        return tuple(found)
+
 
 def check_site(path: FilePath) -> CheckedSite:
     """Read and cross-check a site. Raises ConfigError with every problem, in the order of the file."""

@@ -73,9 +73,7 @@ class Wire(Section):
         "port", "silence it needs: the port's rule; 1.75 ms above 19200 baud; 3.5 characters; gap_us alone",
         why="most devices take what the port has",
     )  # fmt: skip
-    gap_us: float = option(
-        0, "silence it needs beyond that rule", low=0, high=100_000, why="most need none"
-    )
+    gap_us: float = option(0, "silence it needs beyond that rule", low=0, high=100_000, why="most need none")
     words_per_read_max: int = option(125, "registers of one read", low=1, high=125, why="the limit of Modbus")
 
     def faults(self) -> Iterator[Fault]:
@@ -149,8 +147,8 @@ class Member(Section):
 
     address: int = option(REQUIRED, "first register", low=0, high=65535)
     type: Literal["u16", "s16", "u32", "s32"] = option(REQUIRED, "of the registers")
-    carries: Literal["power", "minus-power", "charge", "discharge", "magnitude", "direction", "constant"] = option(
-        REQUIRED, "what it holds; charge and discharge are magnitudes with a register each"
+    carries: Literal["power", "minus-power", "charge", "discharge", "magnitude", "direction", "constant"] = (
+        option(REQUIRED, "what it holds; charge and discharge are magnitudes with a register each")
     )
     words: tuple[Word, ...] = option(
         (), "of a direction: charge, discharge, rest; of a constant: its registers", why="a number has none",
@@ -168,7 +166,9 @@ class Setpoint(Section):
 
     function: Literal[6, 16] = option(REQUIRED, "Modbus function")
     group: tuple[Member, ...] = option(
-        (), "what the write consists of, where it is more than one signed number", why="one number is the rule"
+        (),
+        "what the write consists of, where it is more than one signed number",
+        why="one number is the rule",
     )
     address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
     sunspec: str = option("", "model and point of the published layout", why="given by address")
@@ -207,7 +207,9 @@ class Order(Section):
 class Watchdog(Section):
     """What the device does when the bus falls silent (safety.md 6.1)."""
 
-    timeout_s: float = option(REQUIRED, "written by the order `arm`, or fixed in the device", low=0.1, high=3600)
+    timeout_s: float = option(
+        REQUIRED, "written by the order `arm`, or fixed in the device", low=0.1, high=3600
+    )
     fed_by: Literal["write", "read", "any"] = option(REQUIRED, "what restarts it")
     action: Literal["stop", "standby", "hold"] = option(REQUIRED, "what it does then")
     point: str = option(
@@ -248,7 +250,9 @@ class Profile(Section):
     reads: dict[str, Read] = option(REQUIRED, "name: read transaction", min_length=1)
     points: dict[str, Point] = option(REQUIRED, "canonical name: value", min_length=1)
     read_only: str = option(
-        "", "of a pcs: why the controller reads it but never commands it", why="a pcs is there to be commanded"
+        "",
+        "of a pcs: why the controller reads it but never commands it",
+        why="a pcs is there to be commanded",
     )
     states: tuple[StateRule, ...] = option((), "of a pcs, genset or ats", why="a bms or meter has none")
     preconditions: tuple[Precondition, ...] = option(
@@ -299,7 +303,9 @@ class Profile(Section):
             (("states", i, "point"), rule.point) for i, rule in enumerate(self.states)
         ]
         wanted += [(("identity", "point"), self.identity.point)] if self.identity else []
-        wanted += [(("watchdog", "point"), self.watchdog.point)] if self.watchdog and self.watchdog.point else []
+        wanted += (
+            [(("watchdog", "point"), self.watchdog.point)] if self.watchdog and self.watchdog.point else []
+        )
         wanted += [(("preconditions", i, "point"), it.point) for i, it in enumerate(self.preconditions)]
         for path, name in wanted:
             if name not in self.points:

@@ -82,7 +82,9 @@ class Line:
         """One request under this transaction id; never longer than the device's timeout."""
         self._reply = b""
         self._client.ctx.next_tid = transaction - 1
-        call = self._client.read_holding_registers if read.function == 3 else self._client.read_input_registers
+        call = (
+            self._client.read_holding_registers if read.function == 3 else self._client.read_input_registers
+        )
         with suppress(ModbusException, TimeoutError, OSError):
             await asyncio.wait_for(call(read.address, count=read.count, device_id=read.unit), read.timeout_s)
         return judge(self._reply, self._transaction, read)
@@ -116,7 +118,9 @@ class TcpDevices:
         """Begin to poll. Without TCP devices nothing starts."""
         if self._reads:
             logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what fails is counted, not told
-            self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="tcp", daemon=True)
+            self._thread = threading.Thread(
+                target=lambda: asyncio.run(self._serve()), name="tcp", daemon=True
+            )
             self._thread.start()
 
     def stop(self) -> None:

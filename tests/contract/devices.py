@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from controller.config.host import Host
 from controller.config.loader import BOARDS, load_host, load_site
-from controller.config.site import Bms, Meter, Pcs, Port, Site
+from controller.config.site import Bms, Genset, Meter, Pcs, Port, Site, Switch, Unit
 from controller.devices.check import CheckedSite
 from controller.devices.profiles import load
 from controller.devices.roster import Roster
@@ -15,6 +15,9 @@ from controller.image import Device, FastImage, Instant, PollState
 
 NAME = "device-1"
 WIRED = {"name": NAME, "port": "rs485-1", "unit": 7}
+PLACES: dict[str, tuple[str, type[Unit]]] = {
+    "bms": ("bms", Bms), "meter": ("meters", Meter), "genset": ("gensets", Genset), "ats": ("switches", Switch),
+}  # fmt: skip
 T_NS = 1_000_000_000  # when every reply arrived
 
 
@@ -29,10 +32,9 @@ def site_with(
     units: dict[str, object] = {"pcs": (), "bms": (), "meters": ()}
     if profile.kind == "pcs":
         units["pcs"] = (Pcs(**wired, discharge_kw_max=discharge_kw_max, charge_kw_max=charge_kw_max),)
-    elif profile.kind == "bms":
-        units["bms"] = (Bms(**wired),)
     else:
-        units["meters"] = (Meter(**wired),)
+        place, section = PLACES[profile.kind]
+        units[place] = (section(**wired, **({"kw_max": 800} if section is Genset else {})),)
     ports = {"rs485-1": Port(baud=19200 if 115200 not in profile.wire.bauds else 115200)}
     site = base.model_copy(update={**units, "ports": ports})
     profiles = {profile_name: profile}

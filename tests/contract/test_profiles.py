@@ -11,7 +11,9 @@ from controller.devices.table import compile
 from tests.contract.devices import NAME, site_with
 
 NAMES = all_names()
-PCS = [name for name in NAMES if load(name).kind == "pcs"]
+PCS = [name for name in NAMES if load(name).kind == "pcs" and not load(name).read_only]
+READ_ONLY = [name for name in NAMES if load(name).read_only]
+STATEFUL = [name for name in NAMES if load(name).states]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,8 +48,24 @@ def test_something_is_live(name: str) -> None:
     """Goal: every device has an age. Method: at least one live read, and it carries what control looks at."""
     profile = load(name)
     live = {key for key, read in profile.reads.items() if read.live}
-    wanted = {"pcs": "pcs_kw", "bms": "soc_pct", "meter": "power_kw"}[profile.kind]
-    assert profile.points[wanted].read in live
+    wanted = {
+        "pcs": "pcs_kw",
+        "bms": "soc_pct",
+        "meter": "power_kw",
+        "genset": "power_kw",
+        "ats": "position_word",
+    }
+    assert profile.points[wanted[profile.kind]].read in live
+
+
+@pytest.mark.parametrize(
+    "name", [*READ_ONLY, *(name for name in NAMES if load(name).kind in ("genset", "ats"))]
+)
+def test_what_is_not_commanded_has_no_write_in_the_table(name: str) -> None:
+    """Goal: what is read alone can never be written. Method: no setpoint, no order, no rule in its table."""
+    table = site_with(name).table
+    assert (table.pcs, table.rules) == ((), [])
+    assert {poll["kind"] for poll in table.polls} == {0}
 
 
 @pytest.mark.parametrize("name", PCS)
@@ -65,7 +83,7 @@ def test_converter_can_be_armed_and_guarded(name: str) -> None:
     assert value_of(point, arm.words[first : first + point.size]) == pytest.approx(watchdog.timeout_s)
 
 
-@pytest.mark.parametrize("name", PCS)
+@pytest.mark.parametrize("name", STATEFUL)
 def test_every_state_can_be_told(name: str) -> None:
     """Goal: no rule hides behind another. Method: words that say a state are read back as that state."""
     profile = load(name)

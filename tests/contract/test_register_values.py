@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.devices.profiles import all_names
+from controller.devices.decode import value_of
+from controller.devices.profiles import all_names, load
 from tests.contract.devices import T_NS, device_of, site_with, text
+from tests.contract.literals import LITERALS, STATES
 
 ZEROS = [0] * 64
 SUNSPEC = {
@@ -21,7 +23,11 @@ SUNSPEC = {
     "dc": [714, 43, *ZEROS[:13], 0xFFFF, 0xFFFF, 2, 0, 0, 5, 1, *ZEROS[:8], 0xFF9C, 8000, 0xFFB0],
     "common": [1, 66, *text("Maker", 16), *text("Model 12", 16)],
     "scale_ac": [0xFFFF, 0xFFFE, 2],  # V_SF -1, Hz_SF -2, W_SF 2
-    "scale_control": [704, 65, *ZEROS[:53], 1],  # WSet_SF 1
+    "scale_control": [1],  # WSet_SF 1
+    "model_control": [704, 65],
+    # 702: ID, L, 8 ratings, WChaRteMaxRtg, WDisChaRteMaxRtg
+    "capacity": [702, 50, *ZEROS[:8], 1000, 1200],
+    "scale_capacity": [2],
     "operation": [715, 7, *ZEROS[:7]],
 }
 SOLTARO = {
@@ -55,7 +61,7 @@ VALUES: dict[str, dict[str, float]] = {
     "pcs-sunspec-704": {
         "state_word": 3, "fault_word": 16, "pcs_kw": -1.0, "voltage_v": 230.9, "frequency_hz": 50.01,
         "enable_word": 1, "watchdog_s": 6, "soc_pct": 55.5, "soh_pct": 98.0, "dc_a": -10.0, "dc_v": 800.0,
-        "dc_kw": -8.0,
+        "dc_kw": -8.0, "charge_kw_max": 100.0, "discharge_kw_max": 120.0,
     },
     "bms-soltaro-single-rack-b": {
         "dc_v": 812.3, "dc_a": -10.0, "state_word": 2, "soc_pct": 55, "soh_pct": 99, "cell_v_max": 3.345,
@@ -72,6 +78,10 @@ IDENTITIES = {
     "pcs-stillwatt-plant": "21335", "pcs-sinexcel-pws1": "Sinexcel PWS1-500K", "pcs-sunspec-704": "Model 12",
     "meter-carlogavazzi-em24": "1650", "bms-soltaro-single-rack-b": "",
 }  # fmt: skip
+REPLIES |= {name: literal.replies for name, literal in LITERALS.items()}
+VALUES |= {name: literal.values for name, literal in LITERALS.items()}
+IDENTITIES |= {name: literal.identity for name, literal in LITERALS.items()}
+COMMANDED = [name for name in all_names() if load(name).kind == "pcs" and not load(name).read_only]
 
 
 def test_every_profile_has_literal_registers() -> None:
@@ -90,7 +100,7 @@ def test_registers_become_values(name: str) -> None:
     assert device.age_s == 0
 
 
-@pytest.mark.parametrize("name", sorted(name for name in REPLIES if name.startswith("pcs-")))
+@pytest.mark.parametrize("name", COMMANDED)
 def test_converter_is_running_and_armed(name: str) -> None:
     """Goal: run state and armed watchdog. Method: the same words; then one with another watchdog time."""
     device = device_of(name, REPLIES[name])
@@ -125,6 +135,38 @@ def test_setpoint_becomes_registers(name: str, kw: float, words: list[int]) -> N
     assert table.rules[-1]["kw_per_count"] * poll["counts_per_kw"] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("name", sorted(STATES))
+def test_registers_become_a_state(name: str) -> None:
+    """Goal: the run state of devices that are read alone. Method: the literal words."""
+    assert device_of(name, REPLIES[name]).state == STATES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "words"),
+    [("pcs-sunspec-124", "storage", [124, 24, 0, 0, 0, 1]), ("pcs-sungrow-sh", "mode", [0])],
+)
+def test_running_outside_its_mode_is_standing_by(name: str, read: str, words: list[int]) -> None:
+    """Goal: a mode precondition is honoured.
+    Method: one of two limits in force; self-consumption instead of forced mode."""
+    whole = [*words, *REPLIES[name][read][len(words) :]]
+    assert device_of(name, REPLIES[name] | {read: whole}).state == "standby"
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(REPLIES) if any(
+    point.sentinels for point in load(name).points.values())])  # fmt: skip
+def test_every_sentinel_is_absence(name: str) -> None:
+    """Goal: no sentinel of any profile becomes a number.
+    Method: each in the registers of its point; the number one below is one."""
+    for key, point in load(name).points.items():
+        for raw in point.sentinels:
+            words = [raw] if point.size == 1 else [raw >> 16, raw & 0xFFFF]
+            assert value_of(point, words[::-1] if point.low_word_first else words) is None, key
+        if point.sentinels:
+            below = min(point.sentinels) - 1
+            words = [below] if point.size == 1 else [below >> 16, below & 0xFFFF]
+            assert value_of(point, words[::-1] if point.low_word_first else words) is not None, key
+
+
 def test_sentinel_is_absence() -> None:
     """Goal: "not implemented" is never a number.
     Method: SunSpec's LNV 0xFFFF and W 0x8000 in a good reply."""
@@ -154,7 +196,8 @@ def test_sunspec_unit_that_is_not_enabled_stands_by() -> None:
 
 @pytest.mark.parametrize(
     ("read", "index", "word"),
-    [("ac", 0, 702), ("scale_ac", 2, 3), ("scale_control", 55, 0), ("scale_control", 0, 705),
+    [("ac", 0, 702), ("scale_ac", 2, 3), ("scale_control", 0, 0), ("model_control", 0, 705),
+     ("capacity", 0, 703), ("scale_capacity", 0, 1),
      ("control", 5, 1),
      ("dc", 16, 0x8000)],
 )  # fmt: skip

@@ -20,6 +20,7 @@ STAND_INS: dict[State, tuple[State, ...]] = {
     "off": ("standby",), "standby": ("off",), "starting": ("standby", "off"), "running": (),
     "fault": ("off", "standby"),
 }  # fmt: skip
+UNCOMMANDED = ("genset", "ats")  # they show themselves and take no order
 FREE_TEXT = "stillwatt-plant"  # identity of a device whose profile accepts any
 
 
@@ -76,6 +77,12 @@ def text_words(text: str, count: int) -> list[int]:
 def states_of(profile: Profile) -> dict[int, tuple[int, ...]]:
     """{address: word of each of STATES} that the profile's own rules read back as the state."""
     found: dict[State, dict[int, int]] = {}
+    if not profile.states:
+        return {}
+    if profile.kind in UNCOMMANDED:  # it rests in its first state
+        return {
+            at: (word,) * len(STATES) for at, word in state_words(profile, profile.states[0].state).items()
+        }
     for state in STATES:
         with suppress(ValueError):
             found[state] = state_words(profile, state)
@@ -124,7 +131,7 @@ def _sunspec(profile: Profile) -> dict[int, int]:
 
 
 def _order_fields(profile: Profile) -> Iterator[OrderField]:
-    watchdog = profile.points[profile.watchdog.point] if profile.watchdog else None
+    watchdog = profile.points.get(profile.watchdog.point) if profile.watchdog else None
     for name, order in profile.orders.items():
         arm_s = profile.watchdog.timeout_s if profile.watchdog and name == "arm" else 0.0
         arm_scale = watchdog.scale if watchdog and arm_s and watchdog.address == order.address else 0.0
@@ -148,7 +155,7 @@ def _constant(profile: Profile, name: str, point: Point) -> list[int]:
 def register_map(profile: Profile, values: Iterable[str]) -> RegisterMap:
     """The slave's registers. `values`: canonical names the plant can show for this kind of device."""
     known = set(values)
-    result = RegisterMap(orders=list(_order_fields(profile)))
+    result = RegisterMap(orders=[] if profile.kind in UNCOMMANDED else list(_order_fields(profile)))
     states = states_of(profile)
     for read in profile.reads.values():
         result.ranges.append((read.function, read.address, read.count))

@@ -57,8 +57,8 @@ cdef class Plant:
         self.held = []
         self.rate_hz = site.sampling.rate_hz
         self.rail_counts = RAIL_COUNTS
-        self.port_names = tuple(site.ports)
-        self.device_names = tuple(unit.name for _, unit in site.units())
+        self.port_names = tuple(site.ports)     # Modbus TCP devices are not served
+        self.device_names = tuple(unit.name for _, unit in site.units() if unit.port in site.ports)
         self._add_trace(load_kw, load_rate_hz, pv_kw, loops)
         self.site.voltage_v = site.grid.voltage_v / 3.0 ** 0.5
         self.site.pcs_v = (site.grid.voltage_v if site.grid.voltage_v <= PCS_V_MAX else PCS_V) / 3.0 ** 0.5
@@ -67,9 +67,10 @@ cdef class Plant:
         for converter in site.pcs:
             self._add_pcs(converter, checked.profiles[converter.profile], link)
         self._add_wires(site, link)
-        for kind, devices in (("pcs", site.pcs), ("bms", site.bms), ("meter", site.meters)):
-            for index, device in enumerate(devices):
-                self._add_slave(kind, index, device, checked.profiles[device.profile], link, len(site.bms))
+        for (_, index), device in site.units():
+            profile = checked.profiles[device.profile]
+            if device.port in site.ports:
+                self._add_slave(profile.kind, index, device, profile, link, len(site.bms))
         self._add_wave(site, waveform, seed)
 
     def _add_trace(self, load_kw, load_rate_hz, pv_kw, loops):
@@ -102,7 +103,8 @@ cdef class Plant:
         rating_kw = max(converter.discharge_kw_max, converter.charge_kw_max)
         setup.discharge_kw_max = converter.discharge_kw_max
         setup.charge_kw_max = converter.charge_kw_max
-        setup.over_drive = link.overdrive if link else profile.setpoint.over_drive
+        over_drive = profile.setpoint.over_drive if profile.setpoint else 1.0
+        setup.over_drive = link.overdrive if link else over_drive
         setup.dead_s = 1e-3 * (link.dead_ms if link else converter.dead_time_ms)
         setup.tau_s = 1e-3 * (link.tau_ms if link else converter.lag_ms)
         slew_pu_per_s = link.slew_pu_s if link else converter.slew_pu_per_s
@@ -178,7 +180,12 @@ cdef class Plant:
                 "dc_kw": <uintptr_t>&p.dc_kw, "fault_word": <uintptr_t>&p.fault_word,
                 "watchdog_s": <uintptr_t>&p.watchdog_s, "voltage_v": <uintptr_t>&s.pcs_v,
                 "soc_pct": battery["soc_pct"], "soh_pct": battery["soh_pct"],
+                "meter_kw": <uintptr_t>&s.grid_kw,
             }
+        if kind == "genset":
+            return common | {"power_kw": <uintptr_t>&s.genset_kw}
+        if kind == "ats":
+            return {}
         if measures == "pv":
             return common | {
                 "power_kw": <uintptr_t>&s.pv_kw, "import_kwh": <uintptr_t>&s.pv_kwh,
@@ -214,7 +221,7 @@ cdef class Plant:
             words[address] = word
         _fill_fields(slave, table.fields, values, racks if kind == "bms" else 1)
         _fill_orders(slave, table.orders)
-        if profile.setpoint:
+        if profile.setpoint and not profile.read_only:
             _fill_setpoint(slave, profile.setpoint)
         wire.slave[wire.slave_count] = slave
         wire.slave_count += 1
