@@ -188,7 +188,7 @@ def _wait_s(read: _Line, lines: Sequence[_Line], dead: str) -> float:
     mute = sorted(
         (line.dead_s for line in lines if line.kind == "read" and line.device == dead), reverse=True
     )
-    # After an error another unit goes first: without setpoints that is a read, so errors never stand together.
+    # After an error another unit goes first. Without setpoints that is a read: no two errors stand together.
     mute = mute if setpoints else mute[: len(healthy) + 1]
     ahead = len(healthy) + len(mute) + len(orders)
     return sum(healthy) + sum(mute) + sum(orders.values()) + (ahead + 2) * before_s

@@ -43,7 +43,7 @@ class CheckedSite:
         for age in self.table.ages:
             if age.live and age.age_dead_s_max > age.stale_s:
                 found.append(
-                    f"{age.device}.{age.read} is up to {age.age_dead_s_max:.1f} s old while another device of "
+                    f"{age.device}.{age.read} is up to {age.age_dead_s_max:.1f} s old while a neighbour on "
                     f"{age.port} is dead; from {age.stale_s:.1f} s on it is stale. Give it another port."
                 )
         return tuple(found)
@@ -57,7 +57,7 @@ def check_site(path: FilePath) -> CheckedSite:
     foreign: list[Problem] = []  # in files that the site names
     host = _host(site, faults, foreign)
     profiles = _profiles(site, faults, foreign)
-    faults += _devices(site, profiles)
+    faults += device_faults(site, profiles)
     if host is not None:
         faults += _box(site, host)
     if not faults and not foreign and host is not None:
@@ -112,7 +112,8 @@ def _box(site: Site, host: Host) -> Iterator[Fault]:
         )
 
 
-def _devices(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
+def device_faults(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
+    """Every device against its profile: kind, transport, baud, rating."""
     for path, unit in site.units():
         profile = profiles.get(unit.profile)
         if profile is None:
@@ -172,11 +173,11 @@ def _rating(path: Path, unit: Pcs, profile: Profile) -> Iterator[Fault]:
 
 
 def _buses(site: Site, profiles: Mapping[str, Profile], table: BusTable) -> Iterator[Fault]:
-    for load in table.loads:
-        ages = [age for age in table.ages if age.port == load.port]
-        if text := unfit(load, ages):
-            remedy = cure(site, profiles, load.port, site.ports[load.port])
-            yield Fault(("ports", load.port), f"{text}. {remedy}")
+    for row in table.loads:
+        ages = [age for age in table.ages if age.port == row.port]
+        if text := unfit(row, ages):
+            remedy = cure(site, profiles, row.port, site.ports[row.port])
+            yield Fault(("ports", row.port), f"{text}. {remedy}")
     for rows, most, what in ((table.polls, POLL_MAX, "transactions"), (table.rules, RULE_MAX, "writes")):
         if len(rows) > most:
             yield Fault((), f"the site has {len(rows)} {what}; {most} are allowed. Remove devices.")

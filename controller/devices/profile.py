@@ -39,9 +39,9 @@ BMS_POINTS = ("soc_pct", "soh_pct", "dc_v", "dc_a", "cell_v_min", "cell_v_max", 
               "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word",
               "fault_word", "identity")  # fmt: skip
 METER_POINTS = ("power_kw", "voltage_v", "frequency_hz", "import_kwh", "export_kwh", "identity")
-GENSET_POINTS = ("power_kw", "voltage_v", "current_a", "frequency_hz", "energy_kwh", "state_word", "mode_word",
-                 "fault_word", "load_pct", "fuel_pct", "coolant_c", "starter_v", "speed_rpm", "oil_kpa",
-                 "run_h", "identity")  # fmt: skip
+GENSET_POINTS = ("power_kw", "voltage_v", "current_a", "frequency_hz", "energy_kwh", "state_word",
+                 "mode_word", "fault_word", "load_pct", "fuel_pct", "coolant_c", "starter_v", "speed_rpm",
+                 "oil_kpa", "run_h", "identity")  # fmt: skip
 ATS_POINTS = ("position_word", "mode_word", "source_1_word", "source_2_word", "start_relay_word", "test_word",
               "cycles", "identity")  # fmt: skip
 POINTS = {"pcs": PCS_POINTS, "bms": BMS_POINTS, "meter": METER_POINTS, "genset": GENSET_POINTS,

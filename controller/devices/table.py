@@ -42,7 +42,7 @@ class PcsTable:
 
 @dataclass(frozen=True, slots=True)
 class TcpRead:
-    """One read of a Modbus TCP device, repeated; controller.devices.tcp serves it, the frame knows nothing."""
+    """One read of a Modbus TCP device, repeated; controller.devices.tcp serves it, never the frame."""
 
     device: str
     host: str
@@ -76,7 +76,7 @@ class BusTable:
         return [{name: getattr(load, name) for name in PortLoad.__slots__} for load in self.loads]
 
     def age_rows(self) -> list[Fields]:
-        """One row a read of the serial ports: how old its values can get, by rule and with a dead neighbour."""
+        """One row a read of the serial ports: how old its values can get, with a dead neighbour too."""
         return [{name: getattr(age, name) for name in Age.__slots__} for age in self.ages]
 
 

@@ -3,7 +3,7 @@
 One connection an endpoint, one request at a time. pymodbus lets a reply with transaction id 0, of another
 function or of another length pass, so every byte of a reply is compared with what this request must get.
 After silence or a wrong reply the connection is closed, and the next one waits until the device cannot answer
-any more: what comes late arrives nowhere (F87, F88). Nothing is ever written: a write here would pass no guard.
+any more: what comes late arrives nowhere (F87, F88). Nothing is ever written: it would pass no guard.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Line:
 
 
 class TcpDevices:
-    """Every Modbus TCP device of a site, in a thread of its own; polls() is what it knows. Times monotonic."""
+    """Every Modbus TCP device of a site, read in a thread of its own; times are those of `clock`."""
 
     def __init__(self, reads: Sequence[TcpRead], clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._reads = tuple(reads)

@@ -1,4 +1,4 @@
-"""Times of the serial line by the protocol: characters, silences, whole exchanges (reference/fieldbus.md 2)."""
+"""Times of the serial line by the protocol: characters, silences, whole exchanges (fieldbus.md 2)."""
 
 from __future__ import annotations
 

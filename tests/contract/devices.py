@@ -16,7 +16,8 @@ from controller.image import Device, FastImage, Instant, PollState
 NAME = "device-1"
 WIRED = {"name": NAME, "port": "rs485-1", "unit": 7}
 PLACES: dict[str, tuple[str, type[Unit]]] = {
-    "bms": ("bms", Bms), "meter": ("meters", Meter), "genset": ("gensets", Genset), "ats": ("switches", Switch),
+    "bms": ("bms", Bms), "meter": ("meters", Meter), "genset": ("gensets", Genset),
+    "ats": ("switches", Switch),
 }  # fmt: skip
 T_NS = 1_000_000_000  # when every reply arrived
 

@@ -21,7 +21,7 @@ COMMON = [1, 66, *text("Maker", 16), *text("Model 12", 16)]
 # Floats counted by hand: sign, 8 bits of exponent + 127, 23 of fraction.
 F_50, F_230, F_M1500 = [0x4248, 0], [0x4366, 0], [0xC4BB, 0x8000]
 F_1E6, F_250E3 = [0x4974, 0x2400], [0x4874, 0x2400]
-# 103: ID, L, A (4), A_SF, PPV (3), PhV (3), V_SF, W, W_SF, Hz, Hz_SF; DCV, DCV_SF, DCW, DCW_SF, Tmp (4), SF, St
+# 103: ID, L, A (4), A_SF, PPV (3), PhV (3), V_SF, W, W_SF, Hz, Hz_SF; DCV, SF, DCW, SF, Tmp (4), SF, St
 AC_103 = [103, 50, 0, 0, 0, 0, 0, 0, 0, 0, 2301, 2302, 2303, 0xFFFF, 0xFF9C, 1, 5002, 0xFFFE]
 STATE_103 = [7654, 0xFFFF, 0, 0, 0, 0, 0, 0, 0, 4]
 VALUES_103 = {"pcs_kw": -1.0, "voltage_v": 230.1, "frequency_hz": 50.02, "dc_v": 765.4, "state_word": 4.0}
@@ -33,8 +33,9 @@ CONVERTERS: dict[str, Literal] = {
     "pcs-sunspec-124": Literal(
         {
             "ac": AC_103, "state": STATE_103, "common": COMMON,
-            # ID, L, WChaMax, gradients (2), StorCtl_Mod, VA, MinRsv, ChaState, 3, Out, In, Win, Rvrt, Rmp, Gri, SFs
-            "storage": [124, 24, 10000, 0, 0, 3, 0, 0, 5550, 0, 0, 4, 0, 0, 0, 60, 0, 1, 0, 0, 0, 0, 0xFFFE, 0, 0, 0],
+            # ID, L, WChaMax, gradients (2), StorCtl_Mod, VA, MinRsv, ChaState, 3, Out, In, Win, Rvrt, 2, SFs
+            "storage": [124, 24, 10000, 0, 0, 3, 0, 0, 5550, 0, 0, 4, 0, 0, 0, 60, 0, 1,
+                        0, 0, 0, 0, 0xFFFE, 0, 0, 0],
         },
         VALUES_103 | {"mode_word": 3, "soc_pct": 55.5, "charge_kw_max": 10.0, "watchdog_s": 60},
         "Model 12",
@@ -45,7 +46,8 @@ CONVERTERS: dict[str, Literal] = {
             # battery A in mA, SoC, 2 others, V in 0.01
             "battery": [0xFFFF, 0xB1E0, 0, 55, 0, 0, 0, 0, 0, 5120],
         },
-        {"state_word": 307, "pcs_kw": -5.0, "frequency_hz": 50.01, "dc_a": -20.0, "soc_pct": 55, "dc_v": 51.2},
+        {"state_word": 307, "pcs_kw": -5.0, "frequency_hz": 50.01, "dc_a": -20.0, "soc_pct": 55,
+         "dc_v": 51.2},
     ),
     "pcs-sungrow-sh": Literal(
         {
@@ -54,8 +56,8 @@ CONVERTERS: dict[str, Literal] = {
             "power": [0x3A98, 0x0000], "mode": [2],
         },
         {
-            "dc_kw": -5.0, "dc_a": -10.0, "state_word": 0x0800, "meter_kw": -2.0, "dc_v": 230.5, "soc_pct": 55.5,
-            "soh_pct": 98.0, "mode_word": 2, "pcs_kw": 15.0,
+            "dc_kw": -5.0, "dc_a": -10.0, "state_word": 0x0800, "meter_kw": -2.0, "dc_v": 230.5,
+            "soc_pct": 55.5, "soh_pct": 98.0, "mode_word": 2, "pcs_kw": 15.0,
         },
     ),
     "pcs-huawei-luna": Literal(
@@ -76,8 +78,9 @@ RACKS: dict[str, Literal] = {
         {
             # SoC, DoD, SoH, NCyc (2), ChaSt, LocRemCtl, Hb, CtrlHb, AlmRst, Typ, State
             "state": [555, 0, 980, 0, 7, 3, 0, 9, 0, 0, 4, 3],
-            # Evt1 (2), Evt2 (2), EvtVnd (4), V, VMax, VMin, CellVMax, 2, CellVMin, 2, Avg, A, AChaMax, ADisChaMax
-            "values": [0, 16, 0, 0, 0, 0, 0, 0, 8123, 8640, 6720, 3345, 1, 2, 3301, 3, 4, 3320, 0xFF9C, 1500, 1200],
+            # Evt (8), V, VMax, VMin, CellVMax, 2, CellVMin, 2, Avg, A, AChaMax, ADisChaMax
+            "values": [0, 16, 0, 0, 0, 0, 0, 0, 8123, 8640, 6720, 3345, 1, 2, 3301, 3, 4, 3320, 0xFF9C,
+                       1500, 1200],
             "model": [802, 62], "common": COMMON,
             # SoC_SF, DoD_SF, SoH_SF, V_SF, CellV_SF, A_SF, AMax_SF
             "scale": [0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFD, 0xFFFF, 0xFFFF],
@@ -95,9 +98,11 @@ RACKS: dict[str, Literal] = {
             "cells": [3345, 3301, 0, 0, 251, 0xFFCE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 99],
         },
         {
-            "state_word": 3, "fault_word": 0, "dc_v": 765.4, "dc_a": -10.0, "soc_pct": 55, "charge_v_max": 810.0,
-            "charge_a_max": 150.0, "discharge_v_min": 630.0, "discharge_a_max": 120.0, "cell_v_max": 3.345,
-            "cell_v_min": 3.301, "cell_c_max": 25.1, "cell_c_min": -5.0, "soh_pct": 99,
+            "state_word": 3, "fault_word": 0, "dc_v": 765.4, "dc_a": -10.0, "soc_pct": 55,
+            "charge_v_max": 810.0, "charge_a_max": 150.0, "discharge_v_min": 630.0,
+            "discharge_a_max": 120.0, "cell_v_max": 3.345, "cell_v_min": 3.301, "cell_c_max": 25.1,
+            "cell_c_min": -5.0,
+            "soh_pct": 99,
         },
     ),
 }  # fmt: skip
@@ -144,9 +149,10 @@ OTHERS: dict[str, Literal] = {
             "state": [3], "power": [0x0007, 0xA120, *[0] * 20, 625], "hours": [0, 7200, 1, 0],
         },
         {
-            "mode_word": 1, "oil_kpa": 400, "coolant_c": -10, "fuel_pct": 80, "starter_v": 24.3, "speed_rpm": 1500,
-            "frequency_hz": 50.0, "voltage_v": 230.1, "current_a": 123.4, "state_word": 3, "power_kw": 500.0,
-            "load_pct": 62.5, "run_h": 2.0, "energy_kwh": 6553.6, "identity": 0x0123,
+            "mode_word": 1, "oil_kpa": 400, "coolant_c": -10, "fuel_pct": 80, "starter_v": 24.3,
+            "speed_rpm": 1500, "frequency_hz": 50.0, "voltage_v": 230.1, "current_a": 123.4,
+            "state_word": 3, "power_kw": 500.0, "load_pct": 62.5, "run_h": 2.0, "energy_kwh": 6553.6,
+            "identity": 0x0123,
         },
         "291",
     ),
@@ -157,17 +163,17 @@ OTHERS: dict[str, Literal] = {
             "identity": text("IL4 AMF25", 16), "mode": [2],
         },
         {
-            "speed_rpm": 1500, "coolant_c": -10, "oil_kpa": 450, "run_h": 321, "power_kw": -10, "frequency_hz": 50.0,
-            "voltage_v": 231, "current_a": 120, "starter_v": 24.3, "fuel_pct": 80, "energy_kwh": 65538,
-            "state_word": 8, "mode_word": 2,
+            "speed_rpm": 1500, "coolant_c": -10, "oil_kpa": 450, "run_h": 321, "power_kw": -10,
+            "frequency_hz": 50.0, "voltage_v": 231, "current_a": 120, "starter_v": 24.3, "fuel_pct": 80,
+            "energy_kwh": 65538, "state_word": 8, "mode_word": 2,
         },
         "IL4 AMF25",
     ),
     "ats-socomec-atys": Literal(
         {"state": [0x10, 2, 0, 0, 0, 2, 1, 0, 321], "identity": [0x534F, 0x434F]},
         {
-            "mode_word": 0x10, "position_word": 2, "start_relay_word": 0, "source_1_word": 2, "source_2_word": 1,
-            "test_word": 0, "cycles": 321,
+            "mode_word": 0x10, "position_word": 2, "start_relay_word": 0, "source_1_word": 2,
+            "source_2_word": 1, "test_word": 0, "cycles": 321,
         },
         "SOCO",
     ),

@@ -1,4 +1,4 @@
-"""Every profile against the slave that is generated from it: every register over the wire, and the refusals."""
+"""Every profile against the slave that is generated from it: every register, and what it refuses."""
 
 from __future__ import annotations
 

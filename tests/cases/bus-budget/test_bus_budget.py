@@ -1,4 +1,4 @@
-"""Four converters, a battery and a meter: refused on one slow port, and on two fast ones as young as computed."""
+"""Four converters, a battery, a meter: refused on one slow port; on two fast ones as young as computed."""
 
 from __future__ import annotations
 

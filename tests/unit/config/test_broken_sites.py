@@ -8,8 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from controller.config import ConfigError
-from controller.config.loader import BOARDS
-from controller.devices.check import check_site
+from controller.config.loader import BOARDS, load_site
+from controller.devices.check import check_site, device_faults
+from controller.devices.profiles import all_names, load
 
 REFERENCE = (BOARDS / "sites" / "reference.yaml").read_text("utf-8")
 
@@ -184,3 +185,138 @@ def test_reads_fill_the_wire(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"ports.rs485-2 is busy with reads for \d+ %; 60 % are allowed"):
         check_site(path)
+
+
+HALL = (BOARDS / "sites" / "genset-hall.yaml").read_text("utf-8")
+
+
+class Spoiled(NamedTuple):
+    """One edit of the genset hall and what the message at that line says."""
+
+    name: str
+    old: str
+    new: str
+    fault: str
+    cure: str
+
+
+SPOILED = (
+    Spoiled(
+        "tcp-host",
+        "host: 192.0.2.10",
+        'host: "192.0.2.10:502"',
+        "an IP address or a host name",
+        "in tcp_port",
+    ),
+    Spoiled(
+        "tcp-scheme", "host: 192.0.2.10", 'host: "tcp://x"', "an IP address or a host name", "in tcp_port"
+    ),
+    Spoiled("tcp-port", "tcp_port: 502", "tcp_port: 70000", "is 70000", "from 1 to 65535"),
+    Spoiled("tcp-key", "tcp_port: 502", "port: 502", "unknown here", "tcp_port?"),
+    Spoiled("tcp-and-serial", "genset-gateway: {", "rs485-2: {", "serial port too", "Rename one"),
+    Spoiled("tcp-undeclared", "port: genset-gateway", "port: gateway", "declared are", "declare it"),
+    Spoiled(
+        "tcp-only",
+        "port: genset-gateway\n    unit: 1",
+        "port: rs485-2\n    unit: 9",
+        "is reached over `tcp` alone",
+        "Name one of `tcp`",
+    ),
+    Spoiled(
+        "serial-only",
+        "port: rs485-3\n    unit: 5",
+        "port: genset-gateway\n    unit: 5",
+        "is reached over `ports` alone",
+        "Name one of `ports`",
+    ),
+    Spoiled("genset-rating", "unit: 1\n    kw_max: 800", "unit: 1\n    kw_max: 0", "is 0", "from 1 to"),
+    Spoiled(
+        "genset-kind",
+        "profile: genset-dse-gencomm",
+        "profile: ats-socomec-atys",
+        "a genset is needed",
+        "genset-",
+    ),
+    Spoiled(
+        "switch-kind", "profile: ats-socomec-atys", "profile: genset-dse-gencomm", "a ats is needed", "ats-"
+    ),
+    Spoiled(
+        "switch-sources",
+        "port: rs485-3\n    unit: 5",
+        "port: rs485-3\n    unit: 5\n    source_2: grid",
+        "source_1 is that already",
+        "the other source",
+    ),
+    Spoiled("switch-source-name", "unit: 5", "unit: 5\n    source_1: gird", '"gird"', "grid?"),
+    Spoiled("genset-address", "unit: 10", "unit: 1", "meter-pcc answers to it", "Give each"),
+    Spoiled("genset-name", "name: genset-1", "name: ats-1", "has that name", "Choose another"),
+    Spoiled(
+        "read-only",
+        "profile: pcs-stillwatt-plant",
+        "profile: pcs-sungrow-sh",
+        "can be read but not commanded",
+        "Choose another converter",
+    ),
+    Spoiled(
+        "no-layout",
+        "profile: pcs-stillwatt-plant",
+        "profile: pcs-kaco-gridsave",
+        "64201 and 64202",
+        "ask KACO",
+    ),
+    Spoiled(
+        "meter-baud", "rs485-3: {baud: 19200}", "rs485-3: {baud: 57600}", "has 9600, 19200, 38400", "all have"
+    ),
+)
+
+
+@pytest.mark.parametrize("case", SPOILED, ids=lambda case: case.name)
+def test_broken_hall_is_refused(case: Spoiled, tmp_path: Path) -> None:
+    """Goal: the same for TCP, gensets, switches and profiles that are read alone. Method: one edit each."""
+    assert HALL.count(case.old) == 1
+    path = tmp_path / "site.yaml"
+    path.write_text(HALL.replace(case.old, case.new), "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        check_site(path)
+    messages = [problem for problem in caught.value.problems if case.fault in problem.message]
+    assert messages, str(caught.value)
+    assert case.cure in messages[0].message
+    line = path.read_text("utf-8").splitlines()[messages[0].line - 1]
+    assert any(part.split(":")[0].strip() in line for part in (*case.new.splitlines(), "ats-1"))
+
+
+def test_a_switch_to_no_genset(tmp_path: Path) -> None:
+    """Goal: a transfer switch needs what it switches to. Method: the hall without its gensets."""
+    path = tmp_path / "site.yaml"
+    gensets = HALL[HALL.index("gensets:") : HALL.index("switches:")]
+    path.write_text(HALL.replace(gensets, ""), "utf-8")
+    with pytest.raises(ConfigError, match=r"switches to a genset; the site has none. Add it under gensets"):
+        check_site(path)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in all_names() if load(name).read_only))
+def test_a_converter_over_tcp_or_read_only_is_refused(name: str, tmp_path: Path) -> None:
+    """Goal: no setpoint past the guard. Method: each profile that is read alone, on TCP where it can be."""
+    port = "genset-gateway" if "tcp" in load(name).wire.transports else "rs485-1"
+    old = "profile: pcs-stillwatt-plant\n    port: rs485-1\n    unit: 1"
+    assert old in HALL
+    text = HALL.replace(old, f"profile: {name}\n    port: {port}\n    unit: 99")
+    path = tmp_path / "site.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match="can be read but not commanded"):
+        check_site(path)
+
+
+def test_a_commanded_converter_over_tcp_is_refused(tmp_path: Path) -> None:
+    """Goal: the reason is told where only the port is wrong. Method: a profile that could speak TCP too."""
+    plant = load("pcs-stillwatt-plant")
+    wire = plant.wire.model_copy(update={"transports": ("rtu", "tcp")})
+    site = load_site(BOARDS / "sites" / "genset-hall.yaml")
+    pcs = site.pcs[0].model_copy(update={"port": "genset-gateway"})
+    site = site.model_copy(update={"pcs": (pcs,)})
+    profiles = {name: load(name) for name in all_names()} | {
+        "pcs-stillwatt-plant": plant.model_copy(update={"wire": wire})
+    }
+    (fault,) = device_faults(site, profiles)
+    assert fault.path == ("pcs", 0, "port")
+    assert "a setpoint over TCP passes no guard" in fault.text

@@ -88,6 +88,25 @@ def test_published_files_are_unchanged() -> None:
         ("  arm: {", "  armm: {", "is no order"),
         ("state: running", "state: starting", "no rule for running"),
         ("words: [1]}", "words: [1, 2]}", "function 6 writes one"),
+        ("words: [1]}", "words: [1], volatile: false}", "no writes_per_day_max"),
+        ("  reply_ms: 5", "  transports: [tcp]", "are there exactly when transports holds rtu"),
+        ("  reply_ms: 5", "  gap: fixed", "gap: fixed needs its time"),
+        (
+            "fed_by: write, action: stop, point: watchdog_s",
+            "fed_by: write, action: stop",
+            "must show that it is armed",
+        ),
+        (
+            "refresh_ms: 2000}",
+            "refresh_ms: 2000, group: [{address: 1, type: u16, carries: magnitude}]}",
+            "the frame writes one signed number",
+        ),
+        ("kind: pcs", "kind: bms", "is no order of a bms"),
+        (
+            "orders:\n",
+            "preconditions: [{point: mode_word, value: 1, says: x}]\norders:\n",
+            "is mode_word; points",
+        ),
     ],
 )
 def test_broken_profile_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Modbus TCP devices: a real pymodbus server, and one that lies, on a real socket; nothing wrong is ever taken."""
+"""Modbus TCP devices: a real pymodbus server and one that lies, on real sockets; no lie is taken."""
 
 from __future__ import annotations
 
