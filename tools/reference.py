@@ -16,6 +16,7 @@ from controller.config.loader import BOARDS
 from controller.config.option import Section, unit_of
 from controller.config.wording import SHOWN, allowed, solved
 from controller.devices.profile import Profile
+from controller.devices.profiles import all_names, load
 
 KINDS: tuple[tuple[str, str, type[Section]], ...] = (
     ("site", "boards/sites/<name>.yaml: one site", Site),
@@ -27,13 +28,21 @@ HEAD = """# Options
 Made by `python -m tools.reference` out of the models in `controller/config` and `controller/devices`; not
 written by hand. Signs: power into the site bus is positive. An option without a default is required.
 """
+PROFILES = """
+## profiles
+
+Every file of boards/devices. A pcs that is not commanded says why; caveats and sources stand in the file.
+
+| profile | covers | reached over | baud | commanded | proven by |
+|---|---|---|---|---|---|
+"""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COLUMNS = "| option | unit | allowed | default | what it is | why this default |\n|---|---|---|---|---|---|\n"
 
 
 def generated() -> dict[Path, str]:
     """Every generated file with its text."""
-    texts = {BOARDS / "reference.md": HEAD + "".join(map(_chapter, KINDS))}
+    texts = {BOARDS / "reference.md": HEAD + "".join(map(_chapter, KINDS)) + _profiles()}
     for name, title, model in KINDS:
         schema = {"$schema": DIALECT, **model.model_json_schema(), "title": title}
         texts[BOARDS / f"{name}.schema.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
@@ -62,6 +71,20 @@ def main(arguments: list[str]) -> int:
             path.write_text(generated()[path], "utf-8")
             print(f"wrote boards/{path.name}")
     return 1 if arguments and old else 0
+
+
+def _profiles() -> str:
+    """Every profile in one line: what it covers, how it is reached, whether it is commanded, how proven."""
+    rows = []
+    for name in all_names():
+        profile = load(name)
+        commanded = "yes" if profile.setpoint and not profile.read_only else profile.read_only or "is read"
+        proof = ", ".join(dict.fromkeys(step.level for step in profile.evidence))
+        bauds = profile.wire.bauds
+        lines = f"{bauds[0]} to {bauds[-1]}" if bauds else "none"
+        how = ", ".join(profile.wire.transports)
+        rows.append(f"| `{name}` | {profile.covers} | {how} | {lines} | {commanded} | {proof} |\n")
+    return PROFILES + "".join(rows)
 
 
 def _chapter(kind: tuple[str, str, type[Section]]) -> str:

@@ -42,12 +42,14 @@ def right(request: bytes) -> bytes:
 
 
 @contextmanager
-def liar(answer: Answer) -> Iterator[int]:
-    """A server that answers each request as told; yields its port."""
+def liar(answer: Answer, met: list[float] | None = None) -> Iterator[int]:
+    """A server that answers each request as told; yields its port. met: when each connection came."""
     ready, stop = threading.Event(), threading.Event()
     place: list[int] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if met is not None:
+            met.append(time.monotonic())
         while request := await reader.read(12):
             for delay_s, reply in answer(request):
                 await asyncio.sleep(delay_s)
@@ -213,15 +215,17 @@ def test_a_lie_is_a_miss_and_the_truth_returns(name: str, spoil: Callable[[bytes
     """Goal: no wrong reply is taken, and the line comes back by itself (F87).
     Method: the first three replies spoiled one way, then right ones."""
     asked: list[float] = []
+    met: list[float] = []
 
     def answer(request: bytes) -> list[tuple[float, bytes]]:
         asked.append(time.monotonic())
         return [(0.0, spoil(right(request)) if len(asked) <= 3 else right(request))]
 
-    with liar(answer) as port, polled(read_at(port, timeout_s=0.05, turnaround_s=0.1)) as polls:
+    with liar(answer, met) as port, polled(read_at(port, timeout_s=0.05, turnaround_s=0.1)) as polls:
         poll = until(polls, lambda p: p.t_ok_ns > 0)
         assert poll.words == (100, 101)
         assert (poll.misses, len(asked) >= 4) == (0, True)
+        assert len(met) == 4  # each lie ended its connection
         assert asked[1] - asked[0] >= 0.09  # silence until the device cannot answer any more
 
 
