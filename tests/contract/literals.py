@@ -94,7 +94,7 @@ RACKS: dict[str, Literal] = {
     ),
     "bms-pylontech-powercube-m2": Literal(
         {
-            "state": [3, 0, 0, 7654, 0xFFFF, 0xFC18, 250, 55, 12, 8100, 0, 15000, 6300, 0, 12000],
+            "state": [3, 0, 0, 7654, 0xFFFF, 0xFC18, 250, 55, 12, 8100, 0, 15000, 6300, 0xFFFF, 0xD120],
             "cells": [3345, 3301, 0, 0, 251, 0xFFCE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 99],
         },
         {
@@ -130,13 +130,14 @@ METERS: dict[str, Literal] = {
     ),
     "meter-socomec-countis-e": Literal(
         {
-            "power": [0, 23010, *[0] * 4, 0, 5001, *[0] * 8, 0xFFFF, 0xFF6A],
+            "power": [0, 23010, *[0] * 4, 0, 50010, *[0] * 8, 0xFFFF, 0xFF6A],
             "energy": [1, 2, 0, 0, 0, 0, 0, 250],
         },
         {"voltage_v": 230.1, "frequency_hz": 50.01, "power_kw": -1.5, "import_kwh": 65538, "export_kwh": 250},
     ),
     "meter-acrel-adw300": Literal(
-        {"power": [0xFFFF, 0xFA24], "voltage": [2301]}, {"voltage_v": 230.1, "power_kw": -1.5}
+        {"power": [0xFFFF, 0xFA24], "voltage": [2301], "energy": [1, 2, 0, 25000]},
+        {"voltage_v": 230.1, "power_kw": -1.5, "import_kwh": 655.38, "export_kwh": 250.0},
     ),
 }  # fmt: skip
 
