@@ -159,12 +159,12 @@ OTHERS: dict[str, Literal] = {
     ),
     "genset-comap-intelilite4": Literal(
         {
-            "engine": [1500, 0, 0xFFF6, 0, 45, 0, 0, 0, 0, 321], "power": [0xFFF6],
+            "engine": [1500, 0, 0xFFF6, 0, 45, 0, 62, 0, 0, 1, 0],"power": [0xFFF6],
             "ac": [500, 231, 0, 0, 0, 0, 0, 120], "supply": [243, 0, 80], "energy": [1, 2], "state": [8],
             "identity": text("IL4 AMF25", 16), "mode": [2],
         },
         {
-            "speed_rpm": 1500, "coolant_c": -10, "oil_kpa": 450, "run_h": 321, "power_kw": -10,
+            "speed_rpm": 1500, "coolant_c": -1.0, "load_pct": 62, "run_h": 65536 / 600, "power_kw": -10,
             "frequency_hz": 50.0, "voltage_v": 231, "current_a": 120, "starter_v": 24.3, "fuel_pct": 80,
             "energy_kwh": 65538, "state_word": 8, "mode_word": 2,
         },
