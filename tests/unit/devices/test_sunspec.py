@@ -116,3 +116,13 @@ def test_broken_profile_is_refused(tmp_path: Path, old: str, new: str, message: 
     path.write_text(PROFILE.replace(old, new, 1), "utf-8")
     with pytest.raises(ConfigError, match=re.escape(message)):
         load_file(path)
+
+
+def test_a_write_group_has_no_hole(tmp_path: Path) -> None:
+    """Goal: a group is one stretch of registers, written at once. Method: SMA's second member one further."""
+    name = "pcs-sma-sunny-island.yaml"
+    text = (BOARDS / "devices" / name).read_text("utf-8")
+    path = tmp_path / name
+    path.write_text(text.replace("{address: 40151,", "{address: 40152,"), "utf-8")
+    with pytest.raises(ConfigError, match=r"is 40152; the member before ends at 40150. A group has no hole"):
+        load_file(path)
