@@ -149,9 +149,14 @@ cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil:
     poll.order_result = 0
 
 
+cdef int32_t poll_read_due(const Poll *poll, int64_t now_ns) noexcept nogil:
+    return now_ns >= poll.t_due_ns or (poll.t_retry_ns != 0 and now_ns >= poll.t_retry_ns)
+
+
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil:
     """The next deadline keeps the phase, whatever this request came late; an early one leaves it as it is."""
     cdef int64_t period_ns = max(1, poll.setup.period_ns)
+    poll.t_retry_ns = 0
     if now_ns >= poll.t_due_ns:
         poll.t_due_ns += period_ns * (1 + (now_ns - poll.t_due_ns) // period_ns)
 

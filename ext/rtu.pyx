@@ -14,7 +14,7 @@ from ext.image cimport (
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
     Poll, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
-    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, POLL_SETPOINT, poll_setpoint_due, PollSetup,
+    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_due, POLL_SETPOINT, poll_setpoint_due, PollSetup,
 )
 from ext.port cimport Port, port_hear, Ports
 
@@ -81,7 +81,7 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
         return poll.t_request_ns if poll_setpoint_due(poll, limits, command, now_ns) else NEVER
     if poll.setup.lease_only and now_ns >= limits.valid_until_ns:
         return NEVER
-    return poll.t_due_ns + poll.setup.period_ns if early or poll.t_due_ns <= now_ns else NEVER
+    return poll.t_due_ns + poll.setup.period_ns if early or poll_read_due(poll, now_ns) else NEVER
 
 
 cdef int32_t choose(const Rtu *r, int32_t port, const Limits *limits, const Command *command,
@@ -171,7 +171,7 @@ cdef void refused(Poll *poll, int32_t code, int64_t now_ns) noexcept nogil:
     elif poll.setup.kind == POLL_READ:
         poll.busy = poll.busy + 1 if code == BUSY else 0
         if 1 <= poll.busy <= BUSY_RETRIES:
-            poll.t_due_ns = min(poll.t_due_ns, now_ns + poll.setup.period_ns // BUSY_PART)
+            poll.t_retry_ns = now_ns + poll.setup.period_ns // BUSY_PART
         else:
             poll.busy = 0
 
