@@ -1,4 +1,4 @@
-"""Bytes out, bytes in, never waiting. Runs every frame: one read a port, and with a request one more and a write.
+"""Bytes out, bytes in, never waiting. Runs every frame: one read a port, two at most, and a write with a request.
 
 Budget: idle 0.5 us a port (an empty tty read is 0.31 us on the reference machine).
 Files are opened and closed by the supervisor alone; the frame takes over what it is offered.
@@ -135,25 +135,40 @@ cdef int32_t is_closed(const Port *p) noexcept nogil:
     return p.lost or (p.fd < 0 and p.wire_out == NULL)
 
 
-cdef void port_hear(Port *p, int64_t now_ns) noexcept nogil:
-    """Take over what is offered, then read: the first act of a frame, so that nothing waits for the next."""
+cdef void port_take(Port *p) noexcept nogil:
+    """Take over what the supervisor offers."""
     if load_i32(&p.fd_offered) != -1:
         take_over(p)
+
+
+cdef void port_hear(Port *p, int64_t now_ns) noexcept nogil:
+    """Read at the beginning of a frame, so that an answer need not wait for the next."""
     if not is_closed(p):
         receive(p, now_ns)
+        p.heard = 1
+
+
+cdef int32_t is_silent(Port *p, int64_t now_ns) noexcept nogil:
+    """0: bytes came up to the very instant of a write. They are no answer to it, and the line is not free."""
+    receive(p, now_ns)
+    p.strays += p.rx_count
+    if p.rx_count == 0:
+        return not p.lost
+    p.rx_count = 0
+    return 0
 
 
 cdef void port_step(Ports *ports, int64_t now_ns) noexcept nogil:
-    """Write what the guard has let pass. What came before a request's first byte is no answer to it."""
+    """Write what the guard has let pass, into a silent line; read where this frame has not."""
     cdef int32_t i
     cdef Port *p
     for i in range(ports.count):
         p = &ports.port[i]
-        if is_closed(p) or p.tx_done >= p.tx_count:
+        if is_closed(p):
             continue
-        if p.tx_done == 0:
+        if p.tx_done < p.tx_count:
+            if p.tx_done > 0 or is_silent(p, now_ns):
+                send(p, now_ns)
+        elif not p.heard:
             receive(p, now_ns)
-            p.strays += p.rx_count
-            p.rx_count = 0
-        if not p.lost:
-            send(p, now_ns)
+        p.heard = 0

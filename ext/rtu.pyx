@@ -16,7 +16,7 @@ from ext.poll cimport (
     Poll, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
     poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_due, POLL_SETPOINT, poll_setpoint_due, PollSetup,
 )
-from ext.port cimport Port, port_hear, Ports
+from ext.port cimport Port, port_hear, port_take, Ports
 
 
 cdef enum:
@@ -326,7 +326,9 @@ cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *comman
         begin(r, now_ns)
     for i in range(r.port_count):
         q, p = &r.port[i], &ports.port[i]
-        port_hear(p, now_ns)
+        port_take(p)
+        if q.state != PORT_IDLE:
+            port_hear(p, now_ns)
         if is_down(r, q, i, p, now_ns):
             continue
         if q.state == PORT_SENDING:

@@ -7,7 +7,7 @@ from ext.guard cimport Guard, guard_add, guard_init, guard_step, GuardRule, Guar
 from ext.image cimport Command, Limits, PCS_MAX, PORT_MAX
 from ext.mailbox cimport Mailbox, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
 from ext.port cimport (
-    Pipe, PIPE_BYTES, pipe_pop, pipe_push, Port, port_hear, port_init, port_offer, port_step, Ports, PortSetup,
+    Pipe, PIPE_BYTES, pipe_pop, pipe_push, Port, port_init, port_offer, port_step, port_take, Ports, PortSetup,
 )
 from ext.pdu cimport rtu_crc
 from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
@@ -218,7 +218,7 @@ cdef class PortBench:
     def step(self, int64_t t_ns):
         """One frame."""
         with nogil:
-            port_hear(&self.ports.port[0], t_ns)
+            port_take(&self.ports.port[0])
             port_step(&self.ports, t_ns)
 
     def received(self):
