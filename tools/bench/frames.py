@@ -43,7 +43,9 @@ def sanitized_copy(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     chosen = os.environ | {"STILLWATT_SANITIZE": "address,undefined", "STILLWATT_ONLY": MODULES}
-    subprocess.run(build, cwd=folder, env=chosen, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        build, cwd=folder, env=chosen, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def runtime(name: str) -> str:
@@ -63,7 +65,16 @@ def run_sanitized(count: int, seed: int) -> int:
             "ASAN_OPTIONS": "detect_leaks=0",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
-        command = [sys.executable, "-m", "tools.bench.frames", "--plain", "--count", str(count), "--seed", str(seed)]
+        command = [
+            sys.executable,
+            "-m",
+            "tools.bench.frames",
+            "--plain",
+            "--count",
+            str(count),
+            "--seed",
+            str(seed),
+        ]
         done = subprocess.run(command, cwd=folder, env=chosen, capture_output=True, text=True)
     print(done.stdout, end="")
     found = [line for line in done.stderr.splitlines() if "runtime error" in line or "Sanitizer" in line]

@@ -141,7 +141,9 @@ def main() -> int:
             limit, framed = wire.limit_hz(), wire.limit_hz(framed=True)
             seen = virtual_hz(wire, chosen.seconds)
             bound = limit if reply_us else framed
-            live = max((pty_hz(wire, 2.0) for _ in range(ROUNDS)), default=0.0) if not chosen.virtual else None
+            live = (
+                max((pty_hz(wire, 2.0) for _ in range(ROUNDS)), default=0.0) if not chosen.virtual else None
+            )
             good = seen >= GATE * bound and (live is None or not reply_us or live >= GATE * limit)
             holds &= good
             shown = ("-", "-") if live is None else (f"{live:.1f}", f"{live / limit:.3f}")

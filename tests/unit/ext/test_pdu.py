@@ -114,7 +114,9 @@ def test_no_other_answer_is_taken(case: str) -> None:
     every cut; one byte more. Only the words that function 23 reads are free."""
     row, words, _, right = CASES[case]
     body = right[:-2]
-    wrong = [bytes(b ^ (1 << n % 8) * (k == n // 8) for k, b in enumerate(right)) for n in range(8 * len(right))]
+    wrong = [
+        bytes(b ^ (1 << n % 8) * (k == n // 8) for k, b in enumerate(right)) for n in range(8 * len(right))
+    ]
     wrong += [right[:n] for n in range(len(right))] + [right + b"\0"]
     free = range(3, 9) if case == "23" else range(0)
     wrong += [sealed(*body[:k], body[k] ^ x, *body[k + 1 :]) for k in range(len(body)) if k not in free
@@ -156,7 +158,9 @@ def test_the_guard_knows_the_functions(case: str) -> None:
         assert bench.judge(0, MS, limits(permit=2), built(pdu)) == b"", "an order needs its permit"
     bench = Line(poll(), rules=[right]).bench
     frame = built(pdu)
-    harmless = {"5 on": {1}, "15": {8}, "23": {2, 3, 5}}.get(case, set())  # a read; beyond the coils; what is read
+    harmless = {"5 on": {1}, "15": {8}, "23": {2, 3, 5}}.get(
+        case, set()
+    )  # a read; beyond the coils; what is read
     for k in range(len(frame) - 2):
         bent = sealed(*frame[:k], frame[k] ^ 4, *frame[k + 1 : -2])
         assert bool(bench.judge(0, MS, limits(), bent)) == (k in harmless), f"byte {k}"

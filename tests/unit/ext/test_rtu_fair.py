@@ -100,7 +100,9 @@ def test_a_unit_that_is_late_is_not_mute() -> None:
 
 def test_an_order_reaches_a_resting_unit() -> None:
     """Goal: a stop never waits for a back-off. Method: the unit rests; the order leaves within 200 ms."""
-    line = Line(poll(period_ns=MS), poll(kind=ORDER, function=6, address=300, count=1), poll(unit=2, period_ns=MS))
+    line = Line(
+        poll(period_ns=MS), poll(kind=ORDER, function=6, address=300, count=1), poll(unit=2, period_ns=MS)
+    )
     mute(1, line)
     line.run(40_000)
     line.limits = limits(orders=order(1, 1, 1))
@@ -145,7 +147,10 @@ def test_a_busy_write_is_not_sent_again() -> None:
 
 def test_phases_keep_reads_apart() -> None:
     """Goal: reads do not bunch, for ever. Method: four reads of 40 ms, 10 ms apart, beside a busy setpoint."""
-    line = Line(*[poll(unit=2, address=100 * k, period_ns=40 * MS, phase_ns=10 * k * MS) for k in range(4)], setpoint())
+    line = Line(
+        *[poll(unit=2, address=100 * k, period_ns=40 * MS, phase_ns=10 * k * MS) for k in range(4)],
+        setpoint(),
+    )
     for n in range(50_000):
         line.kw[0] = float(n % 900)
         line.step()
@@ -201,7 +206,10 @@ def test_the_gap_begins_with_the_last_byte_not_with_the_frame(baud: int, late_us
     frames, as on the wire; the gap is never shorter than the rule, and longer by what is stated in the mean."""
     char_ns = round(11e9 / baud)
     gap_ns = round(3.5 * char_ns)
-    line = Line(setpoint(gap_ns=gap_ns, timeout_ns=50 * MS, turnaround_ns=60 * MS), port={"char_ns": char_ns, "echo": 0})
+    line = Line(
+        setpoint(gap_ns=gap_ns, timeout_ns=50 * MS, turnaround_ns=60 * MS),
+        port={"char_ns": char_ns, "echo": 0},
+    )
     line.reply = lambda _: b""
     starts, ends, queue = [], [], list[tuple[int, int]]()
     for n in range(20_000):

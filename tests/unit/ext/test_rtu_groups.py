@@ -111,7 +111,11 @@ def test_a_broadcast_has_its_silence_and_no_reply() -> None:
     for n in range(10_000):
         line.kw[:3] = [float(n % 900 + 1)] * 3
         line.step()
-    after = [b - a for (a, request), (b, _) in zip(line.requests, line.requests[1:], strict=False) if request[0] == 0]
+    after = [
+        b - a
+        for (a, request), (b, _) in zip(line.requests, line.requests[1:], strict=False)
+        if request[0] == 0
+    ]
     quiet_ns = 8 * CHAR_NS + 5 * MS
     assert len(after) > 80
     assert all(quiet_ns <= gap_ns < quiet_ns + FRAME_NS for gap_ns in after)

@@ -214,7 +214,9 @@ def test_a_reply_that_was_there_before_the_request_is_none() -> None:
     line.reply = lambda _: b""
     line.run(4)
     line.bench.step(line.t_ns, line.limits, line.kw, RIGHT)
-    assert line.bench.take(0) == b"", "the first request would leave after 334 us of silence: in the fifth frame"
+    assert line.bench.take(0) == b"", (
+        "the first request would leave after 334 us of silence: in the fifth frame"
+    )
     line.t_ns += FRAME_NS
     assert line.step() == READ4
     line.run(100)
