@@ -122,7 +122,7 @@ cdef void poll_note_setpoint(Poll *poll, const Port *p, Command *command) noexce
 
 
 cdef int32_t poll_setpoint_due(const Poll *poll, const Limits *limits, const Command *command,
-                          int64_t now_ns) noexcept nogil:
+                               int64_t now_ns) noexcept nogil:
     cdef int32_t counts[PCS_MAX]
     cdef int32_t is_new = wanted(poll, limits, command, counts)
     # Safety: a permit withdrawn lands at zero. A converter never given power hears nothing at all, since a

@@ -87,10 +87,10 @@ cdef void draw_example(Fuzz *f, Example *e) noexcept nogil:
 cdef int32_t spoil(Fuzz *f, const Example *e, int32_t kind) noexcept nogil:
     """Bytes of the frame put into reply: kind 0 is the right one, the others start from it or from nothing."""
     cdef const Example *other = &f.example[draw(f) % EXAMPLES]
-    cdef int32_t count = e.shape.reply_count, i, at
+    cdef int32_t count = e.shape.reply_count, i, at, _turn
     memcpy(f.reply, e.right, count)
     if kind == 1:                           # one to four bits
-        for i in range(1 + <int32_t>(draw(f) & 3)):
+        for _turn in range(1 + <int32_t>(draw(f) & 3)):
             f.reply[draw(f) % <uint64_t>count] ^= 1 << (draw(f) & 7)
     elif kind == 2:                         # cut
         count = <int32_t>(draw(f) % <uint64_t>count)

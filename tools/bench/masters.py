@@ -99,7 +99,7 @@ def pymodbus_sync(path: str) -> Iterator[Read]:
         return None
 
     yield read
-    client.close()
+    client.close()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -279,8 +279,12 @@ def cost_table(console: Console, rounds: int) -> bool:
         client = LibModbus(LIBRARY, path_a, 0.5)
         for _ in range(rounds):
             master = Ours(near_b, row(address=100, count=10, period_ns=MS, gap_ns=38_500), 11_000)
-            for name, times in (("libmodbus", client.times_ns(far_a, BATCH)), ("stillwatt", master.times_ns(far_b, BATCH)),
-                                ("read", bare_reads_ns(near_b, BATCH)[:, None])):  # fmt: skip
+            batches = {
+                "libmodbus": client.times_ns(far_a, BATCH),
+                "stillwatt": master.times_ns(far_b, BATCH),
+                "read": bare_reads_ns(near_b, BATCH)[:, None],
+            }
+            for name, times in batches.items():
                 told[name].append([*np.median(times, axis=0), *np.percentile(times, 99, axis=0)])
         client.close()
     theirs, ours, bare = (np.median(np.array(told[name]), axis=0) / 1000 for name in told)

@@ -4,9 +4,9 @@ The model numbers every request it hears and puts the number into the words of t
 taken for another request is seen for certain. An echo carries no word: there the number of the frame that came
 over the wire last tells. Bytes are delivered at the instant at which they end on the wire.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from posix.unistd cimport read, write
 
 from ext.atomic cimport load_i32, store_i32

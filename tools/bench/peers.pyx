@@ -209,9 +209,6 @@ cdef class Ours:
         return np.asarray(told)
 
 
-
-
-
 def bare_reads_ns(int fd, int count):
     """(count): a non-blocking read of an empty tty, ns."""
     cdef uint8_t[BYTE_MAX] bytes

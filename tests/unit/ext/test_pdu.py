@@ -131,7 +131,8 @@ def test_no_other_answer_is_taken(case: str) -> None:
     [
         ("5 on", sealed(1, 5, 0, 100, 0, 0), WRONG_ECHO), ("15", sealed(1, 15, 0, 101, 0, 10), WRONG_ECHO),
         ("15", sealed(1, 15, 0, 100, 0, 9), WRONG_ECHO), ("22", sealed(1, 22, 0, 100, 0, 0xF2, 0, 0x24), WRONG_ECHO),
-        ("22", sealed(1, 22, 0, 100, 0, 0xF3, 0, 0x25), WRONG_ECHO), ("22", sealed(1, 22, 0, 100, 0, 0xF2), WRONG_LENGTH),
+        ("22", sealed(1, 22, 0, 100, 0, 0xF3, 0, 0x25), WRONG_ECHO),
+        ("22", sealed(1, 22, 0, 100, 0, 0xF2), WRONG_LENGTH),
         ("23", sealed(1, 23, 4, 0, 1, 0, 2), WRONG_LENGTH), ("23", sealed(1, 3, 6, 0, 1, 0, 2, 0, 3), WRONG_FUNCTION),
         ("23", sealed(1, 23, 5, 0, 1, 0, 2, 0, 3), WRONG_LENGTH), ("22", sealed(1, 0x96, 4), EXCEPTION),
         ("16", sealed(1, 16, 0, 100, 0, 3)[:-1] + b"\0", CRC),

@@ -21,7 +21,6 @@ from pymodbus.pdu.register_message import (
 from tests.unit.ext.bus import (
     BLOCKED,
     CHAR_NS,
-    EXCEPTION,
     FRAME_NS,
     IDLE,
     IO,
@@ -388,18 +387,3 @@ def test_a_blocked_write_is_learnt_and_not_hammered() -> None:
     assert line.bench.poll(0)["order_result"] == -1
     assert 2 <= line.bench.poll(1)["errors"][BLOCKED] <= 20
     assert {request[0] for _, request in line.requests} == {2}, "and reads go on"
-
-
-def test_an_exception_is_an_answer() -> None:
-    """Goal: known, counted, no quarantine. Method: exception 4, then the device recovers."""
-    line = Line(poll())
-    line.reply = lambda request: sealed(1, 0x83, 4)
-    line.run(500)
-    state = line.bench.poll(0)
-    assert state["exception"] == 4
-    assert state["errors"][EXCEPTION] == state["asked"] == state["misses"]
-    assert state["answered"] == 0
-    assert state["asked"] >= 4, "the period goes on without quarantine"
-    line.reply = answer
-    line.run(200)
-    assert (line.bench.poll(0)["exception"], line.bench.poll(0)["misses"]) == (0, 0)

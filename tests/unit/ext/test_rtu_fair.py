@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 from tests.unit.ext.bus import (
-    CHAR_NS,
     EXCEPTION,
     FRAME_NS,
     MS,
@@ -124,6 +123,21 @@ def test_a_busy_device_is_read_again_three_times() -> None:
     line.reply = lambda request: answer(request) if len(line.requests) % 2 == 0 else sealed(1, 0x83, 6)
     line.run(9_990)
     assert (line.bench.poll(0)["answered"], len(line.requests)) == (5, 10)
+
+
+def test_an_exception_is_an_answer() -> None:
+    """Goal: known, counted, no quarantine. Method: exception 4, then the device recovers."""
+    line = Line(poll())
+    line.reply = lambda request: sealed(1, 0x83, 4)
+    line.run(500)
+    state = line.bench.poll(0)
+    assert state["exception"] == 4
+    assert state["errors"][EXCEPTION] == state["asked"] == state["misses"]
+    assert state["answered"] == 0
+    assert state["asked"] >= 4, "the period goes on without quarantine"
+    line.reply = answer
+    line.run(200)
+    assert (line.bench.poll(0)["exception"], line.bench.poll(0)["misses"]) == (0, 0)
 
 
 @pytest.mark.parametrize("code", [1, 4, 5])

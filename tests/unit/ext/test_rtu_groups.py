@@ -94,7 +94,7 @@ def test_every_value_is_the_newest_at_the_first_byte(
                 same = all(x > 0.5 for x in inside) or all(x < -0.5 for x in inside)
                 inside = [min(inside, key=abs) if same else told[0] * (abs(told[0]) <= 1)] * 3
             assert all(abs(a - b) <= 0.5 for a, b in zip(told, inside, strict=True))
-            if not row.get("unit", 1) == 0:
+            if row.get("unit", 1) != 0:
                 line.pending.append((line.t_ns + 24 * CHAR_NS + delay_ns, answer(left)))
             seen += 1
         for item in [item for item in line.pending if item[0] <= line.t_ns]:
