@@ -89,15 +89,16 @@ def status(
     path = run_folder(name, dir) / health.FILE
     try:
         seen = json.loads(path.read_text(encoding="utf-8"))
+        age_s = time.time() - seen["utc_s"]
+        said = _spoken(seen, age_s, age_s > health.STALE_S)
     except FileNotFoundError:
         raise MistakeError(
             f"{path}: there is no status. Start the site with `run`, or give its --dir."
         ) from None
-    except ValueError:
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise MistakeError(f"{path}: is no status file. Delete it; a running site writes it anew.") from None
-    age_s = time.time() - seen["utc_s"]
     stale = age_s > health.STALE_S
-    print(json.dumps(seen | {"age_s": age_s, "stale": stale}) if as_json else _spoken(seen, age_s, stale))
+    print(json.dumps(seen | {"age_s": age_s, "stale": stale}) if as_json else said)
     raise typer.Exit(FAULT if stale or seen["mode"] == "SAFE_STOP" else OK)
 
 

@@ -90,6 +90,8 @@ class Frame:
     ports_lost: tuple[str, ...] = ()
     sent_kw: tuple[float, ...] = ()
     target_kw: float = 0.0
+    gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
+    loop_delay_s: float = 0.0  # effective delay of the setpoint path
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,9 @@ class Converter:
 class Battery:
     """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
 
-    soc_pct: float = float("nan")
+    soc_pct: float = float("nan")  # mean of all racks
+    soc_pct_low: float = float("nan")  # emptiest rack: discharge is judged by it
+    soc_pct_high: float = float("nan")  # fullest rack: charge is judged by it
     charge_kw_max: float = 0.0
     discharge_kw_max: float = 0.0
     charge_kw_read: float = 0.0  # of the last reply alone

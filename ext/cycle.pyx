@@ -321,13 +321,20 @@ cdef class Executive:
         self.thread.period_ns = 1_000_000_000 // <int>self.setup["rate_hz"]
         self.thread.paced_by_samples = pace == "samples"
         self.thread.stop = 0
-        failed = thread_start(&self.handle, thread_body, &self.thread, priority, cpu)
-        rows = [{"step": "SCHED_FIFO", "ok": not failed and priority > 0,
-                 "detail": f"priority {priority}" if not failed else f"refused (errno {failed}): ordinary scheduler"}]
-        if failed:
-            failed = thread_start(&self.handle, thread_body, &self.thread, 0, -1)
-        if failed:
+        refused = []
+        for asked, core in ((priority, cpu), (priority, -1), (0, -1)):     # what matters least is given up first
+            failed = thread_start(&self.handle, thread_body, &self.thread, asked, core)
+            if not failed:
+                break
+            refused.append(failed)
+        else:
             raise OSError(failed, "cannot start the frame's thread")
+        why = f"refused (errno {refused[-1]}), " if refused else ""
+        rows = [{"step": "SCHED_FIFO", "ok": asked > 0,
+                 "detail": f"priority {asked}" if asked else f"{why}ordinary scheduler"}]
+        if cpu >= 0:
+            rows.append({"step": "affinity", "ok": core == cpu,
+                         "detail": f"core {cpu}" if core == cpu else f"core {cpu} {why}any core"})
         self.running = True
         return rows
 

@@ -44,6 +44,8 @@ cdef struct Sampler:
     SamplerSetup setup
     RingHeader *header
     RingSlot *slots
+    uint64_t slot_mask              # of the ring as it was mapped
+    int32_t rail_counts
     uint64_t last_sequence
     uint64_t torn                   # slots overwritten while being read
     int32_t last_counts[CHANNEL_MAX]

@@ -33,6 +33,8 @@ cdef enum:
     STUCK_SAMPLES = 200     # F04: a live converter never repeats a code this long under load
     RAIL_SAMPLES = 3        # F05
 
+cdef int64_t FUTURE_NS = 1_000_000      # clocks of one machine agree; a stamp rounded up may be this far ahead
+
 cdef const uint8_t *MAGIC = b"SWRING01"
 
 
@@ -80,6 +82,7 @@ cdef int32_t ring_fault(const RingHeader *header, uint64_t byte_count) noexcept 
 cdef void calibrate(Sampler *s) noexcept nogil:
     """Wired channels and what one count means on each; a factor that is no number marks its channel for good (F07)."""
     cdef int32_t k
+    s.rail_counts = s.header.rail_counts
     s.wired_count = 0
     for k in range(CHANNEL_MAX):
         s.fault[k] = 0 if s.setup.present[k] else QUALITY_ABSENT
@@ -100,6 +103,7 @@ cdef void sampler_init(Sampler *s, const SamplerSetup *setup, void *ring) noexce
     s.header = <RingHeader *>ring
     if ring != NULL:
         s.slots = <RingSlot *>(<uint8_t *>ring + RING_HEADER_BYTES)
+        s.slot_mask = s.header.slot_count - 1   # a copy: what the producer writes later must not move the reader
         calibrate(s)
 
 
@@ -113,7 +117,7 @@ cdef void absent(const Sampler *s, Sample *sample) noexcept nogil:
 
 cdef void take(Sampler *s, const RingSlot *slot, Sample *sample) noexcept nogil:
     """Counts of one whole slot to V and A, with what the history of the codes tells about each."""
-    cdef int32_t rail = s.header.rail_counts
+    cdef int32_t rail = s.rail_counts
     cdef int32_t i, k, counts, quality
     for i in range(s.wired_count):
         k = s.wired[i]
@@ -145,9 +149,9 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
     if s.header != NULL:
         head = ring_load(&s.header.head)
         if head != s.last_sequence and head != 0:
-            slot = s.slots[head & (s.header.slot_count - 1)]
+            slot = s.slots[head & s.slot_mask]
             ring_fence_acquire()
-            if slot.sequence != head or ring_load(&s.slots[head & (s.header.slot_count - 1)].sequence) != head:
+            if slot.sequence != head or ring_load(&s.slots[head & s.slot_mask].sequence) != head:
                 s.torn += 1
             else:
                 if s.last_sequence != 0 and head > s.last_sequence:
@@ -161,6 +165,7 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
                 sample.t_ns = slot.t_ns
                 sample.fresh = 1
                 take(s, &slot, sample)
-    if sample.fresh == 0 and now_ns - sample.t_ns > <int64_t>(s.setup.stale_s_max * 1e9):
+    # Safety: a sample from the future is as little worth as one from the past; whose clock is wrong is not known here.
+    if not -FUTURE_NS <= now_ns - sample.t_ns <= <int64_t>(s.setup.stale_s_max * 1e9):
         for k in range(CHANNEL_MAX):
             sample.quality[k] |= QUALITY_STALE

@@ -64,7 +64,7 @@ def sim(
     links: Annotated[Path, typer.Option(help="File of links.")] = LINKS,
     waveform: Annotated[Waveform, typer.Option(help="Quality of the simulated waveform.")] = Waveform.TYPICAL,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Default: the length of the load.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of noise and drift.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of noise and drift.")] = 1,
     page: Annotated[Path | None, typer.Option("--report", help="Folder for a report as well.")] = None,
 ) -> None:
     """Run the whole stack against the simulated site in virtual time. Prints one JSON line last."""

@@ -100,7 +100,7 @@ class VirtualRun:
             if self.site.now_ns > BRING_UP_S_MAX * NS_PER_S:
                 raise NotRunningError(
                     f"still {self.supervisor.mode.mode.name} after {BRING_UP_S_MAX:.0f} s: "
-                    f"{self.supervisor.mode.reason}"
+                    f"{self.supervisor.mode.waiting or self.supervisor.mode.reason}"
                 )
             self.cycle()
             settled = settled + PERIOD_S if self.supervisor.mode.mode == Mode.GRID_TIED else 0.0
@@ -109,7 +109,8 @@ class VirtualRun:
     def scene(self, seconds: float, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Play the load from its start for `seconds`; returns the result's columns, RECORD_HZ rows a second."""
         rate_hz = self.checked.site.sampling.rate_hz
-        self.site.begin_scene(rate_hz // RECORD_HZ, round(seconds * RECORD_HZ))
+        every = max(1, rate_hz // RECORD_HZ)
+        self.site.begin_scene(every, round(seconds * rate_hz / every))
         cycles = round(seconds / PERIOD_S)
         for k in range(cycles):
             self.cycle()

@@ -66,16 +66,19 @@ def _sampler(checked: CheckedSite) -> dict[str, Any]:
 
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    """Several converters are judged by the slowest of them: lag, dead time and bus."""
+    """Several converters are judged by the slowest of them: lag, dead time and bus. Those that share a port take turns."""
     site, lines = checked.site, table.pcs
     pairs = tuple(zip(site.pcs, lines, strict=True))
+    round_s = {
+        port: sum(line.setpoint_period_s for p, line in pairs if p.port == port) for port in site.ports
+    }
     return {
         "frame_s": 1.0 / site.sampling.rate_hz,
         "target_lag_s": float(site.control.target_lag_s),
         "lag_s": max(p.lag_ms for p in site.pcs) / 1000.0,
         "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in pairs),
         "dead_s": max(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
-        "period_s": max(line.setpoint_period_s for line in lines),
+        "period_s": max(round_s.values()),
         "rating_kw": sum(line.rating_kw for line in lines),
         "pcs_count": len(site.pcs),
     }
@@ -167,6 +170,8 @@ class FastLink:
             ports_lost=tuple(n for n, port in zip(self.port_names, ports, strict=True) if port["lost"]),
             sent_kw=tuple(command["sent_kw"]),
             target_kw=command["target_kw"],
+            gain=command["gain"],
+            loop_delay_s=status["loop_delay_s"],
         )
         polls = (self.executive.poll(i) for i in range(self._poll_count))
         states = tuple(PollState(**{name: poll[name] for name in POLL_FIELDS}) for poll in polls)

@@ -56,7 +56,9 @@ class Health:
         if self._cycle is None or self._writing:
             return
         text = json.dumps(plain(self.status(self._cycle, now)), allow_nan=False)
-        self._writing = self._writer.offer(lambda: self._write(text))
+        self._writing = True  # before the offer: the job may be done before offer() returns
+        if not self._writer.offer(lambda: self._write(text)):
+            self._writing = False
 
     def status(self, cycle: Cycle, now: Instant) -> dict[str, Any]:
         """All that status.json holds; powers in kW, ages in s."""
@@ -79,6 +81,8 @@ class Health:
             "grid_kw": track.grid_kw,
             "pcs_kw": sum(c.pcs_kw for c in cycle.conditions.converters),
             "target_kw": frame.target_kw,
+            "gain": frame.gain,
+            "loop_delay_s": frame.loop_delay_s,
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
             "soc_pct": cycle.conditions.battery.soc_pct,
             "limits": {

@@ -10,7 +10,7 @@ JOBS_MAX = 256  # waiting; more are dropped and counted
 
 
 class Writer:
-    """A bounded queue and one thread. Jobs that raise OSError are counted; the newest fault is kept."""
+    """A bounded queue and one thread. Jobs that raise are counted; the newest fault is kept."""
 
     def __init__(self) -> None:
         self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue(JOBS_MAX)
@@ -41,6 +41,6 @@ class Writer:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except OSError as fault:
+            except Exception as fault:  # whatever it was, the next job still has its turn
                 self.failed += 1
-                self.fault = str(fault)
+                self.fault = f"{type(fault).__name__}: {fault}"

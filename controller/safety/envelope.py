@@ -61,10 +61,10 @@ def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant)
 def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
     """Discharge and charge limit of the site as a share, 0 to 1, of the converters' own limits."""
     battery = conditions.battery
-    if not isfinite(battery.soc_pct):
+    if not isfinite(battery.soc_pct_low) or not isfinite(battery.soc_pct_high):
         return 0.0, 0.0
-    discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct - terms.soc_pct_min)
-    charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct)
+    discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct_low - terms.soc_pct_min)
+    charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct_high)
     if conditions.has(Effect.NO_CHARGE):
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST):

@@ -71,7 +71,11 @@ def converters_of(terms: Terms, telemetry: Telemetry) -> tuple[Converter, ...]:
 def battery_of(
     terms: Terms, before: Battery, telemetry: Telemetry, answers: Mapping[str, Answers]
 ) -> Battery:
-    """Live limits of all racks together; frozen while a rack is stale, zero where a number is missing."""
+    """Live limits of all racks together; frozen while a rack is stale, zero where a number is missing.
+
+    Racks share the power as they like, so the weakest speaks for all: n times its limit. The site is as empty as its
+    emptiest rack and as full as its fullest.
+    """
     devices = [telemetry.devices.get(part.name) for part in terms.bms]
     racks = [device for device in devices if device is not None]
     stale = any(device.age_s > part.stale_s for part, device in zip(terms.bms, racks, strict=False))
@@ -80,10 +84,16 @@ def battery_of(
     replies = sum(answers[part.name].count for part in terms.bms)
     if replies == before.replies:
         return before
-    charge_kw = sum(_power_kw(rack.values, "charge_a_max") for rack in racks)
-    discharge_kw = sum(_power_kw(rack.values, "discharge_a_max") for rack in racks) * DISCHARGE_AC_PER_DC
+    charge_kw = len(racks) * min(_power_kw(rack.values, "charge_a_max") for rack in racks)
+    discharge_kw = (
+        len(racks) * min(_power_kw(rack.values, "discharge_a_max") for rack in racks) * DISCHARGE_AC_PER_DC
+    )
+    soc_pct = [rack.values.get("soc_pct", nan) for rack in racks]
+    known = not any(isnan(pct) for pct in soc_pct)
     return Battery(
-        soc_pct=_mean([rack.values.get("soc_pct", nan) for rack in racks]),
+        soc_pct=sum(soc_pct) / len(soc_pct),
+        soc_pct_low=min(soc_pct) if known else nan,
+        soc_pct_high=max(soc_pct) if known else nan,
         charge_kw_max=min(charge_kw, before.charge_kw_read),
         discharge_kw_max=min(discharge_kw, before.discharge_kw_read),
         charge_kw_read=charge_kw,
@@ -105,7 +115,3 @@ def _power_kw(values: Mapping[str, float], current: str) -> float:
     """Current limit times battery voltage in kW; 0 where one is missing or makes no sense."""
     kw = values.get(current, nan) * values.get("dc_v", nan) / 1000.0
     return max(0.0, kw) if isfinite(kw) else 0.0
-
-
-def _mean(values: list[float]) -> float:
-    return nan if not values or any(isnan(v) for v in values) else sum(values) / len(values)

@@ -94,8 +94,8 @@ def _stop_done(view: View) -> str:
 
 def _may_return(view: View) -> str:
     state = view.state
-    if state.latched:
-        return "waits for a person: three retries within an hour are used up"
+    if state.latched or any(stop.grade == "C" for stop in view.conditions.stops):
+        return "waits for a person: see the latched condition"
     if view.conditions.stops:
         return "cause not yet gone for the hold time"
     wait_s = retry_s(view.terms, state)

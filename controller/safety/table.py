@@ -16,6 +16,7 @@ FRAME_MISS_S = 0.005  # F66: fallen behind by more than this within one cycle is
 FRAME_MISSES_MAX = 2  # F66: the third within a second counts
 METER_LOST_S = 60.0  # F12: from here on blind to the grid connection
 START_S_MAX = 10.0  # F20: a converter that was told to start
+ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
 STUCK_S = 5.0  # F22: power left so long after the stop
 STUCK_PU = 0.05  # F22: of the rating
 CELL_C_MIN, CELL_C_MIN_CLEAR = 0.0, 2.0  # F36: lithium plating
@@ -133,7 +134,9 @@ def _pcs_start_s(look: Look) -> float:
     waits = look.state.mode == Mode.GRID_TIED and not look.state.t_stopping_ns
     if not waits or look.device is None or look.device.state == "running":
         return nan
-    return (look.t_ns - look.state.t_since_ns) / NS_PER_S
+    # A converter that synchronises holds its own enter-service time; only then is it late.
+    grace_s = ENTER_SERVICE_S_MAX if look.device.state == "starting" else 0.0
+    return (look.t_ns - look.state.t_since_ns) / NS_PER_S - grace_s
 
 
 def _pcs_stuck_pu(look: Look) -> float:

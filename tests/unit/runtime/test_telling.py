@@ -110,7 +110,7 @@ def test_writer_survives_a_full_disk() -> None:
     writer.offer(full)
     writer.offer(lambda: done.append(1))
     writer.close()
-    assert (writer.failed, writer.fault, done) == (1, "[Errno 28] No space left on device", [1])
+    assert (writer.failed, writer.fault, done) == (1, "OSError: [Errno 28] No space left on device", [1])
 
 
 def test_desk_keeps_an_order_and_renews_it() -> None:

@@ -18,7 +18,9 @@ from tests.unit.safety.test_modes import fault, with_faults
 
 RUNNING = Conditions(
     converters=(Converter("pcs-1", 0.0, "running", fresh=True, armed=True, accepted=True),),
-    battery=Battery(soc_pct=50.0, charge_kw_max=5000.0, discharge_kw_max=5000.0),
+    battery=Battery(
+        soc_pct=50.0, soc_pct_low=50.0, soc_pct_high=50.0, charge_kw_max=5000.0, discharge_kw_max=5000.0
+    ),
     load_kw=2000.0,
 )
 GRID_TIED = ModeState(mode=Mode.GRID_TIED, t_since_ns=1)
@@ -96,7 +98,7 @@ def test_permits(mode: Mode, pcs_kw: float, age_s: float, expected: int) -> None
 def test_soc_window(soc_pct: float, discharge_kw: float, charge_kw: float) -> None:
     """Goal: taper over the last 2 %.
     Method: 5000 kW battery, window 10 to 90: at 10.2 % 5000 * 0.1 = 500 kW."""
-    found = limits(battery(soc_pct=soc_pct))
+    found = limits(battery(soc_pct=soc_pct, soc_pct_low=soc_pct, soc_pct_high=soc_pct))
     assert found.discharge_kw_max[0] == pytest.approx(discharge_kw)
     assert found.charge_kw_max[0] == pytest.approx(charge_kw)
 
@@ -147,7 +149,9 @@ def test_no_limit_above_any_source(
 ) -> None:  # fmt: skip
     """Goal: whatever the inputs, every number is finite, not negative and below each of its sources.
     Method: hostile BMS, load and wish."""
-    hostile = battery(soc_pct=soc, charge_kw_max=charge, discharge_kw_max=discharge)
+    hostile = battery(
+        soc_pct=soc, soc_pct_low=soc, soc_pct_high=soc, charge_kw_max=charge, discharge_kw_max=discharge
+    )
     hostile = with_faults(fault("A", effect), base=replace(hostile, load_kw=load))
     found = limits(hostile, ModeState(mode=mode, t_since_ns=1), Wish(leak, ramp, gain))
     assert 0.0 <= found.discharge_kw_max[0] <= 1000.0

@@ -16,7 +16,9 @@ from tests.unit.safety.sites import TERMS, at
 
 READY = Conditions(
     converters=(Converter("pcs-1", 0.0, "standby", fresh=True, armed=True, accepted=True),),
-    battery=Battery(soc_pct=50.0, charge_kw_max=800.0, discharge_kw_max=1000.0),
+    battery=Battery(
+        soc_pct=50.0, soc_pct_low=50.0, soc_pct_high=50.0, charge_kw_max=800.0, discharge_kw_max=1000.0
+    ),
     t_fresh_ns=at(-10).t_ns,
     t_grid_ns=at(-10).t_ns,
     grid_seen=True,

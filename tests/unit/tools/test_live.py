@@ -119,12 +119,15 @@ def test_the_demo_plays_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path) -> None:
     """SIGINT while the site is up: exit 0, a record that ends at zero, no process left."""
-    command = [sys.executable, "-m", "tools.live", "--seconds", "60", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "tools.live", "--seconds", "600", "--out", str(tmp_path / "out")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert any("STANDBY" in line or "GRID_TIED" in line for line in running.stdout)
         running.send_signal(signal.SIGINT)
-        assert "demo stopped" in running.stdout.read()
+        said = running.stdout.read()
+    assert (
+        "demo stopped" in said or "battery at the end" in said
+    )  # with a report when there was something to show
     assert running.returncode == 0
     assert abs(read_table(tmp_path / "out" / "result.csv.gz").pcs_kw[-1]) < 5
     assert leftovers(tmp_path / "out" / "result.csv.gz") == []
