@@ -66,7 +66,7 @@ def _sampler(checked: CheckedSite) -> dict[str, Any]:
 
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    """Several converters are judged by the slowest of them: lag, dead time and bus. Those that share a port take turns."""
+    """Several converters are judged by the slowest: lag, dead time and bus; those that share a port take turns."""
     site, lines = checked.site, table.pcs
     pairs = tuple(zip(site.pcs, lines, strict=True))
     round_s = {
