@@ -18,7 +18,8 @@ from ext.law cimport LawSetup, law_init, law_step
 from ext.mailbox cimport BAR_RENEW, BAR_REST, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
 from ext.port cimport PortSetup, port_init, port_offer, port_step
 from ext.power cimport PowerSetup, power_init, power_step
-from ext.rtu cimport Poll, PollSetup, RtuPort, rtu_add, rtu_init, rtu_step
+from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
+from ext.rtu cimport RtuPort, rtu_add, rtu_init, rtu_step
 from ext.sampler cimport (
     RING_HEADER_BYTES,
     RING_SLOT_BYTES,
@@ -278,13 +279,18 @@ cdef class Executive:
         cdef int32_t k
         while True:
             before = lock_read(&p.lock)
-            words = tuple([p.words[k] for k in range(p.setup.count)])
+            words = tuple([p.words[k] for k in range(p.shape.word_count)])
             t_ok_ns = p.t_ok_ns
             if not before & 1 and lock_same(&p.lock, before):
                 break
-        return {"t_ok_ns": t_ok_ns, "words": words, "misses": p.misses, "exception": p.exception, "raw": p.raw,
+        return {"t_ok_ns": t_ok_ns, "words": words, "misses": p.misses, "exception": p.exception, "raw": p.raw[0],
                 "order_done": p.order_done, "order_result": p.order_result, "asked": p.asked, "answered": p.answered,
                 "errors": tuple(p.errors), "round_trip_ns": p.round_trip_ns}  # fmt: skip
+
+    def round_trips(self, int index):
+        """Rows (us from, count) of one poll's round trips, the bins that are not empty."""
+        cdef Poll *p = &self.frame.rtu.poll[index]
+        return [(poll_trip_us(k), p.trips[k]) for k in range(TRIP_BINS) if p.trips[k]]
 
     def port(self, int index):
         """State and counters of one port."""

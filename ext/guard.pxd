@@ -17,7 +17,9 @@ cdef struct GuardRule:      # one write that may pass; anything else is blocked
     int32_t function
     int32_t address
     int32_t count
-    int32_t pcs             # -1: no setpoint
+    int32_t pcs             # of a setpoint, the first of a group, else -1
+    int32_t pcs_count       # converters of a setpoint; above 1 each is judged by the rule that is its own
+    int32_t value_words     # registers of one value of a setpoint, 1 or 2; 0: count
     double kw_per_count     # of a setpoint, sign included
     int32_t low_word_first
     double rating_kw

@@ -67,6 +67,7 @@ cdef enum RtuError:     # index into Poll.errors
     RTU_UNSOLICITED = 7
     RTU_IO = 8
     RTU_BLOCKED = 9     # stopped by the guard
+    RTU_CANARY = 10     # a word that must hold a value holds another (F17, F18)
 
 
 cdef struct Sample:

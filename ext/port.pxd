@@ -29,7 +29,12 @@ cdef struct Port:
     int32_t tx_done         # bytes already taken by the tty
     uint8_t rx[BYTE_MAX]    # bytes of the reply so far
     int32_t rx_count
-    int64_t t_rx_ns         # when the newest byte was read
+    int64_t t_rx_ns         # when the newest byte ended on the wire, at the latest
+    int64_t t_first_ns      # when the first byte of rx began on the wire, at the latest
+    int64_t t_read_ns       # of the newest read
+    int64_t t_tx_ns         # of the newest write
+    int32_t heard           # 1: this frame has read already
+    uint64_t strays         # bytes that came before a request left and cannot answer it
     int32_t echo_left       # bytes of our own request still to be heard back
     int32_t lost            # 1: the tty answered with an error (unplugged); stays until a new one is taken
     uint64_t bytes_out
@@ -47,4 +52,6 @@ cdef uint32_t pipe_push(Pipe *p, const uint8_t *bytes, uint32_t count) noexcept 
 cdef uint32_t pipe_pop(Pipe *p, uint8_t *bytes, uint32_t count) noexcept nogil
 cdef void port_init(Port *p, const PortSetup *setup) noexcept nogil
 cdef void port_offer(Port *p, int32_t fd) noexcept nogil
+cdef void port_take(Port *p) noexcept nogil
+cdef void port_hear(Port *p, int64_t now_ns) noexcept nogil
 cdef void port_step(Ports *ports, int64_t now_ns) noexcept nogil

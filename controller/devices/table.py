@@ -137,8 +137,13 @@ def _poll(
         "function": function,
         "address": address,
         "count": count,
+        "read_address": 0,
+        "read_count": 0,
         "pcs": -1,
+        "pcs_count": 1,
+        "value_words": 0,
         "period_ns": 0,
+        "phase_ns": 0,
         "refresh_ns": 0,
         "timeout_ns": round(profile.wire.timeout_ms * NS_PER_MS) + reply_ns,
         "turnaround_ns": round(profile.wire.turnaround_ms * NS_PER_MS) + reply_ns,
@@ -146,6 +151,9 @@ def _poll(
         "counts_per_kw": 0.0,
         "low_word_first": 0,
         "status_poll": -1,
+        "lease_only": 0,
+        "canary_word": -1,
+        "canary_value": 0,
     }
     draft.polls.append(poll)
     return poll
@@ -235,6 +243,8 @@ def _rule(poll: Fields, kind: int) -> Fields:
         "address": poll["address"],
         "count": poll["count"],
         "pcs": poll["pcs"],
+        "pcs_count": poll["pcs_count"],
+        "value_words": poll["value_words"],
         "kw_per_count": 0.0,
         "low_word_first": poll["low_word_first"],
         "rating_kw": 0.0,

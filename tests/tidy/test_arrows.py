@@ -13,7 +13,7 @@ from tests.tidy.source import HOUSE, imports, module_of, modules, plant
 # they hold the nouns rtu and guard write into, and know nothing but image.
 PIPELINE = (
     *("ext.image", "ext.atomic", "ext.clock", "ext.port", "ext.sampler", "ext.power", "ext.mailbox"),
-    *("ext.law", "ext.share", "ext.rtu", "ext.guard", "ext.cycle"),
+    *("ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.rtu", "ext.guard", "ext.cycle"),
 )
 SCHEMA = ("controller.image", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -51,7 +51,7 @@ def inside(module: str, rooms: tuple[str, ...]) -> bool:
 def ext_may(module: str, target: str) -> bool:
     """Arrows between compiled modules."""
     if module == "ext.guard":
-        return target in ("ext.image", "ext.rtu", "ext.port", "ext.atomic", "ext.guard")
+        return target in ("ext.image", "ext.pdu", "ext.rtu", "ext.port", "ext.atomic", "ext.guard")
     if module not in PIPELINE or target not in PIPELINE:
         return target == module
     return PIPELINE.index(target) <= PIPELINE.index(module)

@@ -7,9 +7,11 @@ from ext.guard cimport Guard, guard_add, guard_init, guard_step, GuardRule, Guar
 from ext.image cimport Command, Limits, PCS_MAX, PORT_MAX
 from ext.mailbox cimport Mailbox, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
 from ext.port cimport (
-    Pipe, PIPE_BYTES, pipe_pop, pipe_push, Port, port_init, port_offer, port_step, Ports, PortSetup,
+    Pipe, PIPE_BYTES, pipe_pop, pipe_push, Port, port_init, port_offer, port_step, port_take, Ports, PortSetup,
 )
-from ext.rtu cimport Poll, PollSetup, Rtu, rtu_add, rtu_crc, rtu_init, RtuPort, rtu_step
+from ext.pdu cimport rtu_crc
+from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
+from ext.rtu cimport Rtu, rtu_add, rtu_init, RtuPort, rtu_step
 
 
 def now_ns():
@@ -96,8 +98,9 @@ cdef class BusBench:
             raise ValueError(f"rule refused: {row}")
         return index
 
-    def step(self, int64_t t_ns, dict limits, list setpoint_kw=None):
-        """One frame of rtu, guard, port."""
+    def step(self, int64_t t_ns, dict limits, list setpoint_kw=None, bytes late=b""):
+        """One frame of rtu, guard, port. late: bytes that reach port 0 between its read and its write."""
+        cdef const uint8_t *raw = late
         cdef Limits present = limits
         for i, kw in enumerate(setpoint_kw or []):
             self.bus.command.setpoint_kw[<int>i] = kw
@@ -105,7 +108,8 @@ cdef class BusBench:
             rtu_step(&self.bus.rtu, &present, t_ns, &self.bus.command, &self.bus.ports)
             if self.bus.guard.rule_count:
                 guard_step(&self.bus.guard, &present, t_ns, &self.bus.rtu, &self.bus.ports)
-            port_step(&self.bus.ports, t_ns)
+        pipe_push(&self.bus.back[0], raw, len(late))
+        port_step(&self.bus.ports, t_ns)
 
     def frame_ns(self, int64_t t_ns, dict limits, int count):
         """Mean time of a frame of rtu, guard and port, over count frames at one instant."""
@@ -158,12 +162,13 @@ cdef class BusBench:
         cdef Poll *p = &self.bus.rtu.poll[i]
         cdef int k
         return {
-            "request": bytes([p.request[k] for k in range(p.request_count)]),
-            "words": [p.words[k] for k in range(p.setup.count)],
+            "request": bytes([p.request[k] for k in range(p.shape.request_count)]),
+            "words": [p.words[k] for k in range(p.shape.word_count)],
             "t_ok_ns": p.t_ok_ns, "t_request_ns": p.t_request_ns, "t_due_ns": p.t_due_ns,
             "asked": p.asked, "answered": p.answered, "errors": list(p.errors), "exception": p.exception,
             "misses": p.misses, "order_done": p.order_done, "order_result": p.order_result,
-            "round_trip_ns": p.round_trip_ns, "raw": p.raw, "lock": p.lock,
+            "round_trip_ns": p.round_trip_ns, "raw": p.raw[0], "raws": list(p.raw), "lock": p.lock, "busy": p.busy,
+            "trips": {poll_trip_us(k): p.trips[k] for k in range(TRIP_BINS) if p.trips[k]},
         }  # fmt: skip
 
     def port(self, int i):
@@ -213,6 +218,7 @@ cdef class PortBench:
     def step(self, int64_t t_ns):
         """One frame."""
         with nogil:
+            port_take(&self.ports.port[0])
             port_step(&self.ports, t_ns)
 
     def received(self):

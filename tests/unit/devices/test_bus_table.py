@@ -29,7 +29,7 @@ def fields_of(module: str, struct: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "struct", "rows"),
     [
-        ("rtu", "PollSetup", TABLE.polls),
+        ("poll", "PollSetup", TABLE.polls),
         ("guard", "GuardRule", TABLE.rules),
         ("port", "PortSetup", TABLE.ports),
     ],

@@ -22,9 +22,11 @@ NO_ORDER = {"poll": -1, "sequence": 0, "words": [0] * 4}
 def poll(**changes: Any) -> dict[str, Any]:
     """One row of the poll table: by default a read of four registers every 10 ms."""
     row = {
-        "port": 0, "kind": READ, "unit": 1, "function": 3, "address": 100, "count": 4, "pcs": -1,
-        "period_ns": 10 * MS, "refresh_ns": 300 * MS, "timeout_ns": 5 * MS, "turnaround_ns": 20 * MS,
-        "gap_ns": 334_000, "counts_per_kw": 1.0, "low_word_first": 0, "status_poll": -1,
+        "port": 0, "kind": READ, "unit": 1, "function": 3, "address": 100, "count": 4, "read_address": 0,
+        "read_count": 0, "pcs": -1, "pcs_count": 1, "value_words": 0, "period_ns": 10 * MS, "phase_ns": 0,
+        "refresh_ns": 300 * MS, "timeout_ns": 5 * MS, "turnaround_ns": 20 * MS,
+        "gap_ns": 334_000, "counts_per_kw": 1.0, "low_word_first": 0, "status_poll": -1, "lease_only": 0,
+        "canary_word": -1, "canary_value": 0,
     }  # fmt: skip
     return row | changes
 
@@ -38,7 +40,7 @@ def rule(**changes: Any) -> dict[str, Any]:
     """Setpoint of converter 0: unit 1, function 6, register 200, 1 kW a count, rated 1500 kW."""
     row = {
         "port": 0, "kind": 0, "unit": 1, "function": 6, "address": 200, "count": 1, "pcs": 0,
-        "kw_per_count": 1.0,
+        "pcs_count": 1, "value_words": 0, "kw_per_count": 1.0,
         "low_word_first": 0, "rating_kw": 1500.0, "word_low": [0] * 4, "word_high": [0] * 4,
         "status_poll": -1,
         "status_word": 0, "status_mask": 0, "status_value": 0, "status_age_ns_max": 0,

@@ -100,7 +100,7 @@ def test_gain_falls_with_the_loop_delay(dead_s: float, period_s: float, lag_s: f
 
 def test_a_lapsed_lease_ramps_to_zero_within_half_a_second() -> None:
     """Discharging 1600 kW when the lease ends: never a rise, zero 0.5 s later."""
-    _, out = run(step(3000, 4600, 1.4), ramp_kw_per_s_max=0.0, valid_until_ns=NS, fall_kw_per_s=0.0)
+    _, out = run(step(3000, 4600, 1.4), ramp_kw_per_s_max=0.0, valid_until_ns=NS, fall_kw_per_s=1.0)
     lapse = RATE_HZ // 2
     assert out["pcs_kw"][lapse - 2] == pytest.approx(1600, abs=10)
     assert out["pcs_kw"][lapse + RATE_HZ // 4] == pytest.approx(1000, abs=20)

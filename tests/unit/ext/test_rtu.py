@@ -95,7 +95,17 @@ def test_writes_are_byte_equal_to_pymodbus(unit: int, address: int, counts: int)
     [
         {"port": 1}, {"port": -1}, {"unit": 0}, {"unit": 248}, {"address": -1}, {"address": 65533},
         {"count": 0},
-        {"count": 126}, {"function": 6}, {"function": 16}, {"function": 1}, {"kind": 3},
+        {"count": 126}, {"function": 6}, {"function": 16}, {"function": 7}, {"function": 0}, {"kind": 3},
+        {"function": 1, "count": 2001}, {"function": 2, "address": 65532, "count": 5}, {"function": 23},
+        {"canary_word": 4}, {"function": 2, "canary_word": 0}, {"kind": 2, "function": 5, "count": 2},
+        {"kind": 2, "function": 15, "count": 65}, {"kind": 2, "function": 22, "count": 1},
+        {"kind": 2, "function": 23, "count": 1, "read_count": 126},
+        {"kind": 2, "function": 23, "count": 1, "read_count": 0},
+        {"kind": 2, "unit": 0, "function": 23, "count": 1, "read_count": 1},
+        {"kind": 1, "function": 16, "count": 3, "pcs": 0, "pcs_count": 2, "value_words": 1},
+        {"kind": 1, "function": 16, "count": 2, "pcs": 7, "pcs_count": 2, "value_words": 1},
+        {"kind": 1, "function": 16, "count": 3, "pcs": 0, "value_words": 3},
+        {"kind": 1, "function": 16, "count": 1, "pcs": 0, "pcs_count": 0},
         {"kind": 1, "function": 6, "count": 2, "pcs": 0}, {"kind": 1, "function": 16, "count": 3, "pcs": 0},
         {"kind": 1, "function": 6, "count": 1, "pcs": -1}, {"kind": 1, "function": 6, "count": 1, "pcs": 8},
         {"kind": 1, "function": 6, "count": 1, "pcs": 0, "counts_per_kw": 0.0},
@@ -263,7 +273,7 @@ def test_after_an_error_another_unit_is_asked_even_before_its_time() -> None:
     line.reply = lambda request: answer(request) if request[0] == 2 else b""
     line.run(3000)
     units = [request[0] for _, request in line.requests]
-    assert units.count(2) >= 10
+    assert units.count(2) >= 3
     assert all(b == 2 for a, b in itertools.pairwise(units) if a == 1)
 
 
@@ -351,7 +361,7 @@ def test_the_deadline_is_kept_to_a_frame() -> None:
     assert 0 <= late_ns <= FRAME_NS
     while line.bench.port(0)["state"] == QUARANTINE:
         line.step()
-    late_ns = (line.t_ns - FRAME_NS) - (began + 20 * MS)
+    late_ns = (line.t_ns - FRAME_NS) - (began + 8 * CHAR_NS + 20 * MS)
     assert 0 <= late_ns <= FRAME_NS
     assert line.bench.port(0)["state"] == IDLE
 

@@ -208,15 +208,24 @@ def test_no_request_talks_into_babble() -> None:
 
 
 def test_a_reply_that_was_there_before_the_request_is_none() -> None:
-    """Goal: what came before cannot answer. Method: the right bytes in the very frame of the request."""
+    """Goal: what came before cannot answer. Method: the right bytes between the frame's read and its write;
+    and in the frame before, where the line is then not silent."""
     line = Line(poll(period_ns=1000 * MS))
     line.reply = lambda _: b""
     line.run(4)
-    line.bench.feed(0, RIGHT)
-    assert line.step() == READ4, "the first request leaves after 334 us of silence: in the fifth frame"
+    line.bench.step(line.t_ns, line.limits, line.kw, RIGHT)
+    assert line.bench.take(0) == b"", (
+        "the first request would leave after 334 us of silence: in the fifth frame"
+    )
+    line.t_ns += FRAME_NS
+    assert line.step() == READ4
     line.run(100)
     assert line.bench.port(0)["unsolicited"] == len(RIGHT)
     assert line.bench.poll(0)["answered"] == 0
+    line = Line(poll(period_ns=1000 * MS))
+    line.run(4)
+    line.bench.feed(0, RIGHT)
+    assert line.step() == b"", "not into a line that is busy"
 
 
 @given(noise=st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=40)), max_size=60))

@@ -1,0 +1,230 @@
+"""Fairness: a mute unit leaves its neighbours their rate, a busy one is asked again, reads keep phase and lease."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.unit.ext.bus import (
+    CHAR_NS,
+    EXCEPTION,
+    FRAME_NS,
+    MS,
+    ORDER,
+    QUARANTINE,
+    TIMEOUT,
+    Line,
+    answer,
+    limits,
+    order,
+    poll,
+    sealed,
+    setpoint,
+)
+
+CANARY = 10
+
+
+def mute(unit: int, line: Line) -> None:
+    """That unit no longer answers."""
+    line.reply = lambda request: b"" if request[0] == unit else answer(request)
+
+
+def rate(line: Line, unit: int, seconds: float) -> float:
+    """Requests to a unit each second while every setpoint is new in every frame."""
+    before = len(line.requests)
+    for n in range(round(seconds * 10_000)):
+        line.kw[:2] = [float(n % 900 + 1)] * 2
+        line.step()
+    return sum(request[0] == unit for _, request in line.requests[before:]) / seconds
+
+
+def test_a_mute_unit_leaves_its_neighbour_the_rate() -> None:
+    """Goal: one quarantine each growing interval, 1 s at most, refresh included. Method: unit 1 has a setpoint
+    and a read and dies; unit 2 keeps nine tenths of what it has beside nobody."""
+    alone = rate(Line(setpoint(unit=2, pcs=1, turnaround_ns=60 * MS)), 2, 1.0)
+    rows = {"turnaround_ns": 60 * MS}
+    line = Line(setpoint(**rows), poll(**rows), setpoint(unit=2, pcs=1, **rows))
+    mute(1, line)
+    rate(line, 2, 2.5)
+    began_ns = line.t_ns
+    assert rate(line, 2, 5.0) >= 0.9 * alone
+    asked = [t for t, request in line.requests if request[0] == 1 and t >= began_ns]
+    assert 4 <= len(asked) <= 6
+    assert all(MS * 1000 <= b - a <= MS * 1100 for a, b in itertools.pairwise(asked))
+
+
+def test_the_interval_grows_from_two_timeouts_on() -> None:
+    """Goal: one lost reply costs nothing more; then doubling. Method: pauses between requests to the mute unit."""
+    line = Line(poll(period_ns=MS), poll(unit=2, period_ns=MS))
+    mute(1, line)
+    line.run(60_000)
+    asked = [t for t, request in line.requests if request[0] == 1]
+    pauses = [(b - a) / MS for a, b in itertools.pairwise(asked)]
+    assert pauses[0] < 30
+    assert all(0.9 < b / (2 * a) * (1 + 20 / a) < 1.6 for a, b in itertools.pairwise(pauses[1:5]))
+    assert all(1000 <= pause <= 1060 for pause in pauses[8:])
+
+
+def test_a_unit_that_speaks_again_is_asked_again() -> None:
+    """Goal: back within the longest pause, at full rate at once. Method: mute for 5 s, then well."""
+    line = Line(poll(period_ns=10 * MS), poll(unit=2, period_ns=10 * MS))
+    mute(1, line)
+    line.run(50_000)
+    line.reply = answer
+    before = line.bench.poll(0)["answered"]
+    line.run(11_000)
+    assert line.bench.poll(0)["answered"] > before
+    before = line.bench.poll(0)["answered"]
+    line.run(10_000)
+    assert line.bench.poll(0)["answered"] - before >= 98
+
+
+def test_alone_on_its_port_a_mute_unit_is_asked_all_the_time() -> None:
+    """Goal: nobody is kept waiting, so nothing rests. Method: one unit, mute for 2 s."""
+    line = Line(poll(period_ns=10 * MS))
+    mute(1, line)
+    line.run(20_000)
+    assert len(line.requests) >= 60
+
+
+def test_a_unit_that_is_late_is_not_mute() -> None:
+    """Goal: late bytes are a sign of life. Method: every answer 8 ms after its timeout: no back-off."""
+    line = Line(poll(period_ns=10 * MS), poll(unit=2, period_ns=10 * MS))
+    line.delay_ns = 12 * MS
+    line.run(20_000)
+    assert line.bench.poll(0)["errors"][TIMEOUT] >= 30
+    assert line.bench.poll(0)["answered"] == 0
+
+
+def test_an_order_reaches_a_resting_unit() -> None:
+    """Goal: a stop never waits for a back-off. Method: the unit rests; the order leaves within 200 ms."""
+    line = Line(
+        poll(period_ns=MS), poll(kind=ORDER, function=6, address=300, count=1), poll(unit=2, period_ns=MS)
+    )
+    mute(1, line)
+    line.run(40_000)
+    line.limits = limits(orders=order(1, 1, 1))
+    began_ns = line.t_ns
+    line.run(2000)
+    sent = [t for t, request in line.requests if request[1] == 6]
+    assert len(sent) == 1
+    assert sent[0] - began_ns <= 200 * MS
+
+
+def test_a_busy_device_is_read_again_three_times() -> None:
+    """Goal: BUS-09. Method: exception 6 for ever: four requests in each period of 200 ms; then one that helps."""
+    line = Line(poll(period_ns=200 * MS))
+    line.reply = lambda _: sealed(1, 0x83, 6)
+    line.run(9_990)
+    assert len(line.requests) == 5 * 4
+    assert line.bench.poll(0)["errors"][EXCEPTION] == 20
+    line = Line(poll(period_ns=200 * MS))
+    line.reply = lambda request: answer(request) if len(line.requests) % 2 == 0 else sealed(1, 0x83, 6)
+    line.run(9_990)
+    assert (line.bench.poll(0)["answered"], len(line.requests)) == (5, 10)
+
+
+@pytest.mark.parametrize("code", [1, 4, 5])
+def test_other_exceptions_wait_for_the_period(code: int) -> None:
+    """Goal: only "busy" is asked again. Method: other codes are asked once a period."""
+    line = Line(poll(period_ns=200 * MS))
+    line.reply = lambda _: sealed(1, 0x83, code)
+    line.run(9_990)
+    assert len(line.requests) == 5
+
+
+def test_a_busy_write_is_not_sent_again() -> None:
+    """Goal: no blind retry of a write. Method: exception 6 to an order and to a setpoint that stands still."""
+    line = Line(poll(kind=ORDER, function=6, address=300, count=1), setpoint(unit=2))
+    line.reply = lambda request: sealed(request[0], 0x86, 6)
+    line.limits = limits(orders=order(0, 1, 1))
+    line.kw[0] = 5.0
+    line.run(2_500)
+    assert [request[0] for _, request in line.requests] == [2, 1], "the setpoint's refresh comes after 300 ms"
+
+
+def test_phases_keep_reads_apart() -> None:
+    """Goal: reads do not bunch, for ever. Method: four reads of 40 ms, 10 ms apart, beside a busy setpoint."""
+    line = Line(
+        *[poll(unit=2, address=100 * k, period_ns=40 * MS, phase_ns=10 * k * MS) for k in range(4)],
+        setpoint(),
+    )
+    for n in range(50_000):
+        line.kw[0] = float(n % 900)
+        line.step()
+    reads = [t for t, request in line.requests if request[1] == 3]
+    assert len(reads) == pytest.approx(500, abs=1)
+    assert all(abs(b - a - 10 * MS) <= 6 * MS for a, b in itertools.pairwise(reads))
+    assert max(t % (10 * MS) for t in reads) <= 5 * MS, "late by one exchange at most, never adding up"
+
+
+def test_the_nearest_deadline_is_read_first() -> None:
+    """Goal: reads by deadline. Method: both due in one frame; the one with the short period goes first."""
+    line = Line(poll(unit=2, period_ns=1000 * MS), poll(unit=3, period_ns=20 * MS))
+    line.run(100)
+    assert [request[0] for _, request in line.requests][:2] == [3, 2]
+
+
+def test_reads_that_feed_a_watchdog_stop_with_the_lease() -> None:
+    """Goal: BUS-13. Method: two reads, one marked; the lease ends after 100 ms, to the frame."""
+    line = Line(poll(unit=2, period_ns=10 * MS), poll(unit=3, period_ns=10 * MS, lease_only=1))
+    line.limits = limits(valid_until_ns=100 * MS)
+    line.run(3000)
+    assert max(t for t, request in line.requests if request[0] == 3) < 100 * MS
+    assert max(t for t, request in line.requests if request[0] == 2) > 280 * MS
+
+
+def test_a_dead_canary_is_no_reply() -> None:
+    """Goal: a swapped block is seen (F17). Method: word 2 must hold 102; 103 is refused, with quarantine."""
+    line = Line(poll(canary_word=2, canary_value=102, period_ns=1000 * MS))
+    line.run(100)
+    assert line.bench.poll(0)["answered"] == 1
+    line = Line(poll(canary_word=2, canary_value=103, period_ns=1000 * MS))
+    line.until_request()
+    while not line.bench.poll(0)["errors"][CANARY]:
+        line.step()
+    assert (line.bench.poll(0)["answered"], line.bench.port(0)["state"]) == (0, QUARANTINE)
+    assert line.bench.poll(0)["words"] == [0] * 4
+
+
+@pytest.mark.parametrize(("delay_us", "floor_us"), [(0, 2048), (1000, 3072), (3000, 4096)])
+def test_round_trips_are_counted(delay_us: int, floor_us: int) -> None:
+    """Goal: the histogram of F80. Method: known delays; 8 + 13 characters are 2005 us."""
+    line = Line(poll())
+    line.delay_ns = delay_us * 1000
+    line.run(5000)
+    state = line.bench.poll(0)
+    assert sum(state["trips"].values()) == state["answered"] > 40
+    assert set(state["trips"]) == {floor_us}
+
+
+@pytest.mark.parametrize(("baud", "late_us_mean"), [(9600, 65), (19200, 75), (115200, 145), (1_000_000, 105)])
+def test_the_gap_begins_with_the_last_byte_not_with_the_frame(baud: int, late_us_mean: int) -> None:
+    """Goal: the frame costs half a frame a gap, not one and a half. Method: bytes come one by one between the
+    frames, as on the wire; the gap is never shorter than the rule, and longer by what is stated in the mean."""
+    char_ns = round(11e9 / baud)
+    gap_ns = round(3.5 * char_ns)
+    line = Line(
+        setpoint(gap_ns=gap_ns, timeout_ns=50 * MS, turnaround_ns=60 * MS),
+        port={"char_ns": char_ns, "echo": 0},
+    )
+    line.reply = lambda _: b""
+    starts, ends, queue = [], [], list[tuple[int, int]]()
+    for n in range(20_000):
+        line.kw[0] = float(n % 900 + 1)
+        while queue and queue[0][0] <= line.t_ns:
+            line.bench.feed(0, bytes([queue.pop(0)[1]]))
+        request = line.step()
+        if request:
+            at = line.t_ns - FRAME_NS
+            starts.append(at)
+            begin = at + 8 * char_ns + 400_000 + 13_700 * (len(starts) % 23)
+            queue = [(begin + (k + 1) * char_ns, byte) for k, byte in enumerate(answer(request))]
+            ends.append(queue[-1][0])
+    late = [b - a - gap_ns for a, b in zip(ends, starts[1:], strict=False)]
+    assert len(late) > 60
+    assert min(late) >= 0
+    assert sum(late) / len(late) <= 1000 * late_us_mean
+    assert line.bench.poll(0)["errors"] == [0] * 12
