@@ -173,6 +173,7 @@ def test_exit_codes(box: Path, words: tuple[str, ...], code: int, told: str) -> 
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.slow
 def test_write_is_proven(box: Path) -> None:
     """Goal: one write, echo and read-back. Method: arm the plant's converter by number and read it by name."""
     done = call("write", box / "rs485-1", 1, 104, 2000, "--baud", 115200, "--yes")
@@ -249,6 +250,7 @@ def test_typing_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
         assert verbs.typed("2000")("what") is False
 
 
+@pytest.mark.slow
 def test_sniff_decodes_what_passes() -> None:
     """Goal: JSON lines of a live line. Method: a talker on the far side of a pseudo-terminal."""
     master, far = os.openpty()
