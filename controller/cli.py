@@ -1,4 +1,4 @@
-"""The verbs a box needs, each a thin door to a room: run, check, status, acknowledge, version."""
+"""The verbs a box needs, each a thin door to a room: run, check, status, scan, read, write, sniff, version."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import typer
 
 from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
+from controller.runtime.mistakes import MistakeError, SilentError
 
 OK, FAULT, MISTAKE = 0, 1, 2  # exit codes: as asked; ended or found in a fault; the person's input is wrong
 
@@ -27,10 +28,10 @@ app = typer.Typer(
 SitePath = Annotated[Path, typer.Argument(metavar="SITE", help="site file, boards/sites/<name>.yaml")]
 Folder = Annotated[Path | None, typer.Option("--dir", help="run directory: ports, ring, record, status")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
-
-
-class MistakeError(Exception):
-    """Something a person can put right; the message says how."""
+Baud = Annotated[int, typer.Option(min=300, max=1_000_000, help="line rate")]
+Parity = Annotated[str, typer.Option(help="none (with two stop bits), even, odd")]
+TypeName = Annotated[str, typer.Option(help="u16, s16, u32, s32, f32; of a read also string")]
+LowWordFirst = Annotated[bool, typer.Option("--low-word-first", help="order of two registers")]
 
 
 @app.command()
@@ -124,10 +125,113 @@ def acknowledge(site: SitePath, dir: Folder = None) -> None:
 
 
 @app.command()
+def scan(
+    ports: Annotated[list[Path] | None, typer.Argument(metavar="[PORT]...", help="default: all")] = None,
+    baud: Annotated[list[int] | None, typer.Option(help="repeat for more; default 9600 19200 115200")] = None,
+    units: Annotated[str, typer.Option(help="addresses, as 1-32 or 1,5,9")] = "1-32",
+    parity: Parity = "none",
+    host: Annotated[str | None, typer.Option(help="all ports of this host file, as it sets them")] = None,
+    dir: Folder = None,
+    timeout_ms: Annotated[float, typer.Option(min=5, max=5000, help="wait at each address")] = 120,
+    as_json: AsJson = False,
+) -> None:
+    """Look for devices: ports, bauds, addresses, and the profiles that know them. 0: found one, 1: none."""
+    from controller.runtime import field, verbs
+
+    folder = run_folder(None, dir) if host else Path()
+    wanted = field.Scan(
+        tuple(field.candidates(ports or [], host, folder, parity)), tuple(baud or field.BAUDS),
+        verbs.numbers(units, field.UNITS_MAX, "--units"), timeout_ms / 1000,
+    )  # fmt: skip
+    raise typer.Exit(OK if verbs.scan(wanted, as_json) else FAULT)
+
+
+@app.command()
+def read(
+    where: Annotated[str, typer.Argument(metavar="SITE|PORT")],
+    what: Annotated[list[str], typer.Argument(metavar="DEVICE[.POINT]|UNIT ADDRESS")],
+    count: Annotated[int, typer.Option(min=1, max=125, help="values one after the other")] = 1,
+    function: Annotated[int, typer.Option(help="3 holding, 4 input registers")] = 3,
+    type: TypeName = "u16",
+    scale: Annotated[float, typer.Option(help="value of one count")] = 1.0,
+    low_word_first: LowWordFirst = False,
+    baud: Baud = 19200,
+    parity: Parity = "none",
+    dir: Folder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a device once, by the names of a site or by number. 0: answered, 1: not."""
+    from controller.runtime import field, verbs
+
+    if where.endswith(".yaml"):
+        checked = check_site(Path(where))
+        found = verbs.read_named(checked, _one(what), run_folder(checked.site.name, dir))
+    else:
+        unit, address = (verbs.whole(text, "UNIT or ADDRESS") for text in _two(what))
+        shape = verbs.Shape(function, type, scale, count, low_word_first)
+        found = verbs.read(field.plain_port(Path(where), baud, parity), unit, address, shape)
+    verbs.show(found, as_json)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def write(
+    where: Annotated[str, typer.Argument(metavar="SITE|PORT")],
+    what: Annotated[list[str], typer.Argument(metavar="DEVICE.ORDER|DEVICE.setpoint KW|UNIT ADDRESS VALUE")],
+    function: Annotated[int, typer.Option(help="6 one register, 16 several")] = 6,
+    type: TypeName = "u16",
+    scale: Annotated[float, typer.Option(help="value of one count")] = 1.0,
+    low_word_first: LowWordFirst = False,
+    baud: Baud = 19200,
+    parity: Parity = "none",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask to type the value")] = False,
+    dir: Folder = None,
+) -> None:
+    """Write one value once, prove it by echo and read-back. Refused on a port that the controller holds."""
+    from controller.runtime import field, verbs
+
+    confirmed = (lambda _: True) if yes else verbs.typed(what[-1])
+    if where.endswith(".yaml"):
+        checked = check_site(Path(where))
+        value_kw = verbs.number(what[1], "KW") if len(what) == 2 else None
+        name = what[0] if value_kw is not None else _one(what)
+        print(verbs.write_named(checked, name, value_kw, run_folder(checked.site.name, dir), confirmed))
+        return
+    wanted = verbs.numbered_write(what, function, verbs.Shape(3, type, scale, 1, low_word_first))
+    print(verbs.write(field.plain_port(Path(where), baud, parity), wanted, confirmed))
+
+
+@app.command()
+def sniff(
+    port: Annotated[Path, typer.Argument(metavar="PORT")],
+    baud: Baud = 19200,
+    parity: Parity = "none",
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="end after this time")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Listen to a bus: decoded frames, silences, violations. Never sends. 0: heard a frame, 1: none."""
+    from controller.runtime import field, verbs
+
+    heard = verbs.listen(field.plain_port(port, baud, parity), seconds, as_json)
+    raise typer.Exit(OK if heard else FAULT)
+
+
+@app.command()
 def version(as_json: AsJson = False) -> None:
     """Say what this is."""
     found = {"stillwatt": _version(), "python": platform.python_version(), "machine": platform.machine()}
     print(json.dumps(found) if as_json else f"stillwatt {found['stillwatt']}, Python {found['python']}")
+
+
+def _one(what: list[str]) -> str:
+    if len(what) != 1:
+        raise MistakeError(f"{' '.join(what)}: with a site one name is needed, as pcs-1.pcs_kw.")
+    return what[0]
+
+
+def _two(what: list[str]) -> list[str]:
+    if len(what) != 2:
+        raise MistakeError(f"{' '.join(what)}: with a port UNIT and ADDRESS are needed.")
+    return what
 
 
 def run_folder(site: str | None, dir: Path | None) -> Path:
@@ -202,6 +306,9 @@ def main(verbs: typer.Typer = app) -> NoReturn:
     """Run the verbs. The one place that turns a person's mistakes into messages without a traceback."""
     try:
         verbs()
+    except SilentError as error:
+        print(error, file=sys.stderr)
+        sys.exit(FAULT)
     except (ConfigError, MistakeError) as error:
         print(error, file=sys.stderr)
     except OSError as error:

@@ -31,6 +31,7 @@ class Permit(IntEnum):
 
     ORDER = 1
     SETPOINT = 2
+    BAR = 256  # shifted by a port's index: nothing may be written there
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,21 @@ class Device:
     armed: bool = False  # its own watchdog read back as armed
     identity: str = ""  # empty: not read yet
     silent_s: float = inf  # since its newest reply of any kind, a confirmed setpoint included
+    t_ok_ns: int = 0  # arrival of its oldest live block, 0: never answered
+    t_identity_ns: int = 0  # arrival of the reply that told `identity`, 0: none yet
+    late_pct: float = 0.0  # share of its replies of the last minute that took too long (F80)
+    round_trips: tuple[int, ...] = ()  # replies since start by round trip: bin k from 2^k to 2^(k+1) us
+
+
+@dataclass(frozen=True, slots=True)
+class PortLook:
+    """One serial port. Counts since start."""
+
+    name: str
+    t_taken_ns: int = 0  # since when it has its present tty, 0: it has none
+    asked: int = 0  # requests
+    failed: int = 0  # of these: no reply or a wrong one
+    unsolicited: int = 0  # bytes when no request was out
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,7 @@ class Frame:
     sample_age_s: float = float("inf")
     guard_blocked: int = 0
     ports_lost: tuple[str, ...] = ()
+    ports: tuple[PortLook, ...] = ()
     sent_kw: tuple[float, ...] = ()
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
@@ -156,7 +173,8 @@ class Effect(IntEnum):
     EXPORT_WORST = 1  # the grid meter is not believed: export is judged by its worst case (IL-09)
     NO_CHARGE = 2  # no charging (IL-04)
     FREEZE = 3  # no growth of the battery's limits, no engaging
-    STOP = 4  # SAFE_STOP
+    HOLD = 4  # no power, nothing written to the port, the mode stays: a short flap of a port (F79)
+    STOP = 5  # SAFE_STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +202,7 @@ class Converter:
     state: str  # of its last reply: off, standby, starting, running, fault, unknown
     fresh: bool
     armed: bool  # its own watchdog, read back
-    accepted: bool  # identity read and accepted
+    accepted: bool  # identity read, accepted, and the same as at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +228,22 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What one converter was told, as seen in one cycle."""
+
+    t_ns: int
+    kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The ports' counters, as seen in one cycle."""
+
+    t_ns: int
+    ports: tuple[PortLook, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """What is wrong, and what the site can do. The whole memory of the safety step, handed back in."""
 
@@ -224,6 +258,12 @@ class Conditions:
     grid_seen: bool = False  # the grid was once inside the window
     t_frame_misses_ns: tuple[int, ...] = ()  # cycles of the last second in which the frame fell behind
     unanswered: tuple[str, ...] = ()  # mandatory devices with fewer than three replies
+    identities: Mapping[str, str] = field(default_factory=dict)  # device: as it first called itself
+    ports_barred: tuple[str, ...] = ()  # lost, or back and not yet verified: only reads leave there
+    traces: Mapping[str, tuple[Sent, ...]] = field(
+        default_factory=dict
+    )  # converter: what it was told of late
+    counts: tuple[Counts, ...] = ()  # of the ports, over the last seconds
 
     @property
     def active(self) -> tuple[Condition, ...]:
@@ -257,7 +297,8 @@ class ModeState:
     waiting: str = ""  # what keeps it from going on, empty: nothing
     row: str = ""  # id of the transition that led here
     t_stopping_ns: int = 0  # GRID_TIED: since when a normal stop ramps down, 0: none
-    t_retries_ns: tuple[int, ...] = ()  # class B stops of the last hour
+    t_retries_ns: tuple[int, ...] = ()  # class B stops and holds of the last hour
+    t_hold_ns: int = 0  # GRID_TIED: since when a condition holds the power at zero, 0: none does
     latched: bool = False  # SAFE_STOP that waits for a person
 
 

@@ -297,7 +297,8 @@ cdef class Executive:
         cdef RtuPort *r = &self.frame.rtu.port[index]
         p = &self.frame.ports.port[index]
         return {"state": r.state, "fd": p.fd, "lost": p.lost, "bytes_out": p.bytes_out, "bytes_in": p.bytes_in,
-                "io_errors": p.io_errors, "epoch": p.epoch, "unsolicited": r.unsolicited}  # fmt: skip
+                "io_errors": p.io_errors, "epoch": p.epoch, "unsolicited": r.unsolicited,
+                "t_taken_ns": r.t_taken_ns}  # fmt: skip
 
     def pace(self):
         """How well the frame keeps time since its start; counts and ns."""

@@ -7,7 +7,7 @@ setpoint leaves as zero, any other forbidden write not at all, and both are coun
 from libc.math cimport fabs, isfinite
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
-from ext.image cimport Limits, PCS_MAX, PERMIT_ORDER, PERMIT_SETPOINT, POLL_MAX, RULE_MAX, WORD_MAX
+from ext.image cimport Limits, PCS_MAX, PERMIT_BAR, PERMIT_ORDER, PERMIT_SETPOINT, POLL_MAX, RULE_MAX, WORD_MAX
 from ext.pdu cimport pdu_put, pdu_shape, pdu_values, pdu_word, rtu_crc, Shape, VALUE_MAX
 from ext.port cimport Port, Ports
 from ext.rtu cimport Poll, Rtu
@@ -218,7 +218,9 @@ cdef void judge_port(Guard *g, int32_t port, const Limits *limits, int64_t now_n
         drop(g, p, reason, &g.blocked_unknown)
         return
     rule = find_rule(g, port, &w)
-    if rule == NULL:
+    if limits.permit & PERMIT_BAR << port:
+        drop(g, p, GUARD_NO_PERMIT, &g.blocked_order)   # not even zero: who listens there is not known
+    elif rule == NULL:
         drop(g, p, GUARD_UNKNOWN_WRITE, &g.blocked_unknown)
     elif rule.kind == RULE_SETPOINT:
         pass_setpoint(g, rule, &w, limits, now_ns, rtu, p)

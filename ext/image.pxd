@@ -54,6 +54,7 @@ cdef enum Mode:
 cdef enum Permit:       # bits of Limits.permit
     PERMIT_ORDER = 1    # one-shot writes: start, stop, watchdog
     PERMIT_SETPOINT = 2     # power setpoints
+    PERMIT_BAR = 256        # shifted by a port's index: no write there until its devices are verified (F79)
 
 
 cdef enum RtuError:     # index into Poll.errors

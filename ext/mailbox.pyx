@@ -7,7 +7,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 from ext.atomic cimport lock_close, lock_open, lock_read, lock_same
-from ext.image cimport Limits, ORDER_MAX, PCS_MAX, PERMIT_SETPOINT
+from ext.image cimport Limits, ORDER_MAX, PCS_MAX, PERMIT_ORDER, PERMIT_SETPOINT
 
 
 cdef enum:
@@ -98,7 +98,7 @@ cdef void make_safe(Limits *x) noexcept nogil:
         x.discharge_kw_max[i] = 0
         x.charge_kw_max[i] = 0
     x.leak_kw = 0
-    x.permit &= PERMIT_SETPOINT
+    x.permit &= ~PERMIT_ORDER       # a barred port stays barred
     for i in range(ORDER_MAX):
         x.orders[i].poll = -1
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 from ext.atomic cimport lock_close, lock_open
 from ext.image cimport (
-    Command, Limits, POLL_MAX, PORT_MAX, RTU_BLOCKED, RTU_CANARY, RTU_EXCEPTION, RTU_IO, RTU_TIMEOUT,
+    Command, Limits, PERMIT_BAR, POLL_MAX, PORT_MAX, RTU_BLOCKED, RTU_CANARY, RTU_EXCEPTION, RTU_IO, RTU_TIMEOUT,
     RTU_UNSOLICITED,
 )
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
@@ -74,6 +74,8 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
 
     A unit that is mute rests from its reads and setpoints; an order costs one request and is never repeated."""
     cdef const Poll *poll = &r.poll[index]
+    if poll.setup.kind != POLL_READ and limits.permit & PERMIT_BAR << poll.setup.port:
+        return NEVER
     if poll.setup.kind == POLL_ORDER:
         return -1 if poll_new_order(poll, index, limits) != NULL else NEVER
     if now_ns < r.device[poll.device].t_back_ns:
@@ -298,11 +300,15 @@ cdef int32_t is_down(Rtu *r, RtuPort *q, int32_t port, Port *p, int64_t now_ns) 
     cdef int32_t i
     if not closed and q.epoch == p.epoch:
         return 0
+    q.t_taken_ns = 0 if closed else now_ns
     if q.state == PORT_SENDING or q.state == PORT_WAITING:
         fail(r, q, &r.poll[q.active], p, RTU_IO, now_ns)
     for i in range(r.device_count):
         if r.device[i].port == port:
             hears_of(&r.device[i])
+    for i in range(r.poll_count):           # who is behind a new tty is not known: the identity too is due at once
+        if r.poll[i].setup.port == port and r.poll[i].setup.kind == POLL_READ:
+            r.poll[i].t_due_ns = min(r.poll[i].t_due_ns, now_ns)
     q.epoch = p.epoch
     q.active = -1
     rest(q, p, PORT_QUARANTINE, now_ns + q.turnaround_ns_max)

@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, MistakeError, SitePath, app
+from controller.cli import FAULT, OK, AsJson, SitePath, app
 from controller.cli import main as serve
+from controller.runtime.mistakes import MistakeError
 
 LINKS = Path(__file__).parent / "plant" / "links.yaml"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from controller.config.evidence import Caveat, Evidence
-from controller.config.option import REQUIRED, Section, option
+from controller.config.option import REQUIRED, Fault, Section, option
 from controller.config.site import PORT_MAX, Name
 
 
@@ -17,8 +18,23 @@ class HostPort(Section):
         "auto", "who turns the line: hardware, kernel (TIOCSRS485), a vendor tool before start; none",
         why="hardware direction control is the only kind without a turnaround fault",
     )  # fmt: skip
-    tool: str = option("", "the vendor's command, for rs485: tool", why="most boxes need none")
+    tool: tuple[str, ...] = option(
+        (), "the vendor's command for rs485: tool, one word an entry, run before each opening",
+        why="most boxes need none",
+    )  # fmt: skip
+    rts_on_send: bool = option(
+        True, "level of RTS while sending, for rs485: kernel", why="most drivers are wired so"
+    )
+    rx_trigger_bytes: int = option(
+        1, "bytes a UART gathers before it tells, where the driver lets it be set", low=1, high=112,
+        why="at 8 a reply comes up to 4 characters late",
+    )  # fmt: skip
     echo: bool = option(False, "the adapter hears what it sends", why="industrial ports mute their receiver")
+
+    def faults(self) -> Iterator[Fault]:
+        """A tool is named exactly when it is used."""
+        if (self.rs485 == "tool") != bool(self.tool):
+            yield Fault(("tool",), "is needed exactly with rs485: tool. Name the command or change rs485.")
 
 
 class Adc(Section):

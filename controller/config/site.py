@@ -100,6 +100,10 @@ class Port(Section):
     baud: Literal[9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1000000] = option(
         19200, "line rate", why="the default of the Modbus serial line specification"
     )
+    parity: Literal["none", "even", "odd"] = option(
+        "none", "none is sent with two stop bits, which devices at 8N1 read too",
+        why="what most devices are shipped with; the specification's default is even",
+    )  # fmt: skip
     gap: Literal["spec", "chars"] = option(
         "spec", "silence between frames: spec = 1.75 ms above 19200 baud, chars = 3.5 characters always",
         why="spec is safe with any device; chars only where every device on the port keeps up",

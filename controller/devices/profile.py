@@ -196,6 +196,9 @@ class Order(Section):
     address: int = option(-1, "first register; -1: see sunspec", low=-1, high=65535, why="given by sunspec")
     sunspec: str = option("", "model and point of the published layout", why="given by address")
     words: tuple[Word, ...] = option(REQUIRED, "values of the registers", min_length=1, max_length=4)
+    states: tuple[State, ...] = option(
+        (), "run states in which the device takes it; empty: any", why="most take an order in any state"
+    )
     volatile: bool = option(
         True, "the device keeps it in RAM", why="a command acts at once and is stored nowhere"
     )

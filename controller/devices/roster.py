@@ -9,7 +9,8 @@ from math import inf
 from controller.devices.check import CheckedSite
 from controller.devices.decode import raw_of, text_of, value_of
 from controller.devices.profile import CANARY, Point, Precondition, Profile
-from controller.devices.table import WORD_MAX, BusTable
+from controller.devices.table import WORD_MAX, BusTable, usual_ns
+from controller.devices.trips import RoundTrips
 from controller.image import Device, FastImage, Instant, Order, PollState, Telemetry
 from controller.units import seconds
 
@@ -23,6 +24,7 @@ class _Block:
 
     name: str
     poll: int
+    usual_ns: int  # round trip when nothing holds it up
     points: Mapping[str, Point]
     t_ok_ns: int = 0  # 0: never
     t_seen_ns: int = 0  # of the newest reply, believed or not
@@ -36,7 +38,8 @@ class Roster:
 
     def __init__(self, checked: CheckedSite, table: BusTable) -> None:
         self._profiles = {unit.name: checked.profiles[unit.profile] for _, unit in checked.site.units()}
-        self._blocks = {name: _blocks(profile, table.reads[name]) for name, profile in self._profiles.items()}
+        self._blocks = {name: _blocks(profile, table, name) for name, profile in self._profiles.items()}
+        self._trips = {name: RoundTrips() for name in self._profiles}
         self._orders = table.orders
         self._polls = {name: list(reads.values()) for name, reads in table.reads.items()}
         for line in table.pcs:
@@ -48,7 +51,10 @@ class Roster:
         devices = {}
         for name, blocks in self._blocks.items():
             for block in blocks.values():
-                _take(block, self._profiles[name], fast.polls[block.poll])
+                poll = fast.polls[block.poll]
+                if poll.t_ok_ns not in (0, block.t_seen_ns):
+                    self._trips[name].take(poll.t_ok_ns, poll.round_trip_ns, block.usual_ns)
+                    _take(block, self._profiles[name], poll)
             devices[name] = self._device(name, now, fast)
         return Telemetry(now, fast.track, fast.frame, devices)
 
@@ -65,6 +71,7 @@ class Roster:
         # Safety: a map that is not the profile's says nothing true, so nothing of it is used (F28).
         if any(block.strange for block in blocks.values()):
             return Device(name, profile.kind, {}, inf, misses)
+        t_identity_ns, identity = _identity(profile, blocks)
         values: dict[str, float] = {}
         for key, block in blocks.items():
             if profile.reads[key].live or _age_s(block, now) <= _slow_s_max(profile, key):
@@ -77,8 +84,12 @@ class Roster:
             misses=misses,
             state=_state(profile, blocks),
             armed=_armed(profile, values),
-            identity=_identity(profile, blocks),
+            identity=identity,
             silent_s=self._silent_s(name, now, fast),
+            t_ok_ns=min((block.t_ok_ns for block in live), default=0),
+            t_identity_ns=t_identity_ns,
+            late_pct=self._trips[name].late_pct(now.t_ns),
+            round_trips=self._trips[name].bins,
         )
 
     def _silent_s(self, name: str, now: Instant, fast: FastImage) -> float:
@@ -87,17 +98,16 @@ class Roster:
         return seconds(now.t_ns - t_ok_ns) if t_ok_ns else inf
 
 
-def _blocks(profile: Profile, polls: Mapping[str, int]) -> dict[str, _Block]:
-    return {
-        name: _Block(name, poll, {key: point for key, point in profile.points.items() if point.read == name})
-        for name, poll in polls.items()
-    }
+def _blocks(profile: Profile, table: BusTable, device: str) -> dict[str, _Block]:
+    found = {}
+    for name, poll in table.reads[device].items():
+        points = {key: point for key, point in profile.points.items() if point.read == name}
+        found[name] = _Block(name, poll, usual_ns(table, poll, profile), points)
+    return found
 
 
 def _take(block: _Block, profile: Profile, poll: PollState) -> None:
     """Decode a new reply. One value out of its plausible range, and the whole reply is not believed (F18)."""
-    if poll.t_ok_ns in (0, block.t_seen_ns):
-        return
     block.t_seen_ns = poll.t_ok_ns
     values: dict[str, float] = {}
     doubtful = strange = False
@@ -167,13 +177,13 @@ def _armed(profile: Profile, values: Mapping[str, float]) -> bool:
     return abs(values[profile.watchdog.point] - profile.watchdog.timeout_s) < half_count
 
 
-def _identity(profile: Profile, blocks: Mapping[str, _Block]) -> str:
-    """As text; empty before the first reply."""
+def _identity(profile: Profile, blocks: Mapping[str, _Block]) -> tuple[int, str]:
+    """When the reply came, and as text; empty before the first."""
     if profile.identity is None:
-        return ""
+        return 0, ""
     point = profile.points[profile.identity.point]
     block = blocks[point.read]
     if not block.t_ok_ns:
-        return ""
+        return 0, ""
     words = _registers(point, profile, block.words)
-    return text_of(words) if point.type == "string" else str(raw_of(point, words))
+    return block.t_ok_ns, text_of(words) if point.type == "string" else str(raw_of(point, words))

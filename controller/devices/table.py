@@ -125,6 +125,16 @@ def compile(site: Site, profiles: Mapping[str, Profile], host: Host | None = Non
     )
 
 
+def usual_ns(table: BusTable, index: int, profile: Profile) -> int:
+    """First byte of a request to the last of its reply, when device and box are as quick as usual."""
+    reply_ns = round(profile.wire.reply_ms * NS_PER_MS)
+    if index >= len(table.polls):
+        return reply_ns  # over TCP
+    poll = table.polls[index]
+    port_char_ns = int(table.ports[poll["port"]]["char_ns"])
+    return sum(frame_bytes(poll["function"], poll["count"])) * port_char_ns + reply_ns
+
+
 def _poll(
     draft: _Draft, unit: Unit, profile: Profile, kind: int, function: int, address: int, count: int
 ) -> Fields:
@@ -165,6 +175,7 @@ def _add_reads(draft: _Draft, unit: Unit, profile: Profile) -> None:
         places[name] = len(draft.polls)
         poll = _poll(draft, unit, profile, READ, read.function, read.address, read.count)
         poll["period_ns"] = round(read.period_ms * NS_PER_MS)
+        poll["lease_only"] = int(profile.watchdog is not None and profile.watchdog.fed_by != "write")
 
 
 def _add_tcp(draft: _Draft, unit: Unit, profile: Profile) -> None:

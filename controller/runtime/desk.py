@@ -13,8 +13,13 @@ RENEW_S = 2.0  # an order that had no effect by then is sent anew; a lost reply 
 class Desk:
     """One slot a device. number(device, name) gives a new Order: Roster.order."""
 
-    def __init__(self, number: Callable[[str, str], Order]) -> None:
+    def __init__(
+        self,
+        number: Callable[[str, str], Order],
+        admit: Callable[[str, str, Instant], bool] = lambda device, name, now: True,
+    ) -> None:
         self._number = number
+        self._admit = admit  # of a new order: Wear.admit
         self._under_way: dict[str, tuple[str, Order, int]] = {}
 
     def fill(self, wanted: Mapping[str, str], now: Instant) -> tuple[Order, ...]:
@@ -24,7 +29,7 @@ class Desk:
             before = self._under_way.get(device)
             if before is not None and before[0] == name and now.t_ns - before[2] < ns(RENEW_S):
                 kept[device] = before
-            else:
+            elif self._admit(device, name, now):
                 kept[device] = (name, self._number(device, name), now.t_ns)
         self._under_way = kept
         return tuple(order for _, order, _ in kept.values())

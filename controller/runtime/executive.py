@@ -20,9 +20,10 @@ from controller.runtime.health import Health
 from controller.runtime.keeper import Keeper
 from controller.runtime.ladder import Ladder, Rung
 from controller.runtime.log import Log
-from controller.runtime.ports import Ports
+from controller.runtime.ports import Line, Ports
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
+from controller.runtime.wear import Wear
 from controller.runtime.writer import Writer
 from controller.safety import modes
 from controller.units import ns
@@ -55,8 +56,11 @@ class Executive:
         self._writer = Writer()
         self._keeper = Keeper(folder, self._writer)
         self._fastlink = FastLink(checked, checked.table)
-        self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start())
+        wear = Wear(checked, self._keeper.record_now.writes)
+        self._keeper.spent = wear.spent
+        self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start(), wear)
         self._ports = Ports(checked, self._fastlink, folder)
+        self._ports.told.append(self._tell_line)
         self._health = Health(folder, checked.site.name, self._fastlink, self._ports, self._writer)
         self._blackbox = Blackbox(folder, self._writer)
         self._supervisor.watchers += [
@@ -155,6 +159,10 @@ class Executive:
     def _tell_cycle(self, cycle: Cycle) -> None:
         self._tell(*cycle.events)
 
+    def _tell_line(self, line: Line) -> None:
+        now = clock()
+        self._tell(*(_rung_event(rung, now, line.name) for rung in line.rungs))
+
     def _tell(self, *events: Event) -> None:
         for line in filter(None, map(self._log.admit, events)):
             self._writer.offer(partial(self._log.write, line))
@@ -197,9 +205,9 @@ def lock(folder: Path) -> int:
     return fd
 
 
-def _rung_event(rung: Rung, now: Instant) -> Event:
+def _rung_event(rung: Rung, now: Instant, unit: str = "site") -> Event:
     level = "info" if rung.ok else "warning"
-    return Event(now.t_ns, now.utc_s, "ladder", rung.step, "site", level, rung.detail)
+    return Event(now.t_ns, now.utc_s, "ladder", rung.step, unit, level, rung.detail)
 
 
 def _assertion(error: Exception) -> Event:

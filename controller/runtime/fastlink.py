@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import mmap
 import os
+from dataclasses import dataclass
 from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
 from controller.devices.check import CheckedSite
-from controller.devices.table import BusTable
-from controller.image import CHANNELS, FastImage, Frame, Limits, PollState, Track
+from controller.devices.table import ORDER, READ, BusTable
+from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns, frame_bytes
+from controller.image import CHANNELS, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
 from controller.units import NS_PER_S, ns
+from ext.bus import Bus
 from ext.cycle import Executive
 
 RING_MAGIC = b"SWRING01"  # ext.sampler
@@ -22,9 +25,39 @@ ORDER_MAX = 8
 STALE_S_MAX = 0.002  # F06
 SMOOTH_S = 0.0005  # length of the short mean: its delay is half of it
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
+DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
 TRACK_FIELDS = tuple(f.name for f in dataclasses.fields(Track))
 POLL_FIELDS = tuple(f.name for f in dataclasses.fields(PollState))
+
+LATE_S = 0.05  # of a person's question: silence after a timeout, for an answer that comes too late
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One transaction a person asks for: a read of `count` registers, or a write of `words`."""
+
+    unit: int
+    function: int
+    address: int
+    count: int = 1
+    words: tuple[int, ...] = ()
+    timeout_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came. error: empty when the device answered as it should; exception: its Modbus code, 0: none."""
+
+    error: str
+    exception: int = 0
+    words: tuple[int, ...] = ()
+    round_trip_ns: int = 0
+
+    @property
+    def present(self) -> bool:
+        """Whether the device answered at all: an exception is an answer too."""
+        return not self.error or self.exception > 0
 
 
 def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
@@ -91,7 +124,12 @@ class FastLink:
         self.executive = Executive(setup(checked, table))
         self._thread: tuple[int, int] | None = None
         self.port_names = tuple(table.port_names)
+        self._polls_on = [
+            [i for i, poll in enumerate(table.polls) if poll["port"] == port]
+            for port in range(len(self.port_names))
+        ]
         self._poll_count = len(table.polls)
+        self._permit = 0
         self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
 
     def start(self, priority: int, cpu: int) -> list[dict[str, Any]]:
@@ -153,7 +191,8 @@ class FastLink:
         """What the frame has published, as one frozen image."""
         status, pace = self.executive.status(), self.executive.pace()
         track = Track(**{name: status["track"][name] for name in TRACK_FIELDS})
-        ports = [self.executive.port(i) for i in range(len(self.port_names))]
+        polls = [self.executive.poll(i) for i in range(self._poll_count)]
+        ports = tuple(self._port_look(i, polls) for i in range(len(self.port_names)))
         command = status["command"]
         frame = Frame(
             frames=status["frames"],
@@ -167,20 +206,40 @@ class FastLink:
             samples_lost=status["samples_lost"],
             sample_age_s=status["sample_age_ns"] / NS_PER_S if track.t_ns else inf,
             guard_blocked=status["guard_blocked"],
-            ports_lost=tuple(n for n, port in zip(self.port_names, ports, strict=True) if port["lost"]),
+            ports_lost=tuple(n for i, n in enumerate(self.port_names) if self._is_lost(i)),
+            ports=ports,
             sent_kw=tuple(command["sent_kw"]),
             target_kw=command["target_kw"],
             gain=command["gain"],
             loop_delay_s=status["loop_delay_s"],
         )
-        polls = (self.executive.poll(i) for i in range(self._poll_count))
         states = tuple(PollState(**{name: poll[name] for name in POLL_FIELDS}) for poll in polls)
         return FastImage(track=track, frame=frame, polls=states)
+
+    def _port_look(self, index: int, polls: list[dict[str, Any]]) -> PortLook:
+        port, here = self.port(index), [polls[i] for i in self._polls_on[index]]
+        return PortLook(
+            name=self.port_names[index],
+            t_taken_ns=port["t_taken_ns"],
+            asked=sum(poll["asked"] for poll in here),
+            failed=sum(sum(poll["errors"][DAMAGED]) for poll in here),
+            unsolicited=port["unsolicited"],
+        )
+
+    def _is_lost(self, index: int) -> bool:
+        """It had a tty once and has none that the master has taken notice of."""
+        port = self.port(index)
+        return port["epoch"] > 0 and port["t_taken_ns"] == 0
+
+    def is_barred(self, index: int) -> bool:
+        """Whether the lease in force keeps every write away from the port."""
+        return bool(self._permit & Permit.BAR << index)
 
     def publish(self, limits: Limits) -> None:
         """Post the lease; the frame takes it at its next step."""
         posted = {f.name: getattr(limits, f.name) for f in dataclasses.fields(limits)}
         posted["mode"] = int(limits.mode)
+        self._permit = limits.permit
         posted["discharge_kw_max"] = _padded(limits.discharge_kw_max)
         posted["charge_kw_max"] = _padded(limits.charge_kw_max)
         orders = [dataclasses.asdict(order) for order in limits.orders[:ORDER_MAX]]
@@ -190,3 +249,45 @@ class FastLink:
 
 def _padded(values: tuple[float, ...]) -> list[float]:
     return list(values) + [0.0] * (PCS_MAX - len(values))
+
+
+class BusLink:
+    """One open tty and a person's questions, by the frame's own master and guard (ext.bus)."""
+
+    def __init__(self, fd: int, baud: int, echo: bool = False) -> None:
+        self._char_ns = char_ns(baud)
+        self._gap_ns = SPEC_GAP_NS if baud > 19200 else round(GAP_CHARS * self._char_ns)
+        self._bus = Bus(fd, self._char_ns, echo)
+
+    def ask(self, question: Question) -> Answer:
+        """One transaction to its end. Raises ValueError for a request that no frame can carry."""
+        words = question.words
+        reply_bytes = frame_bytes(question.function, question.count)[1]
+        reply_ns = reply_bytes * self._char_ns
+        row = {
+            "port": 0,
+            "kind": ORDER if words else READ,
+            "unit": question.unit,
+            "function": question.function,
+            "address": question.address,
+            "count": question.count,
+            "read_address": 0,
+            "read_count": 0,
+            "pcs": -1,
+            "pcs_count": 1,
+            "value_words": 0,
+            "period_ns": NS_PER_S * 3600,
+            "phase_ns": 0,
+            "refresh_ns": 0,
+            "timeout_ns": ns(question.timeout_s) + reply_ns,
+            "turnaround_ns": ns(question.timeout_s + LATE_S) + reply_ns,
+            "gap_ns": self._gap_ns,
+            "counts_per_kw": 0.0,
+            "low_word_first": 0,
+            "status_poll": -1,
+            "lease_only": 0,
+            "canary_word": -1,
+            "canary_value": 0,
+        }
+        found: dict[str, Any] = self._bus.ask(row, words)
+        return Answer(found["error"], found["exception"], tuple(found["words"]), found["round_trip_ns"])

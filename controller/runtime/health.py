@@ -26,7 +26,17 @@ STALE_S = 2.0  # older than this, the process is taken for dead
 EVENTS = 20  # of late
 PORT_FIELDS = ("state", "bytes_out", "bytes_in", "io_errors", "unsolicited", "lost")
 TASK_FIELDS = ("name", "period_s", "budget_ms", "runs", "overruns", "skipped", "longest_ms")
-DEVICE_FIELDS = ("kind", "age_s", "silent_s", "misses", "state", "armed", "identity")
+DEVICE_FIELDS = (
+    "kind",
+    "age_s",
+    "silent_s",
+    "misses",
+    "state",
+    "armed",
+    "identity",
+    "late_pct",
+    "round_trips",
+)
 
 
 class Health:
@@ -113,8 +123,8 @@ class Health:
         for index, line in enumerate(self._ports.lines):
             port = self._fastlink.port(index)
             row = {name: port[name] for name in PORT_FIELDS}
-            own = {"path": str(line.path), "fault": line.fault, "setpoints_per_s": rates[index]}
-            rows[line.name] = row | own
+            own = {"path": str(line.path), "fault": line.fault, "settings": line.rungs}
+            rows[line.name] = row | own | {"setpoints_per_s": rates[index]}
         return rows
 
     def _write(self, text: str) -> None:

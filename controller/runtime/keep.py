@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ class Record:
     discharge_kwh: float = 0.0
     lease_lapses: int = 0
     latches: tuple[Latch, ...] = ()
+    writes: dict[str, tuple[int, int]] = field(default_factory=dict)  # see runtime.wear
 
 
 def read(folder: Path) -> tuple[Record, Outcome]:
@@ -113,5 +114,7 @@ def _read_slot(path: Path) -> Record | Literal["torn"] | None:
 
 def _decode(sequence: int, content: dict[str, Any]) -> Record:
     latches = tuple(Latch(**latch) for latch in content.pop("latches"))
-    names = {f.name for f in fields(Record)} - {"sequence", "latches"}
-    return Record(sequence=sequence, latches=latches, **{name: content[name] for name in names})
+    writes = {key: (int(day), int(count)) for key, (day, count) in content.pop("writes", {}).items()}
+    names = {f.name for f in fields(Record)} - {"sequence", "latches", "writes"}
+    rest = {name: content[name] for name in names}
+    return Record(sequence=sequence, latches=latches, writes=writes, **rest)

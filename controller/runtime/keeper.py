@@ -27,9 +27,13 @@ UNREADABLE = Latch(
 
 
 class Keeper:
-    """One run's hold on the record in `folder`. Raises OSError when the first write fails."""
+    """One run's hold on the record in `folder`. Raises OSError when the first write fails.
+
+    spent: the write counts of runtime.wear as they are now.
+    """
 
     def __init__(self, folder: Path, writer: Writer) -> None:
+        self.spent: dict[str, tuple[int, int]] | None = None
         self._folder = folder
         self._writer = writer
         before, self.outcome = keep.read(folder)
@@ -74,8 +78,12 @@ class Keeper:
         latches = _latches(cycle)
         known = {(x.code, x.subject) for x in self.record_now.latches}
         new = tuple(x for x in latches if (x.code, x.subject) not in known)
+        worn = self.spent is not None and self.spent != self.record_now.writes
+        if worn and self.spent is not None:
+            self.record_now = replace(self.record_now, writes=dict(self.spent))
         if new:
             self.record_now = replace(self.record_now, latches=self.record_now.latches + new)
+        if new or worn:
             self.step(cycle.now)
 
     def step(self, now: Instant) -> None:

@@ -14,6 +14,7 @@ from controller.runtime import survey
 from controller.runtime.desk import Desk
 from controller.runtime.events import Event, changes
 from controller.runtime.fastlink import FastLink
+from controller.runtime.wear import Wear
 from controller.safety import conditions, envelope, modes, orders
 
 PERIOD_S = 0.1
@@ -36,12 +37,18 @@ class Supervisor:
     """Holds what lasts from cycle to cycle. watchers get the record of every cycle."""
 
     def __init__(
-        self, checked: CheckedSite, table: BusTable, fastlink: FastLink, start: Conditions | None = None
+        self,
+        checked: CheckedSite,
+        table: BusTable,
+        fastlink: FastLink,
+        start: Conditions | None = None,
+        wear: Wear | None = None,
     ) -> None:
         self.terms = survey.terms(checked)
         self.wisher = survey.wisher(checked)
         self.roster = Roster(checked, table)
-        self.desk = Desk(self.roster.order)
+        self.wear = wear or Wear(checked)
+        self.desk = Desk(self.roster.order, self.wear.admit)
         self.fastlink = fastlink
         self.tcp = TcpDevices(table.tcp)
         self.conditions = start or Conditions()
@@ -60,7 +67,7 @@ class Supervisor:
         asked = self.desk.fill(orders.wanted(self.terms, self.mode, self.conditions, now), now)
         limits = envelope.limit(self.terms, self.mode, self.conditions, wish, asked, now)
         self.fastlink.publish(limits)
-        events = changes(before, self.conditions, mode_before, self.mode, now)
+        events = changes(before, self.conditions, mode_before, self.mode, now) + self.wear.events()
         self.record(Cycle(now, telemetry, self.conditions, self.mode, wish, limits, events))
         return limits
 

@@ -8,7 +8,9 @@ from controller.config.site import Meter, Pcs, Unit
 from controller.devices.check import CheckedSite
 from controller.devices.profile import Profile
 from controller.plan.wish import Wisher
-from controller.safety.terms import Part, Terms
+from controller.safety.terms import SETTLE_S, TOLERANCE_KW, Part, Terms
+
+TOLERANCE_PU = 0.05  # F20
 
 GUARDED = ("pcs", "bms", "meters")  # gensets and switches are read and shown; safety does not act on them yet
 
@@ -32,6 +34,7 @@ def terms(checked: CheckedSite) -> Terms:
         clear_hold_s=site.control.clear_hold_s,
         pv_kw_max=site.pv.kw_max,
         frame_s=1.0 / site.sampling.rate_hz,
+        ports=tuple(site.ports),
     )
 
 
@@ -40,6 +43,7 @@ def part(unit: Unit, profile: Profile) -> Part:
     most_kw = profile.rating_kw_max
     limits_kw = (unit.discharge_kw_max, unit.charge_kw_max) if isinstance(unit, Pcs) else (0.0, 0.0)
     discharge_kw_max, charge_kw_max = (kw if most_kw is None else min(kw, most_kw) for kw in limits_kw)
+    rating_kw = max(discharge_kw_max, charge_kw_max)
     return Part(
         name=unit.name,
         kind=profile.kind,
@@ -49,7 +53,16 @@ def part(unit: Unit, profile: Profile) -> Part:
         charge_kw_max=charge_kw_max,
         can_arm=profile.watchdog is not None and "arm" in profile.orders,
         measures=unit.measures if isinstance(unit, Meter) else "",
+        order_states={name: order.states for name, order in profile.orders.items() if order.states},
+        port=unit.port,
+        settle_s=settle_s(unit) if isinstance(unit, Pcs) else SETTLE_S,
+        tolerance_kw=max(TOLERANCE_PU * rating_kw, TOLERANCE_KW),
     )
+
+
+def settle_s(pcs: Pcs) -> float:
+    """Setpoint sent to its power measured, at worst: a full swing by the unit's own ramp, then five lags."""
+    return SETTLE_S + pcs.dead_time_ms / 1000.0 + 5.0 * pcs.lag_ms / 1000.0 + 2.0 / pcs.slew_pu_per_s
 
 
 def wisher(checked: CheckedSite) -> Wisher:

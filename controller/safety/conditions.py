@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.image import Condition, Conditions, Effect, Instant, ModeState, Telemetry
-from controller.safety.facts import answers_of, battery_of, converters_of, frame_misses_of, fresh, unanswered
+from controller.safety.facts import (
+    answers_of,
+    barred_of,
+    battery_of,
+    converters_of,
+    counts_of,
+    frame_misses_of,
+    fresh,
+    identities_of,
+    traces_of,
+    unanswered,
+)
 from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside
 from controller.safety.terms import Part, Terms
 from controller.units import ns
@@ -16,8 +27,8 @@ def read(
 ) -> Conditions:
     """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
     watches = dict(previous.watches)
-    ports = _ports(previous, telemetry)
-    looks = _looks(terms, previous, state, telemetry, ports, now)
+    ports_barred = barred_of(terms, previous, telemetry)
+    looks = _looks(terms, previous, state, telemetry, ports_barred, now)
     for index, row in enumerate(ROWS):
         for look in looks[row.subjects]:
             key = (index, look.subject)
@@ -31,7 +42,7 @@ def read(
     return Conditions(
         watches=watches,
         answers=answers,
-        converters=converters_of(terms, telemetry),
+        converters=converters_of(terms, previous, telemetry),
         battery=battery_of(terms, previous.battery, telemetry, answers),
         frame=telemetry.frame,
         load_kw=telemetry.track.load_kw_mean,
@@ -40,6 +51,10 @@ def read(
         grid_seen=previous.grid_seen or grid_ok,
         t_frame_misses_ns=frame_misses_of(terms, previous, telemetry, now),
         unanswered=unanswered(terms, answers),
+        identities=identities_of(terms, previous, telemetry),
+        ports_barred=ports_barred,
+        traces=traces_of(terms, previous, telemetry, now),
+        counts=counts_of(previous, telemetry, now),
     )
 
 
@@ -78,14 +93,20 @@ def _recover(row: Row, look: Look, watch: Condition | None) -> Condition | None:
 
 
 def _looks(
-    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, ports: list[str], now: Instant
+    terms: Terms,
+    previous: Conditions,
+    state: ModeState,
+    telemetry: Telemetry,
+    barred: tuple[str, ...],
+    now: Instant,
 ) -> dict[str, list[Look]]:
     """The views of this cycle by kind of subject; the rows of a kind share them."""
 
     def look(subject: str, part: Part | None = None) -> Look:
         device = telemetry.devices.get(subject)
-        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device)
+        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device, barred)
 
+    ports = _ports(previous, telemetry)
     looks: dict[str, list[Look]] = {"site": [look("site")], "port": [look(port) for port in ports]}
     looks |= {"any": [], "pcs": [], "bms": [], "meter": []}
     for part in terms.parts:
@@ -96,9 +117,9 @@ def _looks(
 
 
 def _ports(previous: Conditions, telemetry: Telemetry) -> list[str]:
-    """Ports that are gone, and those that were: their rows must see the return."""
-    watched = [c.subject for c in previous.watches.values() if c.code == "F79"]
-    return sorted({*telemetry.frame.ports_lost, *watched})
+    """Every port, and those that are or were gone: their rows must see the return."""
+    named = [look.name for look in telemetry.frame.ports]
+    return sorted({*telemetry.frame.ports_lost, *previous.ports_barred, *named})
 
 
 def _since(t_before_ns: int, good: bool, now: Instant) -> int:

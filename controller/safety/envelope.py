@@ -22,7 +22,8 @@ def limit(
     now: Instant,
 ) -> Limits:
     """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits."""
-    engaged = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and conditions.running
+    going = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
+    engaged = going and conditions.running
     discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
@@ -32,7 +33,7 @@ def limit(
         t_issue_ns=now.t_ns,
         valid_until_ns=now.t_ns + ns(terms.lease_s),
         mode=state.mode,
-        permit=permit(terms, state, conditions, now),
+        permit=permit(terms, state, conditions, now) | bars(terms, conditions),
         discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
         charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
         import_kw_max=terms.import_kw_max,
@@ -56,6 +57,11 @@ def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant)
     if state.mode == Mode.STANDBY or (state.mode == Mode.SAFE_STOP and stopped):
         return int(Permit.ORDER)
     return int(Permit.ORDER | Permit.SETPOINT)
+
+
+def bars(terms: Terms, conditions: Conditions) -> int:
+    """The bits of the ports on which nothing may be written, not even zero (F79)."""
+    return sum(Permit.BAR << i for i, name in enumerate(terms.ports) if name in conditions.ports_barred)
 
 
 def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf, isfinite, isnan, nan
 
-from controller.image import Answers, Battery, Conditions, Converter, Instant, Telemetry
-from controller.safety.table import FRAME_MISS_S, SAMPLE_AGE_S_MAX, accepts
+from controller.image import Answers, Battery, Conditions, Converter, Counts, Instant, Sent, Telemetry
+from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms
 from controller.units import NS_PER_MS, NS_PER_S, ns
 
@@ -47,7 +47,60 @@ def fresh(terms: Terms, telemetry: Telemetry) -> bool:
     return all(device is not None and device.age_s <= part.stale_s for part, device in devices)
 
 
-def converters_of(terms: Terms, telemetry: Telemetry) -> tuple[Converter, ...]:
+def barred_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> tuple[str, ...]:
+    """Ports on which nothing may be written: lost, or with a new tty behind which nobody is verified yet."""
+    before = {look.name: look.t_taken_ns for look in previous.frame.ports}
+    found = list(telemetry.frame.ports_lost)
+    for look in telemetry.frame.ports:
+        changed = before.get(look.name, 0) not in (0, look.t_taken_ns)
+        if look.name in found or not (changed or look.name in previous.ports_barred):
+            continue
+        here = [part for part in terms.parts if part.port == look.name and part.kind in ("pcs", "bms")]
+        if not all(_verified(part, previous, telemetry, look.t_taken_ns) for part in here):
+            found.append(look.name)
+    return tuple(sorted(found))
+
+
+def _verified(part: Part, previous: Conditions, telemetry: Telemetry, t_taken_ns: int) -> bool:
+    """Read since the port came back, under the name of before where it has one (BUS-14)."""
+    device = telemetry.devices.get(part.name)
+    if device is None or not 0 < t_taken_ns < device.t_ok_ns:
+        return False
+    if not part.accepted:
+        return True
+    same = accepts(part, device.identity) and not renamed(previous, device)
+    return same and device.t_identity_ns > t_taken_ns
+
+
+def identities_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> dict[str, str]:
+    """What each device called itself first, of the names that its profile accepts."""
+    found = dict(previous.identities)
+    for part in terms.parts:
+        device = telemetry.devices.get(part.name)
+        if device is not None and device.identity and accepts(part, device.identity):
+            found.setdefault(part.name, device.identity)
+    return found
+
+
+def traces_of(
+    terms: Terms, previous: Conditions, telemetry: Telemetry, now: Instant
+) -> dict[str, tuple[Sent, ...]]:
+    """What each converter was told, as far back as its oldest believable reply needs."""
+    found = {}
+    for part, sent_kw in zip(terms.pcs, telemetry.frame.sent_kw, strict=False):
+        since_ns = now.t_ns - ns(part.stale_s + part.settle_s + 2 * CYCLE_S)
+        kept = [sent for sent in previous.traces.get(part.name, ()) if sent.t_ns >= since_ns]
+        found[part.name] = (*kept, Sent(now.t_ns, sent_kw))
+    return found
+
+
+def counts_of(previous: Conditions, telemetry: Telemetry, now: Instant) -> tuple[Counts, ...]:
+    """The ports' counters over the longest window a row looks back."""
+    kept = [c for c in previous.counts if now.t_ns - c.t_ns <= ns(NOISE_S + 2 * CYCLE_S)]
+    return (*kept, Counts(now.t_ns, telemetry.frame.ports))
+
+
+def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> tuple[Converter, ...]:
     """The converters in the order of the site file."""
     found = []
     for part in terms.pcs:
@@ -62,7 +115,7 @@ def converters_of(terms: Terms, telemetry: Telemetry) -> tuple[Converter, ...]:
                 state=device.state,
                 fresh=device.age_s <= part.stale_s,
                 armed=device.armed,
-                accepted=accepts(part, device.identity),
+                accepted=accepts(part, device.identity) and not renamed(previous, device),
             )
         )
     return tuple(found)

@@ -53,7 +53,13 @@ class Row:
 
 
 def _stop_asked(view: View) -> str:
-    return "" if view.conditions.stops else "no fault"
+    return "" if view.conditions.stops or _holds_used_up(view) else "no fault"
+
+
+def _holds_used_up(view: View) -> bool:
+    """One hold too many: each takes one of the hour's retries, as any class B stop does."""
+    begins = view.conditions.has(Effect.HOLD) and not view.state.t_hold_ns
+    return view.state.mode == Mode.GRID_TIED and begins and len(_recent(view)) >= len(RETRY_HOLDS)
 
 
 def _init_over(view: View) -> str:
@@ -77,6 +83,7 @@ def _may_engage(view: View) -> str:
         (bool(unarmed), "arming the watchdog of " + ", ".join(unarmed)),
         (isnan(conditions.battery.soc_pct), "state of charge not known"),
         (conditions.has(Effect.FREEZE), "BMS values are stale"),
+        (conditions.has(Effect.HOLD), "a port's devices are not yet verified"),
         (not view.lasts(conditions.t_fresh_ns, FRESH_S_MIN), f"inputs not yet fresh for {FRESH_S_MIN:.0f} s"),
         (not view.lasts(conditions.t_grid_ns, terms.enter_service_s),
          f"grid not yet in its window for {terms.enter_service_s:.0f} s"),
@@ -105,7 +112,7 @@ def _may_return(view: View) -> str:
 
 
 def _first_stop(view: View) -> str:
-    stop = view.conditions.stops[0]
+    stop = (*view.conditions.stops, *view.conditions.active)[0]
     return f"{stop.code} {stop.name}: {stop.cause}"
 
 
@@ -158,20 +165,32 @@ def quiet(terms: Terms, conditions: Conditions) -> bool:
 
 
 def _stay(view: View) -> ModeState:
-    """Same mode: a stop that is asked for starts its ramp; a class B stop that came later uses its retry."""
-    state = view.state
-    if state.mode == Mode.GRID_TIED and not view.wanted and not state.t_stopping_ns:
-        return replace(state, t_stopping_ns=view.now.t_ns)
+    """Same mode: a stop that is asked for starts its ramp; a hold that begins takes one of the retries."""
+    state, now_ns = view.state, view.now.t_ns
+    if state.mode != Mode.GRID_TIED:
+        return state
+    if not view.conditions.has(Effect.HOLD):
+        state = replace(state, t_hold_ns=0)
+    elif not state.t_hold_ns:
+        state = replace(state, t_hold_ns=now_ns, t_retries_ns=(*_recent(view), now_ns))
+    if not view.wanted and not state.t_stopping_ns:
+        return replace(state, t_stopping_ns=now_ns)
     return state
+
+
+def _recent(view: View) -> tuple[int, ...]:
+    """Retries of the last hour."""
+    now_ns = view.now.t_ns
+    return tuple(t for t in view.state.t_retries_ns if now_ns - t < RETRY_WINDOW_S * NS_PER_S)
 
 
 def _enter(row: Row, view: View) -> ModeState:
     now_ns = view.now.t_ns
-    retries = tuple(t for t in view.state.t_retries_ns if now_ns - t < RETRY_WINDOW_S * NS_PER_S)
+    retries = _recent(view)
     latched = False
     if row.target == Mode.SAFE_STOP:
-        grades = {c.grade for c in view.conditions.stops}
-        if "B" in grades:
+        grades = {c.grade for c in view.conditions.stops} or {"B" if row.id == "T12" else "A"}
+        if "B" in grades and not view.state.t_hold_ns:  # a hold that became a stop has taken its retry
             retries = (*retries, now_ns)
         latched = "C" in grades or len(retries) > len(RETRY_HOLDS)
     return ModeState(

@@ -11,11 +11,12 @@ CLEAR_WINDOW_S = 1.0  # one clear order at each retry, then the fault may speak 
 
 
 def wanted(terms: Terms, state: ModeState, conditions: Conditions, now: Instant) -> dict[str, str]:
-    """Converter -> order it needs. Left out: those that need none, and those whose identity is refused."""
+    """Converter -> order it needs and takes in its state. Left out: those whose identity is refused."""
     found = {}
     for part, converter in zip(terms.pcs, conditions.converters, strict=False):
         name = _order(part, converter, state, terms, now) if converter.accepted else ""
-        if name:
+        allowed = part.order_states.get(name, ())
+        if name and (not allowed or converter.state in allowed):
             found[part.name] = name
     return found
 

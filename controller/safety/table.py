@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isnan, nan
 
-from controller.image import Conditions, Device, Effect, Mode, ModeState, Telemetry
+from controller.image import Conditions, Device, Effect, Mode, ModeState, PortLook, Telemetry
 from controller.safety.terms import PCS_SILENT_S, Part, Terms
-from controller.units import NS_PER_S
+from controller.units import NS_PER_S, ns
 
 SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long
 FRAME_AGE_S_MAX = 0.100  # F67: a frame silent for longer has lost the site
@@ -19,6 +19,13 @@ START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
 STUCK_S = 5.0  # F22: power left so long after the stop
 STUCK_PU = 0.05  # F22: of the rating
+CYCLE_S = 0.1  # a setpoint is seen in the cycle after it was sent at the latest
+IGNORED_S = 2.0  # F20: deviation of the power from what was told, lasting this long
+OPPOSED_S = 0.5  # F21: a wrong sign doubles the peak that was to be cut
+PORT_HOLD_S = 2.0  # F79: a port that is back and verified by then costs no SAFE_STOP
+BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by itself
+NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 2.0, 10  # F85
+LATE_PCT_MAX = 5.0  # F80
 CELL_C_MIN, CELL_C_MIN_CLEAR = 0.0, 2.0  # F36: lithium plating
 CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
 # Windows: low and high in pu, Hz below and above nominal.
@@ -38,11 +45,17 @@ class Look:
     subject: str
     part: Part | None = None
     device: Device | None = None
+    barred: tuple[str, ...] = ()  # ports on which nothing may be written
 
     @property
     def age_s(self) -> float:
         """Age of the device's oldest block; nan before its first reply, so that INIT can wait for it."""
         return nan if self.device is None or self.device.age_s == inf else self.device.age_s
+
+    @property
+    def cut_off(self) -> bool:
+        """Its port is away or not yet verified: F79 speaks for the device."""
+        return self.part is not None and self.part.port in self.barred
 
     @property
     def fresh(self) -> bool:
@@ -112,7 +125,13 @@ def _lease_lapses(look: Look) -> float:
 
 
 def _silent_s(look: Look) -> float:
-    return nan if look.device is None or look.device.silent_s == inf else look.device.silent_s
+    if look.device is None or look.device.silent_s == inf or look.cut_off:
+        return nan
+    return look.device.silent_s
+
+
+def _status_age_s(look: Look) -> float:
+    return nan if look.cut_off else look.age_s
 
 
 def _silent_s_max(look: Look) -> float:
@@ -155,12 +174,79 @@ def _fault_state(look: Look) -> float:
 def _identity_refused(look: Look) -> float:
     if look.device is None or look.part is None or not look.device.identity:
         return nan
-    return float(not accepts(look.part, look.device.identity))
+    return float(not accepts(look.part, look.device.identity) or renamed(look.previous, look.device))
 
 
 def accepts(part: Part, identity: str) -> bool:
     """Whether the site may write to a device that calls itself so; empty: it has not said yet."""
     return not part.accepted or (bool(identity) and ("*" in part.accepted or identity in part.accepted))
+
+
+def renamed(previous: Conditions, device: Device) -> bool:
+    """Whether a device calls itself other than at first: another one answers to its address (F28, F86)."""
+    first = previous.identities.get(device.name, "")
+    return bool(first) and bool(device.identity) and device.identity != first
+
+
+def told_kw(look: Look) -> tuple[float, float] | None:
+    """Lowest and highest setpoint that may explain the power last read; None: not known, or at rest."""
+    engaged = look.state.mode == Mode.GRID_TIED and not look.state.t_stopping_ns
+    if not engaged or look.device is None or look.part is None or not look.fresh or look.cut_off:
+        return None
+    trace = look.previous.traces.get(look.subject, ())
+    first_ns = look.device.t_ok_ns - ns(look.part.settle_s)
+    if look.device.state != "running" or not trace or trace[0].t_ns > first_ns:
+        return None
+    last_ns = look.device.t_ok_ns + ns(CYCLE_S)
+    before = max((i for i, sent in enumerate(trace) if sent.t_ns <= first_ns), default=0)
+    told = [sent.kw for sent in trace[before:] if sent.t_ns <= last_ns]
+    return min(told), max(told)
+
+
+def _ignored_kw(look: Look) -> float:
+    """How far the measured power lies outside of all that was told within the settling time."""
+    told = told_kw(look)
+    if told is None or look.device is None:
+        return nan
+    power_kw = look.device.values.get("pcs_kw", nan)
+    return max(told[0] - power_kw, power_kw - told[1], 0.0) if not isnan(power_kw) else nan
+
+
+def _tolerance_kw(look: Look) -> float:
+    return look.part.tolerance_kw if look.part is not None else inf
+
+
+def _opposed(look: Look) -> float:
+    told = told_kw(look)
+    if told is None or look.device is None:
+        return nan
+    least_kw, power_kw = _tolerance_kw(look), look.device.values.get("pcs_kw", nan)
+    given, taken = told[0] > least_kw and power_kw < -least_kw, told[1] < -least_kw and power_kw > least_kw
+    return float(given or taken)
+
+
+def _past(look: Look, past_s: float) -> tuple[PortLook, PortLook] | None:
+    """The port's counters past_s ago and now; None: not watched for so long."""
+    since_ns = look.t_ns - ns(past_s)
+    old = next((c for c in reversed(look.previous.counts) if c.t_ns <= since_ns), None)
+    before = [p for p in old.ports if p.name == look.subject] if old is not None else []
+    after = [p for p in look.telemetry.frame.ports if p.name == look.subject]
+    return (before[0], after[0]) if before and after else None
+
+
+def _babble_bytes(look: Look) -> float:
+    past = _past(look, BABBLE_S)
+    return nan if past is None else float(past[1].unsolicited - past[0].unsolicited)
+
+
+def _noise_pu(look: Look) -> float:
+    past = _past(look, NOISE_S)
+    asked = 0 if past is None else past[1].asked - past[0].asked
+    return nan if past is None or asked < NOISE_ASKED_MIN else (past[1].failed - past[0].failed) / asked
+
+
+def _late_pct(look: Look) -> float:
+    return nan if look.device is None else look.device.late_pct
 
 
 def _value(name: str, sign: float = 1.0) -> Number:
@@ -190,8 +276,8 @@ def _lost_s(look: Look) -> float:
     return look.part.lost_s if look.part is not None else inf
 
 
-def _port_lost(look: Look) -> float:
-    return float(look.subject in look.telemetry.frame.ports_lost)
+def _port_barred(look: Look) -> float:
+    return float(look.subject in look.barred)
 
 
 ROWS = (
@@ -207,12 +293,18 @@ ROWS = (
     Row("F16", "pcs-mute", "pcs", _silent_s, _silent_s_max, "B", Effect.STOP,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the converter's power, address, baud and RS-485 line"),
-    Row("F16", "pcs-mute", "pcs", _age_s, _stale_s, "B", Effect.STOP,
+    Row("F16", "pcs-mute", "pcs", _status_age_s, _stale_s, "B", Effect.STOP,
         "the status of {subject} is {value:.2f} s old, allowed {limit:.2f} s",
         "check the converter's map and the load of its RS-485 line"),
     Row("F20", "pcs-ignores", "pcs", _pcs_start_s, at(START_S_MAX), "B", Effect.STOP,
         "{subject} does not run {value:.0f} s after the start order, allowed {limit:.0f} s",
         "read the converter's own display: local mode, open contactor or lock"),
+    Row("F20", "pcs-ignores", "pcs", _ignored_kw, _tolerance_kw, "B", Effect.STOP,
+        "the power of {subject} is {value:.0f} kW away from what it was told, allowed {limit:.0f} kW",
+        "look for a limit, a derating or a local mode on the converter itself", hold_s=IGNORED_S),
+    Row("F21", "pcs-sign", "pcs", _opposed, at(0.5), "C", Effect.STOP,
+        "{subject} does the opposite of what it was told",
+        "prove the signs of counts_per_kw and of pcs_kw in its profile on the unit", hold_s=OPPOSED_S),
     Row("F22", "pcs-stuck", "pcs", _pcs_stuck_pu, at(STUCK_PU), "C", Effect.STOP,
         "{subject} still carries {value:.0%} of its rating after the stop, allowed {limit:.0%}",
         "open the battery contactor by hand, then find out why the converter does not follow"),
@@ -222,8 +314,8 @@ ROWS = (
     Row("F26", "pcs-fault-bit", "pcs", _fault_state, at(0.5), "B", Effect.STOP,
         "{subject} reports a fault", "read the fault word on the converter; the retry clears it"),
     Row("F28", "pcs-map-changed", "any", _identity_refused, at(0.5), "C", Effect.STOP,
-        "{subject} calls itself by a name that its profile does not accept",
-        "choose the right profile, or have the new firmware tested and its identity accepted"),
+        "{subject} calls itself other than before, or by a name that its profile does not accept",
+        "look which device answers; choose the right profile, or have the new firmware tested"),
     Row("F33", "bms-mute", "bms", _age_s, _stale_s, "B", Effect.FREEZE,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the BMS's power, address and RS-485 line", clear_s=1.0),
@@ -249,6 +341,20 @@ ROWS = (
         "look at the start-up ladder: real-time priority, isolated core"),
     Row("F68", "supervisor-hang", "site", _lease_lapses, at(0.5), "A", Effect.STOP,
         "the lease ran out: the supervisor was late", "look for what held it: disk, memory, load"),
-    Row("F79", "serial-unplugged", "port", _port_lost, at(0.5), "B", Effect.STOP,
-        "port {subject} is gone", "plug the adapter in again; it is found by its path"),
+    Row("F79", "serial-unplugged", "port", _port_barred, at(0.5), "B", Effect.HOLD,
+        "port {subject} is gone or its devices are not yet verified",
+        "plug the adapter in again; it is found by its path", clear_s=0.0),
+    Row("F79", "serial-unplugged", "port", _port_barred, at(0.5), "B", Effect.STOP,
+        "port {subject} has not come back with its devices verified",
+        "plug the adapter in again; it is found by its path", hold_s=PORT_HOLD_S),
+    Row("F80", "tty-latency", "any", _late_pct, at(LATE_PCT_MAX), "A", Effect.NOTE,
+        "{value:.0f} % of the replies of {subject} within a minute came too late, allowed {limit:.0f} %",
+        "look at the port's settings in the status: receive trigger, latency timer; at the host's load",
+        clear_s=1.0),
+    Row("F84", "bus-babble", "port", _babble_bytes, at(BABBLE_BYTES_MAX), "B", Effect.NOTE,
+        "{value:.0f} bytes came over {subject} within half a second that nobody had asked for",
+        "look for a stuck driver, a second master, missing bias or termination", clear_s=1.0),
+    Row("F85", "bus-noise", "port", _noise_pu, at(NOISE_PU), "A", Effect.NOTE,
+        "{value:.0%} of the requests over {subject} got a damaged reply, allowed {limit:.0%}",
+        "check shield, termination, bias and the line's length; a lower baud helps", clear_s=1.0),
 )  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PCS_SILENT_S = 0.35  # F16 allows 0.5 s from the last good reply: this, one supervisor cycle and the frame
 STALE_S = 0.5  # IL-04: no growth of the limits
 LOST_S = 2.0  # IL-04: power to zero
+SETTLE_S = 0.5  # F20, where nothing better is known
+TOLERANCE_KW = 20.0  # F20: the least deviation that counts
 POLLS_STALE = 3  # a slow device is stale after three of its own poll periods
 
 
@@ -22,6 +25,10 @@ class Part:
     charge_kw_max: float = 0.0
     can_arm: bool = False  # of a pcs: it has a watchdog and an order that arms it
     measures: str = ""  # of a meter: grid, pv
+    order_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # left out: any state
+    port: str = ""  # serial port it hangs on
+    settle_s: float = SETTLE_S  # of a pcs: setpoint sent to power there, at full swing
+    tolerance_kw: float = TOLERANCE_KW  # of a pcs: measured against told (F20)
 
     @property
     def stale_s(self) -> float:
@@ -51,6 +58,7 @@ class Terms:
     clear_hold_s: float
     pv_kw_max: float = 0.0
     frame_s: float = 1e-4
+    ports: tuple[str, ...] = ()  # in the order of the frame
     pcs: tuple[Part, ...] = field(init=False)
     bms: tuple[Part, ...] = field(init=False)
 

@@ -13,7 +13,7 @@ from tests.tidy.source import HOUSE, imports, module_of, modules, plant
 # they hold the nouns rtu and guard write into, and know nothing but image.
 PIPELINE = (
     *("ext.image", "ext.atomic", "ext.clock", "ext.port", "ext.sampler", "ext.power", "ext.mailbox"),
-    *("ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.rtu", "ext.guard", "ext.cycle"),
+    *("ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus"),
 )
 SCHEMA = ("controller.image", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from controller.devices.check import check_site
-from controller.image import Instant
+from controller.image import Instant, Permit
 from controller.runtime.fastlink import FastLink
 from controller.runtime.ports import Ports
 from controller.units import ns
+from tests.unit.safety.test_envelope import limits
 
 SITE = Path("boards/sites/reference.yaml")
 
@@ -43,9 +45,9 @@ def link() -> Iterator[FastLink]:
     link.stop()
 
 
-def until(ports: Ports, link: FastLink, wanted: list[bool]) -> bool:
+def until(ports: Ports, link: FastLink, wanted: list[bool], tries: int = 300) -> bool:
     """Step the ports every 10 ms until the frame has the wanted ones, for 3 s at most; time is true time."""
-    for _ in range(300):
+    for _ in range(tries):
         ports.step(Instant(time.monotonic_ns(), 0.0))
         if [link.port(i)["fd"] >= 0 for i in range(2)] == wanted:
             return True
@@ -66,6 +68,8 @@ def test_open_lose_and_find_again(tmp_path: Path, link: FastLink) -> None:
     assert until(ports, link, [False, True])
     assert link.snapshot().frame.ports_lost == ("rs485-1",)
     again = Pty(tmp_path / "rs485-1")
+    assert not until(ports, link, [True, True], tries=100), "it comes back only behind a bar"
+    link.publish(replace(limits(), permit=Permit.BAR))
     assert until(ports, link, [True, True])
     assert link.snapshot().frame.ports_lost == ()
     assert link.port(1)["epoch"] == epoch
