@@ -10,10 +10,11 @@ import signal
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO
 
 from controller.devices.check import CheckedSite
@@ -41,6 +42,7 @@ class Service:
     link: Link | None = None
     record: Path | None = None
     seconds: float | None = None
+    faults: Mapping[str, Mapping[str, float]] = MappingProxyType({})  # of each port's wire
 
 
 @contextmanager
@@ -165,6 +167,8 @@ def serve(service: Service) -> None:
     checked, load = service.checked, service.load
     how = (service.waveform, service.seed, service.link)
     plant = Plant(checked, load.load_kw, load.rate_hz, *how, load.pv_kw, loops=True)
+    for port, settings in service.faults.items():
+        plant.fault(port, **settings)
     with ExitStack() as stack:
         stack.enter_context(sole(service.directory))
         ring_path = service.directory / checked.host.adc.ring
