@@ -12,9 +12,8 @@ import time
 import tty
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TextIO
 
 from controller.devices.check import CheckedSite
@@ -42,7 +41,7 @@ class Service:
     link: Link | None = None
     record: Path | None = None
     seconds: float | None = None
-    faults: Mapping[str, Mapping[str, float]] = MappingProxyType({})  # of each port's wire
+    faults: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # of each port's wire
 
 
 @contextmanager

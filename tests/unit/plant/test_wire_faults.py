@@ -65,10 +65,14 @@ def test_bit_errors_at_their_rate(bench: Bench) -> None:
     mean = 8 * heard * 2e-3
     assert abs(counted(fresh)["bits"] - mean) < 4 * mean**0.5
     sound = bench.raw(PORT, seal(READ))
-    assert {seal(r[:-2]) == r for r in runs[0] if r and r != sound} == {False}, "every damaged reply fails its CRC"
+    assert {seal(r[:-2]) == r for r in runs[0] if r and r != sound} == {False}, (
+        "every damaged reply fails its CRC"
+    )
 
 
-@pytest.mark.parametrize(("name", "count", "sign"), [("loss_rate", "lost", -1), ("double_rate", "doubled", 1)])
+@pytest.mark.parametrize(
+    ("name", "count", "sign"), [("loss_rate", "lost", -1), ("double_rate", "doubled", 1)]
+)
 def test_lost_and_doubled_bytes(bench: Bench, name: str, count: str, sign: int) -> None:
     """At 1 in 100: what arrives differs from the sound length by what was counted; at 1 nothing is right."""
     bench.plant.fault(PORT, **{name: 0.01})
@@ -76,7 +80,7 @@ def test_lost_and_doubled_bytes(bench: Bench, name: str, count: str, sign: int) 
     answered = [r for r in found if r]
     change = sum(len(r) - SOUND for r in answered)
     in_requests = counted(bench)[count] - sign * change
-    assert 0 < sign * change
+    assert sign * change > 0
     assert in_requests >= 200 - len(answered) > 0, "a request with a byte too few or many is not answered"
     bench.plant.fault(PORT, **{name: 1.0})
     assert replies(bench, 3) == [b""] * 3
