@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tools.environment import (
+    PACKAGES,
     ROOT,
     Environment,
     TroubleError,
@@ -96,7 +97,7 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
 
 def check(quick: bool) -> list[str]:
     """Every step in order; returns the closing lines."""
-    lacking = step("system packages", "Install what is named above.", system_packages, "gcc", "cyclictest")
+    lacking = step("system packages", "Install what is named above.", system_packages, *PACKAGES)
     if lacking:
         print(lacking)
     found = list(python_found().items())[: 1 if quick else None]

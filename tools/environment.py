@@ -12,12 +12,27 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.11", "3.13")  # the oldest we support and the newest we are tested on
-PACKAGES = {"gcc": ("gcc", "libc6-dev"), "cyclictest": ("rt-tests",)}  # Debian packages by command
+PACKAGES = {  # Debian packages by the command or library they bring
+    "gcc": ("gcc", "libc6-dev"),
+    "cyclictest": ("rt-tests",),
+    "mbpoll": ("mbpoll",),
+    "modbus": ("libmodbus5",),
+    "tshark": ("tshark",),
+    "text2pcap": ("wireshark-common",),
+}
+USES = {  # what goes without them
+    "cyclictest": "stillwatt latency --against cyclictest",
+    "mbpoll": "the test against mbpoll",
+    "modbus": "the test against libmodbus",
+    "tshark": "the test against Wireshark",
+    "text2pcap": "the test against Wireshark",
+}
 HOLLOW_S_MAX = 30.0  # a shim or interpreter that has not answered by then is none
 PROBE = """
 import ensurepip, pathlib, sys, sysconfig, venv
@@ -110,15 +125,21 @@ def install_packages(names: Iterable[str]) -> bool:
     return True
 
 
-def system_packages(*commands: str) -> str:
+def absent(name: str) -> bool:
+    """Whether neither a command nor a shared library of this name is there."""
+    return shutil.which(name) is None and find_library(name) is None
+
+
+def system_packages(*names: str) -> str:
     """Installs what the system lacks of PACKAGES, as root; else names it. Without gcc nothing can be built."""
-    missing = {command: PACKAGES[command] for command in commands if shutil.which(command) is None}
-    names = [name for group in missing.values() for name in group]
-    if not names or install_packages(names):
+    missing = {name: PACKAGES[name] for name in names if absent(name)}
+    packages = [package for group in missing.values() for package in group]
+    if not packages or install_packages(packages):
         return ""
-    if "gcc" in missing and shutil.which("gcc") is None:
-        raise TroubleError(f"gcc is missing. Install it: apt-get install {' '.join(names)}")
-    return f"missing: {' '.join(names)} (stillwatt latency --against cyclictest needs it)"
+    if "gcc" in missing and absent("gcc"):
+        raise TroubleError(f"gcc is missing. Install it: apt-get install {' '.join(packages)}")
+    uses = dict.fromkeys(USES[name] for name in missing if name in USES)
+    return f"missing: {' '.join(packages)} (needed by {', '.join(uses)})"
 
 
 def python_found() -> dict[str, Path]:

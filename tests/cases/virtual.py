@@ -34,6 +34,7 @@ class Site:
     def __init__(self, load_kw: NDArray[np.float64], seed: int = 1, site: Path = SITE) -> None:
         checked = check_site(site)
         self.rate_hz = checked.site.sampling.rate_hz
+        self.table = checked.table
         self.fastlink = FastLink(checked, checked.table)
         self.supervisor = Supervisor(checked, checked.table, self.fastlink)
         self.plant = Plant(checked, load_kw, LOAD_HZ, "typical", seed, None, None, loops=True)

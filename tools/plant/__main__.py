@@ -23,6 +23,13 @@ def run_directory(site_name: str) -> Path:
     return Path(os.environ.get("XDG_RUNTIME_DIR") or "/run") / "stillwatt" / site_name
 
 
+def fault_of(text: str) -> tuple[str, dict[str, float]]:
+    """Port and settings out of PORT:NAME=VALUE,NAME=VALUE. Raises ValueError for another form."""
+    port, _, settings = text.partition(":")
+    pairs = (pair.split("=") for pair in settings.split(","))
+    return port, {name: float(value) for name, value in pairs}
+
+
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.plant", description=__doc__)
@@ -35,6 +42,10 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--link", help="name of a link in --links")
     parser.add_argument("--links", type=Path, help="links file")
     parser.add_argument("--seconds", type=float, help="end by itself")
+    parser.add_argument(
+        "--fault", action="append", default=[], type=fault_of, metavar="PORT:NAME=VALUE[,NAME=VALUE]",
+        help="faults of a port's wire: fields of WireFaults in tools/plant/wire.pxd",
+    )  # fmt: skip
     found = parser.parse_args(arguments)
     if (found.link is None) != (found.links is None):
         parser.error("--link and --links go together; give both or none")
@@ -53,10 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load = read_load(asked.load)
         link = read_link(asked.links, asked.link) if asked.link else None
         directory = asked.dir or run_directory(checked.site.name)
-        serve(
-            Service(checked, load, directory, asked.waveform, asked.seed, link, asked.record, asked.seconds)
-        )
-    except (ConfigError, InputError) as error:
+        how = (asked.waveform, asked.seed, link, asked.record, asked.seconds, dict(asked.fault))
+        serve(Service(checked, load, directory, *how))
+    except (ConfigError, InputError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:

@@ -10,9 +10,9 @@ import signal
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -41,6 +41,7 @@ class Service:
     link: Link | None = None
     record: Path | None = None
     seconds: float | None = None
+    faults: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # of each port's wire
 
 
 @contextmanager
@@ -165,6 +166,8 @@ def serve(service: Service) -> None:
     checked, load = service.checked, service.load
     how = (service.waveform, service.seed, service.link)
     plant = Plant(checked, load.load_kw, load.rate_hz, *how, load.pv_kw, loops=True)
+    for port, settings in service.faults.items():
+        plant.fault(port, **settings)
     with ExitStack() as stack:
         stack.enter_context(sole(service.directory))
         ring_path = service.directory / checked.host.adc.ring

@@ -19,7 +19,7 @@ from tools.plant.slave cimport (
     Slave,
 )
 from tools.plant.wave cimport WaveSetup, wave_init
-from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireSetup, wire_init
+from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireFaults, WireSetup, wire_fault, wire_init
 
 from controller.image import CHANNELS
 from tools.plant.presets import WAVEFORMS
@@ -30,6 +30,8 @@ RANGE_V = 10.0          # the simulated converter: 16 bit over +-10 V
 RAIL_COUNTS = 32767
 PCS_V_MAX = 1000.0      # converters on a higher grid stand behind a transformer
 PCS_V = 690.0           # line to line at their terminals then
+FAULT_TOPS = {"fifo_trigger": 64, "seed": 2**63 - 1, "twin": 1, "echo": 1, "wrong_baud": 1, "stuck": 1,
+              "babble_per_s": 1e5, "twin_lag_chars": 1e4, "late_ms_min": 1e5, "late_ms_max": 1e5}
 START_S = 1.0           # order to running: contactor and synchronisation, shortened for tests and demo
 
 
@@ -251,6 +253,25 @@ cdef class Plant:
         if (slave.unit < 0) != muted:
             slave.unit = -slave.unit
 
+    def fault(self, port, **settings):
+        """Gives the wire of a port these faults (fields of WireFaults) and no others; without any it is sound.
+
+        Raises ValueError for an unknown port or name, a rate outside 0 to 1, any other value below 0.
+        """
+        cdef Wire *w = &self.site.wire[_place(port, self.port_names)]
+        cdef WireFaults faults = {name: 0 for name in w.faults}
+        fields = dict(faults)
+        for name, value in settings.items():
+            _place(name, tuple(fields))
+            top = 1.0 if name.endswith("_rate") else FAULT_TOPS.get(name, np.inf)
+            if not 0 <= value <= top:
+                raise ValueError(f"{name} is {value}; allowed are 0 to {top:g}")
+            fields[name] = type(fields[name])(value)
+        if fields["late_ms_max"] < fields["late_ms_min"]:
+            raise ValueError("late_ms_max is below late_ms_min; swap them")
+        faults = fields
+        wire_fault(w, &faults)
+
     def start(self, t_ns):
         """Sets the clock: scene time 0 is t_ns."""
         site_start(self.site, t_ns)
@@ -278,8 +299,16 @@ cdef class Plant:
         counts = {}
         for i, name in enumerate(self.port_names):
             w = &self.site.wire[i]
-            counts[name] = {"frames": w.frames, "spoiled": w.spoiled_frames, "collisions": w.collisions}
+            counts[name] = {"frames": w.frames, "spoiled": w.spoiled_frames, "collisions": w.collisions,
+                            "faults": w.faulty}
         return counts
+
+
+def _place(name, names):
+    """Index of a name. Raises ValueError that lists the allowed."""
+    if name not in names:
+        raise ValueError(f"{name!r} is none of: {', '.join(names)}")
+    return names.index(name)
 
 
 cdef int _fill_fields(Slave *slave, fields, values, racks) except -1:

@@ -67,5 +67,6 @@ cdef struct Slave:
     uint64_t exceptions
 
 
+cdef int32_t sealed(uint8_t *frame, int32_t count) noexcept nogil
 cdef int32_t slave_answer(Slave *s, const uint8_t *request, int32_t count, int64_t t_ns,
                           uint8_t *reply) noexcept nogil
