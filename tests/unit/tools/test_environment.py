@@ -98,3 +98,14 @@ def test_the_ci_calls_the_check_and_nothing_else() -> None:
     assert [line for line in lines if not line.startswith("#")] == [
         'exec "$(dirname "${BASH_SOURCE[0]}")/../tools/check" "$@"'
     ]
+
+
+def test_a_missing_package_is_named_with_what_goes_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library nobody has and no right to install: package and use are named; what is there is not."""
+    monkeypatch.setattr(environment, "find_library", lambda name: None)
+    monkeypatch.setattr(environment, "install_packages", lambda names: False)
+    assert environment.system_packages("gcc", "modbus") == (
+        "missing: libmodbus5 (needed by the test against libmodbus)"
+    )
+    monkeypatch.setattr(environment, "find_library", lambda name: f"lib{name}.so.5")
+    assert environment.system_packages("gcc", "modbus") == ""
