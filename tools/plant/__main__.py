@@ -24,10 +24,13 @@ def run_directory(site_name: str) -> Path:
 
 
 def fault_of(text: str) -> tuple[str, dict[str, float]]:
-    """Port and settings out of PORT:NAME=VALUE,NAME=VALUE. Raises ValueError for another form."""
+    """Port and settings out of PORT:NAME=VALUE,NAME=VALUE. Raises ArgumentTypeError for another form."""
     port, _, settings = text.partition(":")
-    pairs = (pair.split("=") for pair in settings.split(","))
-    return port, {name: float(value) for name, value in pairs}
+    try:
+        return port, {name: float(value) for name, value in (pair.split("=") for pair in settings.split(","))}
+    except ValueError:
+        form = "rs485-1:loss_rate=0.01,echo=1"
+        raise argparse.ArgumentTypeError(f"{text!r} has another form than {form}") from None
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:

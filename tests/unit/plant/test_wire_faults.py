@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.unit.plant.plants import Bench, seal
+from tests.unit.plant.plants import BOARDS, Bench, seal
+from tools.plant.__main__ import main
 
 PORT = "rs485-1"
 CHAR_S = 11 / 115200
@@ -225,3 +227,28 @@ def test_refused_settings(bench: Bench, settings: dict[str, float], text: str) -
     with pytest.raises(ValueError, match="'com9' is none of: rs485-1, rs485-2"):
         bench.plant.fault("com9")
     bench.plant.fault(PORT, loss_rate=1.0, fifo_trigger=64)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("rs485-1", "'rs485-1' has another form than rs485-1:loss_rate=0.01,echo=1"),
+        ("rs485-1:echo=on", "has another form"),
+        ("com9:echo=1", "'com9' is none of: rs485-1, rs485-2"),
+        ("rs485-1:loss_rate=2", "loss_rate is 2.0; allowed are 0 to 1"),
+    ],
+)
+def test_the_option_of_the_paced_plant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, text: str
+) -> None:
+    """A wrong --fault ends with 2 and says what is allowed."""
+    load = tmp_path / "load.csv"
+    load.write_text("t_s,load_kw\n0,1\n1,1\n")
+    site = BOARDS / "sites" / "reference.yaml"
+    asked = [str(site), "--load", str(load), "--dir", str(tmp_path), "--seconds", "0.1", "--fault", option]
+    try:
+        code = main(asked)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert text in capsys.readouterr().err
