@@ -18,7 +18,7 @@ TOLD = {
     "F33",
     "F84",
     "F85",
-}  # a reply missed by the slow bus, bytes nobody asked for, two voices: no stop
+}  # a reply missed by the slow bus, bytes nobody asked for, damaged replies: no stop
 SECONDS = 5.0
 BORNE = {
     "bit errors": {"bit_error_rate": 1e-4},
