@@ -49,6 +49,7 @@ setup(
         "dev": ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5", "hypothesis>=6.100",
                 "ruff>=0.6",
                 "mypy>=1.11", "cython-lint>=0.16", "types-PyYAML", "pysunspec2>=1.3,<2",
+                "minimalmodbus>=2.1,<3",
                 "setuptools>=68", "cython>=3.1,<4"],
     },
     entry_points={"console_scripts": ["stillwatt = tools.cli:main"]},

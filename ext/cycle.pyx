@@ -315,9 +315,7 @@ cdef class Executive:
     def start(self, int priority=80, int cpu=-1, str pace="clock"):
         """Start the thread; returns what it got, one row a step: {"step", "ok", "detail"}.
 
-        Falls back to the ordinary scheduler, and says so, where SCHED_FIFO is refused. Raises OSError when not even
-        that thread can be made.
-        """
+        What the box refuses, core or SCHED_FIFO, is told and done without. OSError: no thread at all."""
         self.thread.frame = self.frame
         self.thread.period_ns = 1_000_000_000 // <int>self.setup["rate_hz"]
         self.thread.paced_by_samples = pace == "samples"
