@@ -71,6 +71,7 @@ class Device:
     armed: bool = False  # its own watchdog read back as armed
     identity: str = ""  # empty: not read yet
     silent_s: float = inf  # since its newest reply of any kind, a confirmed setpoint included
+    strange: bool = False  # its map is not the profile's: nothing of it is believed
     t_ok_ns: int = 0  # arrival of its oldest live block, 0: never answered
     t_identity_ns: int = 0  # arrival of the reply that told `identity`, 0: none yet
     late_pct: float = 0.0  # share of its replies of the last minute that took too long (F80)
@@ -253,6 +254,7 @@ class Conditions:
     battery: Battery = field(default_factory=Battery)
     frame: Frame = field(default_factory=Frame)
     load_kw: float = 0.0
+    pv_kw: float = 0.0  # that the load sensors do not see, of all PV meters; nan: not known
     t_fresh_ns: int = 0  # since when every mandatory input is fresh, 0: not now
     t_grid_ns: int = 0  # since when the grid is in the enter-service window, 0: not now
     grid_seen: bool = False  # the grid was once inside the window

@@ -120,8 +120,7 @@ cdef void status_publish(Frame *f) noexcept nogil:
 cdef void account(Frame *f, int64_t late_ns, int64_t period_ns) noexcept nogil:
     """Count one wake-up; a hole in the frames costs the lease."""
     cdef Pace *p = &f.pace
-    cdef int64_t late_us = late_ns // 1000
-    p.late_us[late_us if late_us < LATE_BINS - 1 else LATE_BINS - 1] += 1
+    p.late_us[min(late_ns // 1000, LATE_BINS - 1)] += 1
     if late_ns > p.late_ns_max:
         p.late_ns_max = late_ns
     if late_ns * 10 > period_ns:
@@ -169,9 +168,11 @@ cdef void *thread_body(void *argument) noexcept nogil:
     touch_stack()
     flush_denormals()
     run_frame(f, clock_now_ns())            # warm: code, tables and the tty path are touched once
-    memset(&f.pace, 0, sizeof(Pace))
-    faults = thread_page_faults()
-    f.pace.t_start_ns = due_ns = clock_now_ns()
+    due_ns = clock_now_ns()
+    if f.pace.t_start_ns == 0:              # the counts go on when the thread starts again with another ring
+        memset(&f.pace, 0, sizeof(Pace))
+        f.pace.t_start_ns = due_ns
+    faults = thread_page_faults() - f.pace.page_faults
     while not load_i32(&t.stop):
         due_ns += t.period_ns
         if t.paced_by_samples:
@@ -345,11 +346,11 @@ cdef class Executive:
                 thread_join(self.handle)
             self.running = False
 
-    def replay(self, const int64_t[::1] t_ns, const int32_t[:, ::1] counts, const double[::1] scale):
+    def replay(self, const int64_t[::1] t_ns, const int32_t[:, ::1] counts, double[::1] scale, int64_t ahead_ns=0):
         """Run a recorded trace through step(): t_ns (n), counts (n, 16), scale (16, V per count).
 
-        Returns arrays (n) of load_kw, target_kw, pcs_kw, lead_kw. A lease published before holds by its own times.
-        """
+        ahead_ns: of the samples' clock. Returns arrays (n) of load_kw, target_kw, pcs_kw, lead_kw. A lease that was
+        published before holds by its own times."""
         cdef Py_ssize_t n = t_ns.shape[0], k
         cdef unsigned char[::1] ring = np.zeros(RING_HEADER_BYTES + 64 * RING_SLOT_BYTES, np.uint8)
         cdef double[:, ::1] out = np.zeros((4, n))
@@ -359,7 +360,7 @@ cdef class Executive:
         self.map_ring(ring.base)
         with nogil:
             for k in range(n):
-                ring_push(<RingHeader *>&ring[0], t_ns[k], &counts[k, 0])
+                ring_push(<RingHeader *>&ring[0], t_ns[k] + ahead_ns, &counts[k, 0])
                 self.frame.t_ns = t_ns[k]
                 step(self.frame)
                 out[0, k] = self.frame.track.load_kw

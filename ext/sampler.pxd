@@ -2,6 +2,7 @@
 
 A producer in any language maps the file, fills the header once, and for sample n (1, 2, 3, ...)
 writes slot n % slot_count: sequence = 0, then t_ns and counts, then sequence = n, then head = n.
+Never truncate a ring in use: its reader would fault. Refill it in place, or rename a new file over it.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 

@@ -70,7 +70,7 @@ class Roster:
         misses = max((fast.polls[block.poll].misses for block in live), default=0)
         # Safety: a map that is not the profile's says nothing true, so nothing of it is used (F28).
         if any(block.strange for block in blocks.values()):
-            return Device(name, profile.kind, {}, inf, misses)
+            return Device(name, profile.kind, {}, inf, misses, strange=True)
         t_identity_ns, identity = _identity(profile, blocks)
         values: dict[str, float] = {}
         for key, block in blocks.items():

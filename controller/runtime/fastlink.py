@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import mmap
 import os
+import struct
 from dataclasses import dataclass
 from math import inf, sqrt
 from pathlib import Path
@@ -18,7 +19,8 @@ from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
 
-RING_MAGIC = b"SWRING01"  # ext.sampler
+RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
+RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
 CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
 ORDER_MAX = 8
@@ -178,8 +180,14 @@ class FastLink:
             ring = mmap.mmap(fd, 0)
         finally:
             os.close(fd)
-        if ring[: len(RING_MAGIC)] != RING_MAGIC:
-            raise ValueError(f"{path} is no sample ring yet")
+        magic, version, _, channels, slots = RING_HEAD.unpack(
+            ring[: RING_HEAD.size].ljust(RING_HEAD.size, b"\0")
+        )
+        whole = (
+            slots > 0 and not slots & (slots - 1) and len(ring) >= RING_HEADER_BYTES + slots * RING_SLOT_BYTES
+        )
+        if (magic, version, channels) != (b"SWRING01", 1, CHANNEL_MAX) or not whole:
+            raise ValueError(f"{path} is no sample ring, or not one yet")
         self.executive.stop()
         try:
             self.executive.map_ring(ring)

@@ -32,7 +32,8 @@ def terms(checked: CheckedSite) -> Terms:
         ramp_kw_per_s_max=site.control.ramp_kw_per_s_max,
         lease_s=site.control.lease_s,
         clear_hold_s=site.control.clear_hold_s,
-        pv_kw_max=site.pv.kw_max,
+        # With sensors at the connection alone the frame's load is already net of the sun.
+        pv_kw_max=site.pv.kw_max if "load_ia" in site.sampling.channels else 0.0,
         frame_s=1.0 / site.sampling.rate_hz,
         ports=tuple(site.ports),
     )

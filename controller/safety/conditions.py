@@ -14,6 +14,7 @@ from controller.safety.facts import (
     frame_misses_of,
     fresh,
     identities_of,
+    pv_of,
     traces_of,
     unanswered,
 )
@@ -46,6 +47,7 @@ def read(
         battery=battery_of(terms, previous.battery, telemetry, answers),
         frame=telemetry.frame,
         load_kw=telemetry.track.load_kw_mean,
+        pv_kw=pv_of(terms, telemetry),
         t_fresh_ns=_since(previous.t_fresh_ns, fresh(terms, telemetry), now),
         t_grid_ns=_since(previous.t_grid_ns, grid_ok, now),
         grid_seen=previous.grid_seen or grid_ok,

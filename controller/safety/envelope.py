@@ -21,7 +21,10 @@ def limit(
     orders: tuple[Order, ...],
     now: Instant,
 ) -> Limits:
-    """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits."""
+    """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits.
+
+    The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection.
+    """
     going = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and conditions.running
     discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
@@ -36,8 +39,8 @@ def limit(
         permit=permit(terms, state, conditions, now) | bars(terms, conditions),
         discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
         charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
-        import_kw_max=terms.import_kw_max,
-        export_kw_max=terms.export_kw_max,
+        import_kw_max=terms.import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)),
+        export_kw_max=terms.export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if engaged else 0.0,
@@ -73,7 +76,7 @@ def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
     charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct_high)
     if conditions.has(Effect.NO_CHARGE):
         charge_kw = 0.0  # Safety: no charge below 0 degC
-    if conditions.has(Effect.EXPORT_WORST):
+    if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):
         discharge_kw = min(discharge_kw, conditions.load_kw + terms.export_kw_max - terms.pv_kw_max)
     return _share(discharge_kw, terms.discharge_kw_max), _share(charge_kw, terms.charge_kw_max)
 

@@ -34,6 +34,15 @@ def answers_of(terms: Terms, previous: Conditions, telemetry: Telemetry, now: In
     return found
 
 
+def pv_of(terms: Terms, telemetry: Telemetry) -> float:
+    """PV power that the load sensors do not see, kW; nan while a PV meter is stale, or there is none."""
+    if terms.pv_kw_max == 0:
+        return 0.0
+    meters = [(part, telemetry.devices.get(part.name)) for part in terms.parts if part.measures == "pv"]
+    read = [d.values.get("power_kw", nan) for part, d in meters if d is not None and d.age_s <= part.stale_s]
+    return sum(read) if meters and len(read) == len(meters) else nan
+
+
 def unanswered(terms: Terms, answers: Mapping[str, Answers]) -> tuple[str, ...]:
     """Mandatory devices that have not answered often enough yet."""
     return tuple(p.name for p in mandatory(terms) if answers.get(p.name, Answers()).count < ANSWERS_MIN)
@@ -41,7 +50,7 @@ def unanswered(terms: Terms, answers: Mapping[str, Answers]) -> tuple[str, ...]:
 
 def fresh(terms: Terms, telemetry: Telemetry) -> bool:
     """Whether samples and every mandatory device are fresh."""
-    if not telemetry.frame.sample_age_s <= SAMPLE_AGE_S_MAX:
+    if not abs(telemetry.frame.sample_age_s) <= SAMPLE_AGE_S_MAX:
         return False
     devices = [(part, telemetry.devices.get(part.name)) for part in mandatory(terms)]
     return all(device is not None and device.age_s <= part.stale_s for part, device in devices)

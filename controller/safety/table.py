@@ -17,6 +17,7 @@ FRAME_MISSES_MAX = 2  # F66: the third within a second counts
 METER_LOST_S = 60.0  # F12: from here on blind to the grid connection
 START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
+STRANGE_S = 1.0  # F28: a forged frame passes the CRC once, not for two polls in a row (F18)
 STUCK_S = 5.0  # F22: power left so long after the stop
 STUCK_PU = 0.05  # F22: of the rating
 CYCLE_S = 0.1  # a setpoint is seen in the cycle after it was sent at the latest
@@ -101,7 +102,7 @@ def grid_inside(terms: Terms, telemetry: Telemetry, window: tuple[float, float, 
 
 def _sample_age_s(look: Look) -> float:
     age_s = look.telemetry.frame.sample_age_s
-    return nan if age_s == inf or look.telemetry.frame.frames == 0 else age_s
+    return nan if age_s == inf or look.telemetry.frame.frames == 0 else abs(age_s)  # nor from the future
 
 
 def _frame_age_s(look: Look) -> float:
@@ -169,6 +170,10 @@ def _pcs_stuck_pu(look: Look) -> float:
 
 def _fault_state(look: Look) -> float:
     return nan if look.device is None else float(look.device.state == "fault")
+
+
+def _strange(look: Look) -> float:
+    return nan if look.device is None else float(look.device.strange)
 
 
 def _identity_refused(look: Look) -> float:
@@ -316,6 +321,9 @@ ROWS = (
     Row("F28", "pcs-map-changed", "any", _identity_refused, at(0.5), "C", Effect.STOP,
         "{subject} calls itself other than before, or by a name that its profile does not accept",
         "look which device answers; choose the right profile, or have the new firmware tested"),
+    Row("F28", "pcs-map-changed", "any", _strange, at(0.5), "C", Effect.STOP,
+        "the registers of {subject} are not where its profile has them",
+        "choose the right profile, or have the new firmware tested and its map described", hold_s=STRANGE_S),
     Row("F33", "bms-mute", "bms", _age_s, _stale_s, "B", Effect.FREEZE,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the BMS's power, address and RS-485 line", clear_s=1.0),

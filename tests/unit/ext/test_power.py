@@ -134,3 +134,13 @@ def test_stuck_saturated_and_stale_channels_are_told() -> None:
         frame.replay(t_ns[:count], rail[:count], SCALE)
         assert bool(frame.status()["track"]["quality"] & 4) is told
     assert NS == 1_000_000_000
+
+
+@pytest.mark.parametrize(("ahead_ns", "stale"), [(1_000_000, False), (1_000_001, True)])
+def test_a_stamp_from_the_future_is_stale(ahead_ns: int, stale: bool) -> None:
+    """A producer that stamps with another clock: 1 ms ahead is rounding, more is not believed."""
+    frame = Executive(setup())
+    t_ns = times(0.01, start_s=1.0)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0))
+    frame.replay(t_ns, counts, SCALE, ahead_ns)
+    assert bool(frame.status()["track"]["quality"] & 2) is stale

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 from typing import Any
 
 import pytest
 
-from controller.image import Effect, Mode, ModeState
+from controller.image import Conditions, Effect, Mode, ModeState
+from controller.safety import conditions
 from controller.safety.table import ROWS
-from tests.unit.safety.sites import START_S, TERMS, Story, at, telemetry
+from tests.unit.safety.sites import BMS, START_S, TERMS, Story, at, telemetry
 
 GRID_TIED = ModeState(mode=Mode.GRID_TIED, t_since_ns=at(0).t_ns)
 STOPPED = ModeState(mode=Mode.SAFE_STOP, t_since_ns=at(-10).t_ns)
@@ -256,3 +258,38 @@ def test_reading_is_pure() -> None:
     assert one.conditions == two.conditions
     assert telemetry(1.0).now.t_ns == round((START_S + 1.0) * 1e9)
     assert TERMS.discharge_kw_max == 1000.0
+
+
+def test_the_weakest_rack_speaks_for_all() -> None:
+    """Goal: no power from an empty rack, none into a full one. Method: 2 % and 0 A beside 88 % and 1000 A."""
+    terms = replace(TERMS, parts=(*TERMS.parts, replace(BMS, name="bms-2")))
+    seen = telemetry(0.0)
+    empty = {"soc_pct": 2.0, "dc_v": 800.0, "charge_a_max": 1000.0, "discharge_a_max": 0.0}
+    full = empty | {"soc_pct": 88.0, "charge_a_max": 500.0, "discharge_a_max": 1000.0}
+    racks = {
+        name: replace(seen.devices["bms-1"], name=name, values=values)
+        for name, values in (("bms-1", empty), ("bms-2", full))
+    }
+    seen = replace(seen, devices={**seen.devices, **racks})
+    read = conditions.read(terms, Conditions(), ModeState(), seen, seen.now).battery
+    assert (read.discharge_kw_read, read.charge_kw_read) == (0.0, 2 * 500.0 * 0.8)
+    assert (read.soc_pct_low, read.soc_pct, read.soc_pct_high) == (2.0, 45.0, 88.0)
+
+
+def test_a_map_that_is_not_the_profiles_stops_the_site_for_good() -> None:
+    """Goal: F28. Method: a device turns strange for 0.9 s, which one forged frame may do, then for 1 s."""
+    story = Story()
+    strange = {"strange": True, "age_s": inf}
+    story.feed(0.0)
+    assert "F28" not in story.feed(1.0, bms=dict(strange))
+    assert "F28" not in story.feed(1.9, bms=dict(strange))
+    assert "F28" in story.feed(2.0, bms=dict(strange))
+    assert "F28" in story.feed(60.0)
+
+
+@pytest.mark.parametrize(("age_s", "told"), [(-0.010, False), (-0.011, True)])
+def test_a_sample_from_the_future_is_no_sample(age_s: float, told: bool) -> None:
+    """Goal: a producer on another clock cannot be fresh for ever. Method: ages around minus the limit."""
+    story = Story()
+    story.feed(0.0, frame={"sample_age_s": age_s})
+    assert ("F06" in story.feed(1.0, frame={"sample_age_s": age_s})) is told

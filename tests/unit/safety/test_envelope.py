@@ -169,3 +169,21 @@ def test_no_limit_above_any_source(
     assert 0.0 <= found.ramp_kw_per_s_max <= 50.0
     assert 0.0 <= found.gain <= 1.0
     assert isfinite(found.leak_kw) and abs(found.leak_kw) <= 1000.0
+
+
+@pytest.mark.parametrize(
+    ("pv_kw", "export_kw", "import_kw"),
+    [(0.0, 300.0, 5000.0), (800.0, -500.0, 5800.0), (-3.0, 300.0, 5000.0)],
+)
+def test_the_sun_moves_the_caps_of_the_connection(pv_kw: float, export_kw: float, import_kw: float) -> None:
+    """Goal: the frame sees the load alone, so measured PV is counted into its caps. Method: caps by hand."""
+    terms = replace(TERMS, import_kw_max=5000.0, export_kw_max=300.0, pv_kw_max=1000.0)
+    found = limit(terms, GRID_TIED, replace(RUNNING, pv_kw=pv_kw), Wish(), (), at(1.0))
+    assert (found.export_kw_max, found.import_kw_max) == (export_kw, import_kw)
+
+
+def test_a_sun_that_is_not_measured_is_taken_at_its_most() -> None:
+    """Goal: IL-09. Method: load 400, export 300, PV up to 600 kW unmeasured: 100 kW may be given, no more."""
+    terms = replace(TERMS, export_kw_max=300.0, pv_kw_max=600.0)
+    found = limit(terms, GRID_TIED, replace(RUNNING, load_kw=400.0, pv_kw=nan), Wish(), (), at(1.0))
+    assert sum(found.discharge_kw_max) == pytest.approx(100.0)
