@@ -89,7 +89,8 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
     finally:
         made.building.terminate()
     print(f"python {version}: pytest", flush=True)
-    closing = [run_tests(made, "-m", "not slow", "-n", str(os.cpu_count() or 1))]
+    fast = "not slow and not process" if quick else "not slow"
+    closing = [run_tests(made, "-m", fast, "-n", str(os.cpu_count() or 1))]
     if not quick:
         closing.append(run_tests(made, "-m", "slow"))  # real processes in real time: one after the other
     return ", then ".join(closing)

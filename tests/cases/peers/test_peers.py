@@ -29,6 +29,8 @@ from tests.unit.plant.plants import Bench
 from tools.bench.stages import BusBench, now_ns, sleep_until
 from tools.environment import PACKAGES
 
+pytestmark = pytest.mark.process
+
 SITES = Path("boards/sites")
 WORDS = (11, 22, 33, 65535)  # at 100 of every foreign slave
 PATIENT = {"timeout_ns": 300 * MS, "turnaround_ns": 400 * MS, "period_ns": 20 * MS}

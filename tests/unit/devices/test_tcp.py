@@ -22,6 +22,8 @@ from controller.devices.table import TcpRead
 from controller.devices.tcp import BACK_OFF_S_MIN, TcpDevices, judge
 from controller.image import FastImage, Instant, PollState
 
+pytestmark = pytest.mark.process
+
 HOST = "127.0.0.1"
 GOOD = bytes.fromhex("0007 0000 0007 0B 03 04 0102 0304")  # transaction 7, unit 11, registers 0x0102, 0x0304
 READ = TcpRead("genset-2", HOST, 0, 11, 3, 100, 2, 0.02, 0.2, 0.4)

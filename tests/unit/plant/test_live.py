@@ -17,6 +17,8 @@ import pytest
 
 from tests.unit.plant.plants import BOARDS, seal
 
+pytestmark = pytest.mark.process
+
 SITE = BOARDS / "sites" / "reference.yaml"
 HEADER = struct.Struct("<8sIIII16diiQ")
 

@@ -14,6 +14,8 @@ import pytest
 from controller.runtime.executive import lock
 from controller.runtime.keep import SLOTS
 
+pytestmark = pytest.mark.process
+
 SITE = "boards/sites/reference.yaml"
 
 

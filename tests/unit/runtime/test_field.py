@@ -24,6 +24,8 @@ from controller.runtime.mistakes import MistakeError, SilentError
 from controller.runtime.tty import Settings
 from tests.unit.ext.bus import answer, sealed
 
+pytestmark = pytest.mark.process
+
 SITE = Path("boards/sites/reference.yaml")
 
 

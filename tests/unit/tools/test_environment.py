@@ -11,6 +11,8 @@ import pytest
 from tools import check, environment
 from tools.environment import HOLLOW_S_MAX, TroubleError, fault_of, interpreters, output_of, stamp_of
 
+pytestmark = pytest.mark.process
+
 HERE = "{}.{}".format(*sys.version_info[:2])
 
 

@@ -25,6 +25,8 @@ from tools.bench.latency import (
     run_python,
 )
 
+pytestmark = pytest.mark.process
+
 CYCLICTEST = """# /dev/cpu_dma_latency set to 0us
 # Histogram
 000000 000000
