@@ -194,10 +194,9 @@ cdef void *thread_body(void *argument) noexcept nogil:
 cdef class Executive:
     """The frame and its thread, for one caller (controller.runtime.fastlink) and the benches.
 
-    setup: rate_hz and one dict a stage, keys equal to the fields of SamplerSetup, PowerSetup, LawSetup, ShareSetup,
-    GuardSetup; lists `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. Raises ValueError when a table is
-    full or a poll is malformed, KeyError when a field is missing.
-    """
+    setup: rate_hz, a dict a stage with the fields of SamplerSetup, PowerSetup, LawSetup, ShareSetup, GuardSetup, lists
+    `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. ValueError: a table is full or a poll malformed;
+    KeyError: a field is missing."""
 
     def __cinit__(self, dict setup):
         self.frame = <Frame *>calloc(1, sizeof(Frame))
