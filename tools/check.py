@@ -97,8 +97,8 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
     print(f"python {version}: pytest", flush=True)
     fast = "not slow and not process" if quick else "not slow"
     closing = [run_tests(made, "-m", fast, "-n", str(os.cpu_count() or 1))]
-    if not quick:
-        closing.append(run_tests(made, "-m", "slow"))  # real processes in real time: one after the other
+    if not quick and not linted:  # real processes in real time: one after the other, on the first Python
+        closing.append(run_tests(made, "-m", "slow"))
     return ", then ".join(closing)
 
 
