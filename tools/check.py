@@ -97,7 +97,7 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
     print(f"python {version}: pytest", flush=True)
     fast = "not slow and not process" if quick else "not slow"
     closing = [run_tests(made, "-m", fast, "-n", str(os.cpu_count() or 1))]
-    if not quick and not linted:  # real processes in real time: one after the other, on the first Python
+    if not quick:  # real processes in real time: one after the other
         closing.append(run_tests(made, "-m", "slow"))
     return ", then ".join(closing)
 
