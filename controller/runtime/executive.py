@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import time
@@ -32,6 +33,7 @@ LOCK = "run.lock"
 STOP_S_MAX = 6.0  # a stop that the converters do not confirm by then ends without them
 REST_S = 0.3  # after the last setpoint: the wire empties
 LAPSE_S = 1.2  # lease, ramp and one exchange: what a process that dies in order still waits for
+COLLECT_S = 5.0  # what came to be since start is swept in a few ms; left to itself it grows by whole arenas
 PORTS_S = 0.1
 
 
@@ -116,6 +118,7 @@ class Executive:
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
+            Task("collect", COLLECT_S, 20, lambda now: gc.collect()),
         )
 
     def _look_outside(self, now: Instant) -> None:
