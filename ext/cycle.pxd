@@ -72,6 +72,7 @@ cdef struct Thread:         # of the frame; the Python side starts and joins it
 
 
 cdef void step(Frame *f) noexcept nogil
+cdef void bus_step(Frame *f, int64_t now_ns) noexcept nogil
 
 
 cdef class Executive:

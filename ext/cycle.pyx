@@ -19,7 +19,7 @@ from ext.mailbox cimport BAR_RENEW, BAR_REST, mailbox_bar, mailbox_init, mailbox
 from ext.port cimport PortSetup, port_init, port_offer, port_step
 from ext.power cimport PowerSetup, power_init, power_step
 from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
-from ext.rtu cimport RtuPort, rtu_add, rtu_init, rtu_step
+from ext.rtu cimport RtuPort, rtu_add, rtu_init, rtu_step, rtu_wake_ns
 from ext.sampler cimport (
     RING_HEADER_BYTES,
     RING_SLOT_BYTES,
@@ -32,58 +32,13 @@ from ext.sampler cimport (
     sampler_read,
 )
 from ext.share cimport ShareSetup, share_init, share_step
-
-cdef extern from *:
-    """
-    #include <pthread.h>
-    #include <sched.h>
-    #include <string.h>
-    #include <sys/resource.h>
-    #if defined(__x86_64__)
-    #include <xmmintrin.h>
-    static inline void flush_denormals(void) { _mm_setcsr(_mm_getcsr() | 0x8040); }
-    #elif defined(__aarch64__)
-    static inline void flush_denormals(void) {
-        unsigned long r; __asm__ volatile("mrs %0, fpcr" : "=r"(r)); r |= 1UL << 24;
-        __asm__ volatile("msr fpcr, %0" : : "r"(r));
-    }
-    #else
-    static inline void flush_denormals(void) {}
-    #endif
-    static long thread_page_faults(void) {
-        struct rusage u; getrusage(RUSAGE_THREAD, &u); return u.ru_minflt + u.ru_majflt;
-    }
-    static void touch_stack(void) { volatile char page[131072]; memset((void *)page, 0, sizeof page); }
-    /* 0, or the errno of the step that failed; priority 0 asks for the ordinary scheduler. */
-    static int thread_start(unsigned long *handle, void *(*body)(void *), void *argument, int priority, int cpu) {
-        pthread_attr_t attr; struct sched_param param; cpu_set_t set; pthread_t thread; int failed;
-        pthread_attr_init(&attr);
-        pthread_attr_setstacksize(&attr, 262144);
-        if (priority > 0) {
-            param.sched_priority = priority;
-            pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-            pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
-            pthread_attr_setschedparam(&attr, &param);
-        }
-        if (cpu >= 0) { CPU_ZERO(&set); CPU_SET(cpu, &set); pthread_attr_setaffinity_np(&attr, sizeof set, &set); }
-        failed = pthread_create(&thread, &attr, body, argument);
-        pthread_attr_destroy(&attr);
-        *handle = (unsigned long)thread;
-        return failed;
-    }
-    static void thread_join(unsigned long handle) { pthread_join((pthread_t)handle, 0); }
-    """
-    void flush_denormals() noexcept nogil
-    long thread_page_faults() noexcept nogil
-    void touch_stack() noexcept nogil
-    int thread_start(unsigned long *handle, void *(*body)(void *) noexcept nogil, void *argument, int priority,
-                     int cpu) noexcept nogil
-    void thread_join(unsigned long handle) noexcept nogil
+from ext.thread cimport flush_denormals, thread_join, thread_page_faults, thread_start, touch_stack
 
 cdef enum:
     RAMP_NS = 10_000_000        # DESIGN 1: silent longer than this, ramp to safe
     TRIP_NS = 100_000_000       # and longer than this, rest until the supervisor has asked for it
     FAULTS_EVERY = 4096         # frames between two looks at the thread's page faults
+    SPARE_NS = 10_000           # before a frame: too near to begin something else
 
 
 cdef void step(Frame *f) noexcept nogil:
@@ -93,10 +48,15 @@ cdef void step(Frame *f) noexcept nogil:
     mailbox_take(&f.mailbox, f.t_ns, &f.limits)
     law_step(&f.law, &f.track, &f.limits, f.t_ns, &f.command)
     share_step(&f.share, &f.limits, &f.command)
-    rtu_step(&f.rtu, &f.limits, f.t_ns, &f.command, &f.ports)
-    guard_step(&f.guard, &f.limits, f.t_ns, &f.rtu, &f.ports)
-    port_step(&f.ports, f.t_ns)
+    bus_step(f, f.t_ns)
     status_publish(f)
+
+
+cdef void bus_step(Frame *f, int64_t now_ns) noexcept nogil:
+    """The last stages of a frame; again between two frames, at the instant at which a wire becomes free."""
+    rtu_step(&f.rtu, &f.limits, now_ns, &f.command, &f.ports)
+    guard_step(&f.guard, &f.limits, now_ns, &f.rtu, &f.ports)
+    port_step(&f.ports, now_ns)
 
 
 cdef void status_publish(Frame *f) noexcept nogil:
@@ -147,6 +107,17 @@ cdef void run_frame(Frame *f, int64_t now_ns) noexcept nogil:
         f.pace.step_ns_max = spent_ns
 
 
+cdef void use_free_wires(Frame *f, int64_t due_ns) noexcept nogil:
+    """Until the next frame is near: a wire that becomes free is used then, not up to a whole frame later."""
+    cdef int64_t now_ns = f.t_ns
+    cdef int64_t wake_ns = rtu_wake_ns(&f.rtu, &f.ports, now_ns)
+    while wake_ns < due_ns - SPARE_NS:
+        clock_sleep_until(wake_ns)
+        now_ns = clock_now_ns()
+        bus_step(f, now_ns)
+        wake_ns = rtu_wake_ns(&f.rtu, &f.ports, now_ns)
+
+
 cdef int64_t next_sample(Thread *t, int64_t due_ns) noexcept nogil:
     """Sleep until the ring moves on, two periods at most. Returns the time at which it did."""
     cdef Frame *f = t.frame
@@ -185,6 +156,7 @@ cdef void *thread_body(void *argument) noexcept nogil:
         account(f, late_ns, t.period_ns)
         due_ns += late_ns // t.period_ns * t.period_ns
         run_frame(f, now_ns)
+        use_free_wires(f, due_ns + t.period_ns)
         if f.pace.frames % FAULTS_EVERY == 0:
             f.pace.page_faults = thread_page_faults() - faults
     f.pace.page_faults = thread_page_faults() - faults

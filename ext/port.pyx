@@ -167,7 +167,7 @@ cdef void port_step(Ports *ports, int64_t now_ns) noexcept nogil:
         if is_closed(p):
             continue
         if p.tx_done < p.tx_count:
-            if p.tx_done > 0 or is_silent(p, now_ns):
+            if p.tx_done > 0 or (p.heard and p.rx_count == 0) or is_silent(p, now_ns):
                 send(p, now_ns)
         elif not p.heard:
             receive(p, now_ns)

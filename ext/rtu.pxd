@@ -50,3 +50,4 @@ cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil
 cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command,
                    Ports *ports) noexcept nogil
+cdef int64_t rtu_wake_ns(const Rtu *r, const Ports *ports, int64_t now_ns) noexcept nogil

@@ -29,6 +29,7 @@ cdef enum:
     BACK_OFF_NS = 1_000_000_000     # longest pause of a mute unit
 
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
+cdef int64_t LOOK_NS = 20_000           # some 2 us of it are spent on a look
 
 
 cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil:
@@ -346,3 +347,25 @@ cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *comman
             watch_silence(r, q, p, now_ns)
         if q.state == PORT_IDLE:
             start(r, i, limits, now_ns, command, p)
+
+
+cdef int64_t rtu_wake_ns(const Rtu *r, const Ports *ports, int64_t now_ns) noexcept nogil:
+    """The next instant after now_ns at which a wire becomes free or a reply that has begun is whole; else NEVER.
+
+    Bytes that the operating system hands over late are looked for again after LOOK_NS."""
+    cdef int64_t wake_ns, next_ns = NEVER
+    cdef const RtuPort *q
+    cdef const Port *p
+    cdef int32_t i, expected
+    for i in range(r.port_count):
+        q, p = &r.port[i], &ports.port[i]
+        if q.state == PORT_GAP or q.state == PORT_QUARANTINE:
+            wake_ns = q.t_until_ns
+        elif q.state == PORT_WAITING and p.rx_count:
+            expected = pdu_expected(&r.poll[q.active].shape, p.rx, p.rx_count)
+            wake_ns = max(p.t_first_ns + (2 * expected + 3) * p.setup.char_ns // 2, p.t_read_ns + LOOK_NS)
+        else:
+            continue
+        if now_ns < wake_ns < next_ns:
+            next_ns = wake_ns
+    return next_ns

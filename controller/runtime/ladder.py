@@ -12,6 +12,8 @@ from pathlib import Path
 
 MCL_CURRENT, MCL_FUTURE = 1, 2  # sys/mman.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+HEAP_MIB = 4  # Python's allocator asks for 1 MiB at a time; ten minutes of running need less than one more
+BLOCK_BYTES = 512  # the largest that this allocator serves itself
 DMA_LATENCY = Path("/dev/cpu_dma_latency")
 RT_FLAG = Path("/sys/kernel/realtime")
 RT_BUDGET = Path("/proc/sys/kernel/sched_rt_runtime_us")
@@ -31,7 +33,10 @@ class Ladder:
 
     def __init__(self, realtime: bool) -> None:
         self._latency_fd = -1
-        climb = (self._lock_memory, self._keep_heap, self._hold_latency) if realtime else ()
+        self._anchors: list[bytes] = []
+        climb = (
+            (self._lock_memory, self._keep_heap, self._reserve_heap, self._hold_latency) if realtime else ()
+        )
         self.rungs = [*(step() for step in climb), self._kernel(), self._budget(), self._freeze()]
 
     def close(self) -> None:
@@ -54,6 +59,13 @@ class Ladder:
             return Rung("mallopt", False, "not in this C library")
         done = libc.mallopt(M_TRIM_THRESHOLD, -1) and libc.mallopt(M_MMAP_MAX, 0)
         return Rung("mallopt", bool(done), "heap is never given back")
+
+    def _reserve_heap(self) -> Rung:
+        """Ask for memory now, so that none has to be asked for later: one block a MiB keeps the rest of it."""
+        count = HEAP_MIB * 2**20 // BLOCK_BYTES
+        blocks = [bytes(BLOCK_BYTES - 40) for _ in range(count)]  # less the header of a bytes object
+        self._anchors = blocks[:: count // (2 * HEAP_MIB)]
+        return Rung("heap reserve", True, f"{HEAP_MIB} MiB touched and kept for Python's objects")
 
     def _hold_latency(self) -> Rung:
         try:

@@ -15,13 +15,14 @@ from ext.image cimport BYTE_MAX, Command, Limits, ORDER_MAX, PCS_MAX, PERMIT_SET
 from ext.pdu cimport pdu_seal, pdu_word
 from ext.poll cimport Poll, POLL_SETPOINT, PollSetup
 from ext.port cimport Pipe, pipe_pop, pipe_push, port_init, port_offer, port_step, Ports, PortSetup
-from ext.rtu cimport Rtu, rtu_add, rtu_init, rtu_step
+from ext.rtu cimport Rtu, rtu_add, rtu_init, rtu_step, rtu_wake_ns
 
 
 cdef enum:
     REPLIES = 16            # under way at once: late ones and duplicates
 
 cdef int64_t FRAME_NS = 100_000
+cdef int64_t SPARE_NS = 10_000      # as in ext.cycle
 cdef int64_t LOOK_NS = 20_000
 cdef int64_t PARTS = 1_000_000      # shares are given in parts of a million
 
@@ -234,19 +235,26 @@ cdef class ModelBus:
             b.limits.orders[<int>i].poll = -1
 
     cdef void frame(self) noexcept nogil:
-        """One frame of virtual time: the wire up to now, then the master."""
+        """One frame of virtual time, and the instants in it at which the wire becomes free."""
+        cdef Bus *b = self.bus
+        cdef int64_t due_ns = self.t_ns + FRAME_NS
+        new_setpoints(b, self.t_ns // FRAME_NS)
+        while self.t_ns < due_ns:
+            self.look()
+            self.t_ns = min(due_ns, rtu_wake_ns(&b.rtu, &b.ports, self.t_ns))
+
+    cdef void look(self) noexcept nogil:
+        """The wire up to now, then the master."""
         cdef Bus *b = self.bus
         cdef uint8_t bytes[BYTE_MAX]
         cdef int32_t count = deliver(b, self.t_ns, bytes)
         pipe_push(&b.back, bytes, count)
-        new_setpoints(b, self.t_ns // FRAME_NS)
         rtu_step(&b.rtu, &b.limits, self.t_ns, &b.command, &b.ports)
         inspect(b)
         port_step(&b.ports, self.t_ns)
         count = pipe_pop(&b.out, bytes, BYTE_MAX)
         if count:
             hear(b, bytes, count, self.t_ns)
-        self.t_ns += FRAME_NS
 
     def run(self, uint64_t transactions):
         """Virtual time until that many requests have been sent."""
@@ -281,20 +289,28 @@ cdef class ModelBus:
     def drive(self, int fd, double seconds, int64_t frame_ns=FRAME_NS):
         """The master alone in real time on a non-blocking tty: absolute deadlines, late frames left out."""
         cdef Bus *b = self.bus
-        cdef int64_t due_ns = clock_now_ns(), now_ns, end_ns = due_ns + <int64_t>(seconds * 1e9)
+        cdef int64_t due_ns = clock_now_ns(), now_ns, wake_ns, end_ns = due_ns + <int64_t>(seconds * 1e9)
         b.ports.port[0].wire_out = b.ports.port[0].wire_in = NULL
         port_offer(&b.ports.port[0], fd)
         with nogil:
             while due_ns < end_ns:
                 clock_sleep_until(due_ns)
                 now_ns = clock_now_ns()
-                new_setpoints(b, now_ns // FRAME_NS)
-                rtu_step(&b.rtu, &b.limits, now_ns, &b.command, &b.ports)
-                port_step(&b.ports, now_ns)
                 due_ns += frame_ns * (1 + max(0, now_ns - due_ns) // frame_ns)
+                new_setpoints(b, now_ns // FRAME_NS)
+                wake_ns = now_ns
+                while wake_ns < due_ns - SPARE_NS:
+                    clock_sleep_until(wake_ns)
+                    now_ns = clock_now_ns()
+                    rtu_step(&b.rtu, &b.limits, now_ns, &b.command, &b.ports)
+                    port_step(&b.ports, now_ns)
+                    wake_ns = rtu_wake_ns(&b.rtu, &b.ports, now_ns)
 
-    def serve(self, int fd):
-        """The wire and its slaves alone in real time on the other side, until stop(); looks every 20 us."""
+    def serve(self, int fd, ModelBus master):
+        """The wire and its slaves alone in real time on the other side, until stop(); looks every 20 us.
+
+        A request is on the wire from the instant at which the master wrote it: what the pseudo-terminal needs to
+        hand it over is no part of the wire."""
         cdef Bus *b = self.bus
         cdef uint8_t bytes[BYTE_MAX]
         cdef int32_t count
@@ -304,7 +320,7 @@ cdef class ModelBus:
                 count = <int32_t>read(fd, bytes, BYTE_MAX)
                 now_ns = clock_now_ns()
                 if count > 0:
-                    hear(b, bytes, count, now_ns)
+                    hear(b, bytes, count, master.bus.ports.port[0].t_tx_ns)
                 count = deliver(b, now_ns, bytes)
                 if count:
                     write(fd, bytes, count)

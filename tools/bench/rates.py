@@ -1,10 +1,9 @@
 """How near the setpoint rate comes to the limit of the wire, in virtual time and over a paced pseudo-terminal.
 
 python -m tools.bench.rates [--seconds S] [--virtual]. One converter (function 6) beside a mix of reads, at every
-baud and gap rule. limit: the wire is never idle. frame: the most that any master can reach which looks at the
-wire and may speak only every 100 us, see Wire.framed_us. Gates: 97 % of the limit with a slave that needs 2 ms;
-97 % of the frame's bound with one that answers at once, where at 1 M a whole exchange is only 2.5 frames.
-Exit 0 when all hold.
+baud and gap rule, with a slave that needs 2 ms and, in virtual time, with one that answers at once. limit: the wire
+is never idle. Gate: 97 % of it, on the pseudo-terminal by the median of the rounds. What the operating system
+needs to hand a reply over counts against us there. Exit 0 when all hold.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import sys
 import threading
 import tty
 from dataclasses import dataclass
+from statistics import median
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -25,10 +25,10 @@ from tools.bench.latency import machine
 from tools.bench.modelbus import ModelBus
 from tools.bench.transactions import SETPOINT, row
 
-FRAME_US = 100.0
 GATE = 0.97
 PATIENCE_S = 0.2  # longer than any reply of the mix at 9600 baud
-ROUNDS = 5  # of the pseudo-terminal; the best counts, since a host that steals time is not the master's fault
+ROUNDS = 3  # of the pseudo-terminal
+SETPOINTS_MIN = 150  # of one round: one more or less is then below 1 %
 CASES = ((9600, "spec"), (9600, "true"), (19200, "spec"), (19200, "true"), (115200, "spec"), (115200, "true"),
          (1_000_000, "spec"), (1_000_000, "true"))  # fmt: skip
 MIX = ((10, 0.2), (20, 1.0))  # reads beside the setpoint: registers, period in s
@@ -57,26 +57,10 @@ class Wire:
         """First byte of a request to the first byte of the next: bytes, both silences, the slave's time."""
         return (request + reply) * self.char_us + 2 * self.gap_us + self.reply_us
 
-    def framed_us(self, request: int, reply: int) -> float:
-        """The same for a master that reads and writes at multiples of 100 us.
-
-        A look at the time t that finds n bytes proves that the reply began no later than t - n characters. The
-        least of these bounds over all looks is all that can be known of the reply's end, and the gap after it has
-        to be kept; so no such master can begin before the next frame after that bound and the gap.
-        """
-        begin_us = request * self.char_us + self.gap_us + self.reply_us
-        last = math.ceil((begin_us + reply * self.char_us) / FRAME_US)
-        looks = [(k * FRAME_US, min(reply, int((k * FRAME_US - begin_us) / self.char_us))) for k in
-                 range(math.ceil((begin_us + self.char_us) / FRAME_US), last + 1)]  # fmt: skip
-        began_us = min(t_us - n * self.char_us for t_us, n in looks)
-        free_us = max(began_us + reply * self.char_us + self.gap_us, last * FRAME_US)
-        return math.ceil(free_us / FRAME_US - 1e-9) * FRAME_US
-
-    def limit_hz(self, framed: bool = False) -> float:
+    def limit_hz(self) -> float:
         """Setpoints a second in the time that the reads leave."""
-        exchange_us = self.framed_us if framed else self.exchange_us
-        reads = sum(exchange_us(8, 5 + 2 * count) / (1e6 * period_s) for count, period_s in MIX)
-        return (1.0 - reads) * 1e6 / exchange_us(8, 8)
+        reads = sum(self.exchange_us(8, 5 + 2 * count) / (1e6 * period_s) for count, period_s in MIX)
+        return (1.0 - reads) * 1e6 / self.exchange_us(8, 8)
 
     def bus(self, seed: int = 1) -> ModelBus:
         """The master with this mix, and a slave that answers after reply_us."""
@@ -111,7 +95,7 @@ def pty_hz(wire: Wire, seconds: float, rate_hz: int = 10_000) -> float:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(80))
     except PermissionError:
         print("SCHED_FIFO refused: ordinary scheduler", file=sys.stderr)
-    thread = threading.Thread(target=slaves.serve, args=(far,))  # inherits the priority
+    thread = threading.Thread(target=slaves.serve, args=(far, master))  # inherits the priority
     thread.start()
     try:
         master.drive(near, PATIENCE_S + 0.1)  # a tty just taken is first left in silence
@@ -126,30 +110,33 @@ def pty_hz(wire: Wire, seconds: float, rate_hz: int = 10_000) -> float:
     return float(master.told()["setpoints"] - before) / seconds
 
 
+def live_hz(wire: Wire) -> float:
+    """Median of the rounds, each as long as its share of the mix needs."""
+    seconds = max(2.0, math.ceil(SETPOINTS_MIN / wire.limit_hz()))
+    return median(pty_hz(wire, seconds) for _ in range(ROUNDS))
+
+
 def main() -> int:
     """The table; 1 when a gate fails."""
     parser = argparse.ArgumentParser(prog="rates", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each case in virtual time")
     parser.add_argument("--virtual", action="store_true", help="no pseudo-terminal")
     chosen = parser.parse_args()
-    table = Table("baud", "gaps", "slave ms", "limit Hz", "frame Hz", "virtual Hz", "of limit", "of frame",
-                  "pty Hz", "of limit", "gate", box=SIMPLE)  # fmt: skip
+    table = Table("baud", "gaps", "slave ms", "limit Hz", "virtual Hz", "of limit", "pty Hz", "of limit", "gate",
+                  box=SIMPLE)  # fmt: skip
     holds = True
     for reply_us in (2000.0, 0.0):
         for baud, rule in CASES:
             wire = Wire(baud, rule, reply_us)
-            limit, framed = wire.limit_hz(), wire.limit_hz(framed=True)
-            seen = virtual_hz(wire, chosen.seconds)
-            bound = limit if reply_us else framed
-            live = (
-                max((pty_hz(wire, 2.0) for _ in range(ROUNDS)), default=0.0) if not chosen.virtual else None
-            )
-            good = seen >= GATE * bound and (live is None or not reply_us or live >= GATE * limit)
+            limit = wire.limit_hz()
+            seen = [virtual_hz(wire, chosen.seconds)]
+            if reply_us and not chosen.virtual:
+                seen.append(live_hz(wire))
+            good = min(seen) >= GATE * limit
             holds &= good
-            shown = ("-", "-") if live is None else (f"{live:.1f}", f"{live / limit:.3f}")
-            table.add_row(str(baud), rule, f"{reply_us / 1000:g}", f"{limit:.1f}", f"{framed:.1f}", f"{seen:.1f}",
-                          f"{seen / limit:.3f}", f"{seen / framed:.3f}", *shown,
-                          "holds" if good else "fails")  # fmt: skip
+            shown = [text for hz in seen for text in (f"{hz:.1f}", f"{hz / limit:.3f}")]
+            table.add_row(str(baud), rule, f"{reply_us / 1000:g}", f"{limit:.1f}",
+                          *(*shown, "-", "-")[:4], "holds" if good else "fails")  # fmt: skip
     console = Console(width=110)
     console.print(machine(), table)
     console.print(f"all gates hold: {holds}")

@@ -11,7 +11,7 @@ from ext.port cimport (
 )
 from ext.pdu cimport rtu_crc
 from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
-from ext.rtu cimport Rtu, rtu_add, rtu_init, RtuPort, rtu_step
+from ext.rtu cimport Rtu, rtu_add, rtu_init, RtuPort, rtu_step, rtu_wake_ns
 
 
 def now_ns():
@@ -97,6 +97,11 @@ cdef class BusBench:
         if index < 0:
             raise ValueError(f"rule refused: {row}")
         return index
+
+    def wake_ns(self, int64_t t_ns):
+        """The instant after t_ns at which a wire becomes free or a reply is whole; None: a frame will tell."""
+        wake_ns = rtu_wake_ns(&self.bus.rtu, &self.bus.ports, t_ns)
+        return None if wake_ns == 0x7FFFFFFFFFFFFFFF else wake_ns
 
     def step(self, int64_t t_ns, dict limits, list setpoint_kw=None, bytes late=b""):
         """One frame of rtu, guard, port. late: bytes that reach port 0 between its read and its write."""

@@ -3,11 +3,12 @@ from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
 
-from ext.cycle cimport Executive, Frame, step
+from ext.cycle cimport bus_step, Executive, Frame, step
+from ext.rtu cimport rtu_wake_ns
 from ext.sampler cimport RING_HEADER_BYTES, RING_SLOT_BYTES, RingHeader, ring_init, ring_push
 from tools.plant.physics cimport Site, site_begin, site_step
 from tools.plant.site cimport Plant
-from tools.plant.wire cimport wire_take
+from tools.plant.wire cimport wire_step, wire_take
 
 from tools.plant.site import COLUMN_NAMES
 
@@ -75,15 +76,33 @@ cdef class VirtualSite:
         cdef Site *site = self.plant.site
         cdef Frame *frame = self.executive.frame
         cdef int64_t now_ns = self.time_ns()
-        cdef int32_t i
         # The sample of the last frame: a converter needs its time, nothing may answer within its own sample.
         ring_push(self.header, site.t_ns, site.counts)
         site_step(site, now_ns)
         frame.t_ns = now_ns
         step(frame)
-        for i in range(site.wire_count):
-            wire_take(&site.wire[i], now_ns)
+        self.take(now_ns)
         self.frames += 1
+        self.use_free_wires(now_ns, self.time_ns())
+
+    cdef void use_free_wires(self, int64_t now_ns, int64_t due_ns) noexcept nogil:
+        """As the real-time thread does between two frames."""
+        cdef Site *site = self.plant.site
+        cdef Frame *frame = self.executive.frame
+        cdef int64_t wake_ns = rtu_wake_ns(&frame.rtu, &frame.ports, now_ns)
+        cdef int32_t i
+        while wake_ns < due_ns:
+            for i in range(site.wire_count):
+                wire_step(&site.wire[i], wake_ns)
+            bus_step(frame, wake_ns)
+            self.take(wake_ns)
+            wake_ns = rtu_wake_ns(&frame.rtu, &frame.ports, wake_ns)
+
+    cdef void take(self, int64_t now_ns) noexcept nogil:
+        """What the controller has sent goes onto the wires."""
+        cdef int32_t i
+        for i in range(self.plant.site.wire_count):
+            wire_take(&self.plant.site.wire[i], now_ns)
 
     def mark(self, mode):
         """The controller's mode, for the record rows from now on."""
