@@ -7,7 +7,8 @@ from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
 
 # One image runs on every board of an architecture and replays bit-equal: no -march=native, no fused
-# multiply-add. -z now resolves every symbol at load, so the first frame meets no lazy binding. -g0: a third less to build.
+# multiply-add. -z now resolves every symbol at load, so the first frame meets no lazy binding. -g0 saves a third of
+# the time to build.
 CFLAGS = ["-O2", "-g0", "-ffp-contract=off", "-fno-math-errno", "-Wno-unreachable-code"]
 LDFLAGS = ["-Wl,-z,now", "-pthread"]
 SANITIZE = os.environ.get("STILLWATT_SANITIZE", "")  # "address,undefined" for the fuzz bench

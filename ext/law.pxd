@@ -2,6 +2,8 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ext.image cimport Command, Limits, Track
+from ext.preview cimport Preview
+from ext.shape cimport Shape
 
 
 cdef enum:
@@ -10,7 +12,7 @@ cdef enum:
 
 cdef struct LawSetup:
     double frame_s              # time between two steps
-    double target_lag_s         # the grid target follows the load with this lag, then the ramp limit
+    double target_lag_s         # the grid target follows the load through this lag twice, then the ramp limit
     double lag_s                # converter's first-order lag, 0: none
     double slew_kw_per_s        # converters' own slew, of the site
     double dead_s               # first byte of a setpoint to the start of its effect
@@ -23,10 +25,16 @@ cdef struct Law:
     LawSetup setup
     int32_t engaged             # 1: a target is being held
     double delay_s              # effective delay of the whole loop
-    double gain                 # 1: the loop is fast enough to help; 0: it would only harm
-    double lagged_kw            # load through the target lag
+    Shape shape                 # what such a loop may take of a swing
+    Preview preview
+    double lagged_kw            # load through the first target lag
+    double smooth_kw            # and through the second
     double target_kw            # grid power aimed at, SOC leak not included
     double leak_kw              # SOC leak, ramped like the target
+    double slow_kw              # deviation through the shape's lag
+    double held_kw              # command that stands
+    int64_t t_held_ns           # since when
+    int64_t t_alike_ns          # when a new one would last have differed little
     double slew_kw              # model: the converters' internal setpoint when a command sent now arrives
     double model_kw             # model: battery power at that instant
     double battery_kw           # model: battery power now

@@ -1,8 +1,12 @@
-"""Feed-forward on measured load power towards a ramp-limited grid target. Runs at 10 kHz; budget 0.1 us.
+"""Feed-forward on the load power that is coming, towards a ramp-limited grid target. Runs at 10 kHz; budget 0.1 us.
 
-    target   follows the load through a lag, then a ramp limit (control.md 6, controller C)
-    pcs_kw   = gain (load - target) - leak, inside the lease
+    preview  the load at the instant at which a command sent now takes effect
+    target   follows the load through two lags, then a ramp limit (control.md 6, controller C)
+    pcs_kw   = shape(load ahead - target) - leak, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
+
+shape: what a loop with this delay may take without making any frequency worse, see ext.shape. A battery that rests where
+it is wanted, to 2 % of the rating, is told something new every 25 ms only: the wire is free when an edge comes.
 
 The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
 a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,
@@ -11,21 +15,22 @@ a = exp(-period / T), battery b and internal setpoint s at the instant a command
     pcs_kw = a b + (1 - a) u - (u - s) h               with it; h = a (X/2 + X^2/6 + X^3/24), X = |u - s| / (slew T)
 
 Worked: b = 0, pcs_kw = 800 kW, period 2.4 ms, T = 5 ms: a = 0.619, u = 2100 kW without slew limit.
-
-A late answer doubles the swing it meant to remove: with an effective delay of d, the 20 ms mean of the grid moves
-by (1 - gain) + 2 gain d / 20 ms of a load step each way, so beyond 10 ms the gain can only harm (M6 of control.md 7).
-The gain is 1 below 8 ms, 0 from 12 ms on, and the status says so.
 """
 from libc.math cimport exp, fabs
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
+from ext.preview cimport PreviewSetup, preview_init, preview_step
+from ext.shape cimport shape_of
 
-cdef double HELP_S = 0.008          # full gain up to this effective delay
-cdef double HARM_S = 0.012          # none from here on
-cdef double STEP_SHARE = 0.8        # load step, in ratings, for which the delay of lag and slew is taken
-cdef double LAG_SHARE = 0.31        # of the lag that the lead cannot remove for such a step inside the rating
+cdef double STEP_SHARE = 0.8        # load step, in ratings, for which the delay of the slew is taken
+cdef double WAIT_SHARE = 0.25       # of exchange and lag that stays as delay: the wire is mostly free, the lead works
+cdef double AHEAD_S = 0.002         # of the slew's delay that the preview of an edge hides
+cdef double QUIET_PU = 0.02         # of the rating: a smaller change waits
+cdef int64_t QUIET_NS = 25_000_000
+cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
+cdef int32_t NEWTON_STEPS = 3
 cdef int64_t HOLD_NS = 10_000_000   # F06: a lost load measurement is bridged this long
 
 
@@ -34,16 +39,21 @@ cdef inline double clip(double x, double low, double high) noexcept nogil:
 
 
 cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
+    cdef PreviewSetup preview
     memset(w, 0, sizeof(Law))
     w.setup = setup[0]
     w.decay = exp(-setup.period_s / setup.lag_s) if setup.lag_s > 0 else 0.0
-    w.delay_s = setup.frame_s + 0.5 * setup.period_s + setup.dead_s + LAG_SHARE * setup.lag_s
+    w.delay_s = setup.frame_s + setup.dead_s + WAIT_SHARE * (setup.period_s + setup.lag_s)
     if setup.slew_kw_per_s > 0:
-        w.delay_s += 0.5 * STEP_SHARE * setup.rating_kw / setup.slew_kw_per_s
-    w.gain = clip((HARM_S - w.delay_s) / (HARM_S - HELP_S), 0.0, 1.0)
+        w.delay_s += max(0.0, 0.5 * STEP_SHARE * setup.rating_kw / setup.slew_kw_per_s - AHEAD_S)
+    w.shape = shape_of(w.delay_s)
     w.dead_frames = <int32_t>(setup.dead_s / setup.frame_s + 0.5)
     if w.dead_frames > PAST_MAX - 1:
         w.dead_frames = PAST_MAX - 1
+    preview.frame_s = setup.frame_s
+    preview.horizon_s = setup.frame_s + setup.dead_s + 0.5 * setup.period_s
+    preview.rating_kw = setup.rating_kw
+    preview_init(&w.preview, &preview)
 
 
 cdef void model_step(Law *w, double sent_kw, double dt_s) noexcept nogil:
@@ -63,11 +73,14 @@ cdef void model_step(Law *w, double sent_kw, double dt_s) noexcept nogil:
 
 cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_low_kw, double room_high_kw,
                       double dt_s) noexcept nogil:
-    """Move the target: lag, ramp limit, never farther from the load than the battery can bridge."""
+    """Move the target: two lags, ramp limit, never farther from the load than the battery can bridge."""
     cdef double step_kw = limits.ramp_kw_per_s_max * dt_s
-    w.lagged_kw += (load_kw - w.lagged_kw) * dt_s / (w.setup.target_lag_s + dt_s)
+    cdef double part = dt_s / (w.setup.target_lag_s + dt_s)
+    w.lagged_kw += (load_kw - w.lagged_kw) * part
     w.lagged_kw = clip(w.lagged_kw, load_kw - room_high_kw, load_kw + room_low_kw)
-    w.target_kw += clip(w.lagged_kw - w.target_kw, -step_kw, step_kw)
+    w.smooth_kw += (w.lagged_kw - w.smooth_kw) * part
+    w.smooth_kw = clip(w.smooth_kw, load_kw - room_high_kw, load_kw + room_low_kw)
+    w.target_kw += clip(w.smooth_kw - w.target_kw, -step_kw, step_kw)
     w.target_kw = clip(w.target_kw, load_kw - room_high_kw, load_kw + room_low_kw)
     w.leak_kw += clip(limits.leak_kw - w.leak_kw, -step_kw, step_kw)
 
@@ -77,19 +90,40 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
     cdef double a = w.decay
     cdef double b = w.model_kw
     cdef double reach_kw = w.setup.slew_kw_per_s * w.setup.period_s
+    cdef double scale = w.setup.slew_kw_per_s * w.setup.lag_s
     cdef double u, x, h
     cdef int32_t _
     if w.setup.lag_s <= 0:
         return wanted_kw
     u = b + (wanted_kw - b) / (1.0 - a)
-    if w.setup.slew_kw_per_s <= 0:
+    if scale <= 0:
         return u
-    for _ in range(3):
+    for _ in range(NEWTON_STEPS):
         u = clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)     # more is not reached within the exchange
-        x = fabs(u - w.slew_kw) / (w.setup.slew_kw_per_s * w.setup.lag_s)
+        x = fabs(u - w.slew_kw) / scale
         h = a * x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664))
-        u = (wanted_kw - a * b - w.slew_kw * h) / (1.0 - a - h) if h < 0.9 * (1.0 - a) else u
+        u -= (a * b + (1.0 - a) * u - (u - w.slew_kw) * h - wanted_kw) / (1.0 - a - h)
     return clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)
+
+
+cdef double wish(Law *w, double load_kw, double gain, double dt_s) noexcept nogil:
+    """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
+    cdef double ahead_kw = preview_step(&w.preview, load_kw) - w.target_kw
+    w.slow_kw += (load_kw - w.target_kw - w.slow_kw) * dt_s / (w.shape.slow_s + dt_s)
+    return gain * (w.shape.direct * ahead_kw + (1.0 - w.shape.direct) * w.slow_kw) - w.leak_kw
+
+
+cdef double rested(Law *w, double wanted_kw, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
+    """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
+    one."""
+    cdef double quiet_kw = QUIET_PU * w.setup.rating_kw
+    if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.model_kw - w.held_kw) < quiet_kw:
+        w.t_alike_ns = now_ns
+    if (now_ns - w.t_alike_ns >= SURE_NS or now_ns - w.t_held_ns >= QUIET_NS
+            or w.held_kw > high_kw or w.held_kw < -low_kw or w.shape.direct < 1.0):
+        w.held_kw = lead(w, wanted_kw)
+        w.t_held_ns = now_ns
+    return w.held_kw
 
 
 cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil:
@@ -103,15 +137,15 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         sent_kw += command.sent_kw[k]
     w.t_ns = now_ns
     model_step(w, sent_kw, dt_s)
-    command.gain = w.gain * limits.gain
+    command.gain = w.shape.gain * limits.gain
     if not track.quality & ~QUALITY_UNLOCKED:
         w.t_good_ns = now_ns
         if not limits.permit & PERMIT_SETPOINT or not w.engaged:
-            w.lagged_kw = w.target_kw = track.load_kw
-            w.leak_kw = 0.0
+            w.lagged_kw = w.smooth_kw = w.target_kw = track.load_kw
+            w.leak_kw = w.slow_kw = 0.0
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
-        wanted_kw = command.gain * (track.load_kw - w.target_kw) - w.leak_kw
+        wanted_kw = wish(w, track.load_kw, command.gain, dt_s)
         if wanted_kw < track.load_kw - limits.import_kw_max:
             wanted_kw = track.load_kw - limits.import_kw_max
         if wanted_kw > track.load_kw + limits.export_kw_max:
@@ -122,4 +156,4 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         wanted_kw = command.pcs_kw - clip(command.pcs_kw, -limits.fall_kw_per_s * dt_s, limits.fall_kw_per_s * dt_s)
     command.target_kw = w.target_kw + w.leak_kw
     command.pcs_kw = clip(wanted_kw, -low_kw, high_kw)
-    command.lead_kw = clip(lead(w, command.pcs_kw), -low_kw, high_kw)
+    command.lead_kw = clip(rested(w, command.pcs_kw, low_kw, high_kw, now_ns), -low_kw, high_kw)

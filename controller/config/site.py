@@ -240,8 +240,8 @@ class Control(Section):
         why="1 % of a 5 MW hall a second, below what flicker and governors notice",
     )  # fmt: skip
     target_lag_s: float = option(
-        3, "lag of the grid target behind the load", low=0.1, high=600,
-        why="longer than a 2 s training step, short enough for a 4 MWh battery",
+        9, "lag of the grid target behind the load, passed through twice", low=0.1, high=600,
+        why="longer than training steps of 2 to 7 s; a step of 2 MW then takes 10 kWh",
     )  # fmt: skip
     lease_s: float = option(
         0.5, "life of what the supervisor allows", low=0.2, high=5, why="five missed cycles of 100 ms (P08)"

@@ -22,7 +22,18 @@ PIPELINE = (
         "ext.power",
         "ext.mailbox",
     ),
-    *("ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus"),
+    *(
+        "ext.preview",
+        "ext.shape",
+        "ext.law",
+        "ext.share",
+        "ext.pdu",
+        "ext.poll",
+        "ext.rtu",
+        "ext.guard",
+        "ext.cycle",
+        "ext.bus",
+    ),
 )
 SCHEMA = ("controller.image", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {

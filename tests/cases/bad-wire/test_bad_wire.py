@@ -119,14 +119,16 @@ def test_borne(port: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ENDS)
 def test_ends_safe_and_comes_back(name: str) -> None:
-    """Goal: F16 and P = 0 while it lasts, service by the rules once it is gone. Method: five seconds of it."""
+    """Goal: F16 and P = 0 while it lasts, service by the rules once it is gone. Method: five seconds of it; F84 may
+    tell of the same bytes first, and stops nothing."""
     watch = Watch()
     site = watch.site
     began_s = site.t_s
     site.plant.fault(FAST, seed=5, **ENDS[name])
     watch.run(SECONDS)
     assert site.mode == Mode.SAFE_STOP
-    assert list(dict.fromkeys(site.codes(began_s)))[:2] == ["F16", "T12"]
+    codes = [code for code in dict.fromkeys(site.codes(began_s)) if code != "F84"]
+    assert codes[:2] == ["F16", "T12"]
     assert abs(site.truth("pcs_kw")) < 1.0
     site.plant.fault(FAST)
     site.until(Mode.GRID_TIED, 60.0)

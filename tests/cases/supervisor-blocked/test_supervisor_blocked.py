@@ -20,7 +20,7 @@ def test_the_lease_ends_and_power_goes_to_zero(phase_s: float) -> None:
     site.run(phase_s)
     site.frames(2.0)
     power = abs(site.recent("pcs_kw", 2.0))
-    assert power[: round(1000 * LEASE_S)].max() > 100.0
+    assert power[: round(1000 * LEASE_S)].max() > 50.0
     assert power[round(1000 * (LEASE_S + RAMP_S)) :].max() < 1.0
     assert site.fastlink.executive.status()["lease_lapses"] == 1
     site.cycle()

@@ -23,7 +23,7 @@ def setup(**law: Any) -> dict[str, Any]:
                     "stale_s_max": 0.002},
         "power": {"rate_hz": RATE_HZ, "frequency_hz": 50.0, "voltage_v": VOLTAGE_V, "rated_kw": 6000.0,
                   "smooth_samples": 5},
-        "law": {"frame_s": 1e-4, "target_lag_s": 3.0, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014,
+        "law": {"frame_s": 1e-4, "target_lag_s": 9.0, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014,
                 "period_s": 0.0024, "rating_kw": 2000.0, "pcs_count": 1} | law,
         "share": {"pcs_count": 1},
         "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": NS},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +62,3 @@ def test_same_seed_same_record(site_of, load_kw):
     first, again, other = (scene(site_of("reference"), load_kw, seed, 2.0) for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], again[name]) for name in COLUMN_NAMES)
     assert not np.array_equal(first["pcs_kw"], other["pcs_kw"])
-
-
-def test_speed_is_told(site_of, load_kw, capsys):
-    """Goal: a figure to look at, no limit on a shared machine.
-    Method: 200 000 frames of plant, then of both.
-    """
-    run = run_of(site_of("reference"), load_kw)
-    began_s = time.perf_counter()
-    run.site.run(200_000)
-    with capsys.disabled():
-        print(f"\nframe with plant: {(time.perf_counter() - began_s) / 0.2:.2f} us")

@@ -1,0 +1,42 @@
+"""Where the load will be when a command that is sent now takes effect."""
+from libc.stdint cimport int32_t
+
+
+cdef enum:
+    BACK_MAX = 128              # frames of load history: 6 ms at 20 kHz, a power of two
+    LEVEL_MAX = 8
+
+
+cdef struct PreviewSetup:
+    double frame_s
+    double horizon_s            # from the measurement to the middle of the exchange that answers it
+    double rating_kw
+
+
+cdef struct Level:              # a power at which the load has rested
+    double kw
+    double weight               # how often and how lately
+
+
+cdef enum Guess:
+    GUESS_NONE = 0
+    GUESS_EDGE = 1              # slope up to a known level
+    GUESS_CALM = 2              # half of the slope between edges
+    GUESS_KINDS = 3
+
+
+cdef struct Preview:
+    PreviewSetup setup
+    double load_kw[BACK_MAX]    # of the last frames
+    int32_t at                  # frames seen
+    int32_t rest_frames         # since the last edge
+    double before_kw            # where the present edge began
+    Level level[LEVEL_MAX]
+    double guess_kw[BACK_MAX]   # of the last frames
+    int32_t kind[BACK_MAX]      # Guess
+    double missed[GUESS_KINDS]  # squares of what each kind of guess missed, the past fading
+    double moved[GUESS_KINDS]   # squares of what the load itself moved in the same time
+
+
+cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil
+cdef double preview_step(Preview *v, double load_kw) noexcept nogil

@@ -1,0 +1,124 @@
+"""Where the load will be when a command that is sent now takes effect. Runs at 10 kHz; budget 20 ns.
+
+GPU sites move between a few powers, along edges of 1 to 50 ms. On an edge the slope is carried on to the horizon, but
+never past the level at which such an edge has ended before; without a level that fits, nothing is guessed. Every
+guess is judged when its time has come, and a kind that has lately missed more than it won is not used. Between
+edges half of the slope of 2 ms is carried on, less what may be the waveform's ripple.
+"""
+from libc.math cimport fabs
+from libc.stdint cimport int32_t
+from libc.string cimport memset
+
+cdef double SHORT_S = 0.0003        # an edge: this much time and
+cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
+cdef double LONG_S = 0.001          # or these
+cdef double LONG_PU = 0.02
+cdef double CALM_S = 0.002          # between edges: slope over this time
+cdef double CALM_PU = 0.005        # less is ripple
+cdef double CALM_SHARE = 1.0
+cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: what follows the edge is held back by lag and slew
+cdef double SETTLE_S = 0.02         # after an edge: the load has reached its level
+cdef double SAME_PU = 0.04          # levels nearer than this are one
+cdef double SURE = 1.5              # weight of a level that has been met at least twice
+cdef double FADE = 0.97             # of all weights with every level met
+cdef double PULL = 0.3              # of a level towards what was met
+cdef double TRUST = 0.9             # a guess that misses less than this share of the load's own way is used
+cdef double FORGET = 0.001          # of what is known of the guesses, with each that is judged
+
+
+cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
+    memset(v, 0, sizeof(Preview))
+    v.setup = setup[0]
+
+
+cdef inline int32_t frames(const Preview *v, double seconds) noexcept nogil:
+    return min(<int32_t>(seconds / v.setup.frame_s + 0.5), BACK_MAX - 1)
+
+
+cdef inline double back(const Preview *v, int32_t count) noexcept nogil:
+    """Load that many frames before the newest."""
+    return v.load_kw[(v.at - 1 - count) & (BACK_MAX - 1)]
+
+
+cdef void learn(Preview *v, double kw) noexcept nogil:
+    """The load has come to rest here: strengthen the level that fits, or replace the weakest."""
+    cdef int32_t k, near = 0, weak = 0
+    for k in range(LEVEL_MAX):
+        v.level[k].weight *= FADE
+        if v.level[k].weight < v.level[weak].weight:
+            weak = k
+        if fabs(v.level[k].kw - kw) < fabs(v.level[near].kw - kw):
+            near = k
+    if v.level[near].weight > 0 and fabs(v.level[near].kw - kw) < SAME_PU * v.setup.rating_kw:
+        v.level[near].kw += PULL * (kw - v.level[near].kw)
+        v.level[near].weight += 1.0
+    else:
+        v.level[weak].kw = kw
+        v.level[weak].weight = 1.0
+
+
+cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) noexcept nogil:
+    """On an edge: the slope up to the horizon, at most to the next known level that is not its beginning."""
+    cdef double sign = 1.0 if slope_kw_per_s > 0 else -1.0
+    cdef double same_kw = SAME_PU * v.setup.rating_kw
+    cdef double way_kw = 1e12, left_kw
+    cdef int32_t k
+    for k in range(LEVEL_MAX):
+        left_kw = sign * (v.level[k].kw - load_kw)
+        if v.level[k].weight >= SURE and -same_kw < left_kw < way_kw and fabs(v.level[k].kw - v.before_kw) > 2 * same_kw:
+            way_kw = left_kw
+    if way_kw > 1e11:
+        return load_kw
+    return load_kw + sign * min(way_kw, fabs(slope_kw_per_s) * (v.setup.horizon_s + OVERRUN_S))
+
+
+cdef void judge(Preview *v, int32_t kind, double ahead_s, double load_kw) noexcept nogil:
+    """What was guessed that long ago is the load now, or it is not."""
+    cdef int32_t ago = (v.at - 1 - frames(v, ahead_s)) & (BACK_MAX - 1)
+    if v.kind[ago] != kind:
+        return
+    v.missed[kind] += (load_kw - v.guess_kw[ago]) ** 2 - FORGET * v.missed[kind]
+    v.moved[kind] += (load_kw - v.load_kw[ago]) ** 2 - FORGET * v.moved[kind]
+
+
+cdef double note(Preview *v, int32_t kind, double guess_kw, double load_kw) noexcept nogil:
+    """Remember the guess; it is used while its kind has lately been better than the load itself."""
+    cdef int32_t at = (v.at - 1) & (BACK_MAX - 1)
+    v.kind[at] = kind
+    v.guess_kw[at] = guess_kw
+    return guess_kw if v.missed[kind] < TRUST * v.moved[kind] else load_kw
+
+
+cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s, int32_t long_frames) noexcept nogil:
+    cdef double guess_kw
+    if v.rest_frames > long_frames:
+        v.before_kw = back(v, long_frames)
+    v.rest_frames = 0
+    guess_kw = carried_on(v, load_kw, slope_kw_per_s)
+    return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
+
+
+cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
+    """Load power now to load power at the horizon, kW."""
+    cdef int32_t short_frames = frames(v, SHORT_S), long_frames = frames(v, LONG_S), calm_frames = frames(v, CALM_S)
+    cdef double short_kw, long_kw, calm_kw
+    v.load_kw[v.at & (BACK_MAX - 1)] = load_kw
+    v.at += 1
+    if v.at < BACK_MAX:
+        return load_kw
+    judge(v, GUESS_EDGE, v.setup.horizon_s + OVERRUN_S, load_kw)
+    judge(v, GUESS_CALM, v.setup.horizon_s, load_kw)
+    short_kw, long_kw = load_kw - back(v, short_frames), load_kw - back(v, long_frames)
+    if fabs(short_kw) > SHORT_PU * v.setup.rating_kw:
+        return on_edge(v, load_kw, short_kw / SHORT_S, long_frames)
+    if fabs(long_kw) > LONG_PU * v.setup.rating_kw:
+        return on_edge(v, load_kw, long_kw / LONG_S, long_frames)
+    v.rest_frames += 1
+    if v.rest_frames == frames(v, SETTLE_S):
+        learn(v, load_kw)
+    if v.rest_frames <= calm_frames:
+        return note(v, GUESS_NONE, load_kw, load_kw)
+    calm_kw = load_kw - back(v, calm_frames)
+    calm_kw -= min(max(calm_kw, -CALM_PU * v.setup.rating_kw), CALM_PU * v.setup.rating_kw)
+    calm_kw *= CALM_SHARE * v.setup.horizon_s / CALM_S
+    return note(v, GUESS_CALM if calm_kw != 0.0 else GUESS_NONE, load_kw + calm_kw, load_kw)
