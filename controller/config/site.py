@@ -57,6 +57,11 @@ class Channel(Section):
     offset_counts: float = option(
         0, "code that means zero", low=-32768, high=32767, why="a bipolar converter has none until calibrated"
     )
+    skew_us: float = option(
+        0, "how late the channel is against the others, at most one sample; a transformer that leads is negative",
+        low=-500, high=500,
+        why="converters that sample all inputs at once and good transformers have none; 30 minutes of arc are 28 us",
+    )  # fmt: skip
 
 
 class Sampling(Section):
@@ -86,6 +91,12 @@ class Sampling(Section):
         seen: dict[int, str] = {}
         for name, channel in self.channels.items():
             yield from _calibration(name, channel)
+            if abs(channel.skew_us) * self.rate_hz > 1e6:
+                yield Fault(
+                    ("channels", name, "skew_us"),
+                    f"is {channel.skew_us:g}; one sample at rate_hz {self.rate_hz} is {1e6 / self.rate_hz:g}, and no "
+                    f"more can be made up for. Wire the channel so that it is sampled with the others.",
+                )
             if channel.input in seen:
                 yield Fault(
                     ("channels", name, "input"),

@@ -25,7 +25,7 @@ CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
 ORDER_MAX = 8
 STALE_S_MAX = 0.002  # F06
-SMOOTH_S = 0.0005  # length of the short mean: its delay is half of it
+MEDIAN_S = 0.0005  # length of the short median, at most 5 samples: its delay is half of it
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
@@ -73,7 +73,8 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
             "frequency_hz": float(site.grid.frequency_hz),
             "voltage_v": site.grid.voltage_v / sqrt(3.0),
             "rated_kw": float(site.grid.import_kw_max),
-            "smooth_samples": min(max(round(SMOOTH_S * site.sampling.rate_hz), 1), 16),
+            "battery_kw_max": sum(line.rating_kw for line in table.pcs),
+            "median_samples": round(MEDIAN_S * site.sampling.rate_hz),
         },
         "law": _law(checked, table),
         "share": {"pcs_count": len(site.pcs)},
@@ -86,16 +87,18 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
 
 def _sampler(checked: CheckedSite) -> dict[str, Any]:
     channels = checked.site.sampling.channels
-    si_per_v, offset_counts = [0.0] * CHANNEL_MAX, [0.0] * CHANNEL_MAX
+    si_per_v, offset_counts, skew_s = ([0.0] * CHANNEL_MAX for _ in range(3))
     for index, name in enumerate(CHANNELS):
         if name in channels:
             channel = channels[name]
             si_per_v[index] = channel.a_per_v or channel.v_per_v or 0.0
             offset_counts[index] = channel.offset_counts
+            skew_s[index] = 1e-6 * channel.skew_us
     return {
         "present": [int(name in channels) for name in CHANNELS] + [0] * (CHANNEL_MAX - len(CHANNELS)),
         "si_per_v": si_per_v,
         "offset_counts": offset_counts,
+        "skew_s": skew_s,
         "stale_s_max": STALE_S_MAX,
     }
 

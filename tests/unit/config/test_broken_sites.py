@@ -57,6 +57,15 @@ CASES = (
     Broken("empty", "pv:\n  kw_max: 0", "pv:", 61, 4, "is empty", "remove the line"),
     Broken("infinity", "kw_max: 0", "kw_max: .inf", 62, 11, "not a plain number", "finite"),
     Broken("half-number", "lease_s: 0.5", "lease_s: .5", 67, 12, "not a plain number", "both sides"),
+    Broken(
+        "skew-beyond-a-sample",
+        "load_ia: {input: 0, a_per_v: 300",
+        "load_ia: {input: 0, a_per_v: 300, skew_us: 101",
+        18,
+        48,
+        "is 101; one sample at rate_hz 10000 is 100",
+        "sampled with the others",
+    ),
     # What plain YAML allows and a site file does not.
     Broken(
         "duplicate-key",
