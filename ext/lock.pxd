@@ -22,6 +22,7 @@ cdef struct Lock:
     double across_v[HALF_MAX]
     double along_v_sum
     double across_v_sum
+    double along_v_now          # of this sample
     int32_t at
     int32_t jump_samples        # left of the half cycle after which a jump of the phase is taken over; 0: none
     int32_t locked              # 1: the phase may be believed

@@ -86,6 +86,7 @@ cdef void lock_step(Lock *lock, const double *v) noexcept nogil:
     cdef double error, nudge_rad, middle = 2.0 * M_PI * lock.frequency_hz
     lock.along_v_sum += along - lock.along_v[lock.at]
     lock.across_v_sum += across - lock.across_v[lock.at]
+    lock.along_v_now = along
     lock.along_v[lock.at] = along
     lock.across_v[lock.at] = across
     lock.at = lock.at + 1 if lock.at + 1 < lock.half_samples else 0

@@ -5,12 +5,13 @@ p = va ia + vb ib + vc ic is exact after one sample for a balanced sine. Unbalan
 command slot would fold it into the band that must stay still (control.md 5.4). Ripple scales with the power that makes
 it, so at a point where load P and battery B meet the model is
 
-    p_raw = P (1 + sum a_k cos k wt + b_k sin k wt) - B (1 + sum c_k cos k wt + d_k sin k wt) + a_1 cos wt + b_1 sin wt
+    p_raw = P (1 + sum a_k cos k wt + b_k sin k wt) - B (u + sum c_k cos k wt + d_k sin k wt) + a_1 cos wt + b_1 sin wt
 
-with wt from ext.lock, and B = 0 at a load feeder. The weights are learnt slowly (LMS, 0.4 s) while the load is quiet
-and used at once: P follows a load edge in the same sample. A median of the last few samples takes out spikes of up to
-two (F08); its delay, (median_samples - 1) / 2 samples, is the only one, and Track.delay_s says so. Without lock the
-one-cycle mean stands in.
+with wt from ext.lock, and B = 0 at a load feeder. A converter draws a clean current in step with the voltage, so its
+power ripples as the voltage does along the phasor: u, against its mean; c and d are what it adds to that. The weights
+are learnt slowly (LMS, 0.4 s) while the load is quiet and used at once: P follows a load edge in the same sample. A
+median of the last few samples takes out spikes of up to two (F08); its delay, (median_samples - 1) / 2 samples, is the
+only one, and Track.delay_s says so. Without lock the one-cycle mean stands in.
 """
 from libc.math cimport M_PI, fabs
 from libc.stdint cimport int32_t
@@ -98,9 +99,9 @@ cdef void lines(const Lock *lock, double *c, double *s) noexcept nogil:
     s[5] = 2.0 * c[3] * s[3]
 
 
-cdef inline double share(const Ripple *r, const double *c, const double *s) noexcept nogil:
-    """Instantaneous against mean power: 1 and the ripple, never below a half."""
-    cdef double along = 1.0, across = 0.0       # two sums: neither waits for the other
+cdef inline double share(const Ripple *r, double base, const double *c, const double *s) noexcept nogil:
+    """Instantaneous against mean power: base and the ripple, never below a half."""
+    cdef double along = base, across = 0.0      # two sums: neither waits for the other
     cdef int32_t k
     for k in range(1, LINE_COUNT):
         along += r.cosine[k] * c[k]
@@ -142,12 +143,13 @@ cdef void study(const Power *p, Feeder *f, double kw, double battery_kw, const d
         learn(&f.battery, -step * battery_kw / f.kw_mean, c, s)
 
 
-cdef inline double clean(const Feeder *f, double battery_kw, const double *c, const double *s) noexcept nogil:
+cdef inline double clean(const Power *p, const Feeder *f, double battery_kw, const double *c,
+                         const double *s) noexcept nogil:
     """Load power without the learnt ripple."""
     cdef double kw = f.raw_kw - f.load.cosine[0] * c[0] - f.load.sine[0] * s[0]
     if battery_kw:
-        kw += battery_kw * share(&f.battery, c, s)
-    return kw / share(&f.load, c, s)
+        kw += battery_kw * share(&f.battery, p.lock.along_v_now * p.lock.half_samples / p.lock.along_v_sum, c, s)
+    return kw / share(&f.load, 1.0, c, s)
 
 
 cdef void feeder_start(const Power *p, Feeder *f, double kw) noexcept nogil:
@@ -171,7 +173,7 @@ cdef void feeder_step(const Power *p, Feeder *f, const Sample *sample, double ba
         feeder_start(p, f, f.raw_kw + battery_kw)
     kw = f.raw_kw + battery_kw
     if locked:
-        kw = clean(f, battery_kw, c, s)
+        kw = clean(p, f, battery_kw, c, s)
         if p.turn == turn:
             study(p, f, kw, battery_kw, c, s)
     f.kw_sum += kw - f.past_kw[f.at]
