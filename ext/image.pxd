@@ -127,6 +127,7 @@ cdef struct Limits:
 
 
 cdef struct Command:
+    double support_kw           # what the grid's frequency asks of the battery, discharge positive
     double target_kw            # grid power aimed at
     double gain                 # share of the deviation taken: of the lease and of what the loop delay lets help
     double pcs_kw               # wanted battery power of the site

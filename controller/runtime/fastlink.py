@@ -11,6 +11,7 @@ from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
+from controller.config.support import RESERVE_FULL_S
 from controller.devices.check import CheckedSite
 from controller.devices.table import ORDER, READ, BusTable
 from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns, frame_bytes
@@ -26,6 +27,9 @@ PCS_MAX = 8
 ORDER_MAX = 8
 STALE_S_MAX = 0.002  # F06
 MEDIAN_S = 0.0005  # length of the short median, at most 5 samples: its delay is half of it
+RISE_SHARE = (
+    0.5  # of the time to full power that the reserve may take: measuring and the converter need the rest
+)
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
@@ -76,6 +80,7 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
             "battery_kw_max": sum(line.rating_kw for line in table.pcs),
             "median_samples": round(MEDIAN_S * site.sampling.rate_hz),
         },
+        "support": _support(checked),
         "law": _law(checked, table),
         "share": {"pcs_count": len(site.pcs)},
         "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": ns(LAPSE_S)},
@@ -100,6 +105,21 @@ def _sampler(checked: CheckedSite) -> dict[str, Any]:
         "offset_counts": offset_counts,
         "skew_s": skew_s,
         "stale_s_max": STALE_S_MAX,
+    }
+
+
+def _support(checked: CheckedSite) -> dict[str, float]:
+    site, support = checked.site, checked.site.support
+    return {
+        "frame_s": 1.0 / site.sampling.rate_hz,
+        "frequency_hz": float(site.grid.frequency_hz),
+        "droop_kw_max": support.droop_kw_max,
+        "droop_hz": site.grid.frequency_hz * support.droop_pct / 100.0,
+        "dead_band_hz": support.droop_dead_band_hz,
+        "reserve_kw": support.reserve_kw,
+        "reserve_hz": support.reserve_hz,
+        "rise_s": RISE_SHARE * RESERVE_FULL_S[support.reserve_hz],
+        "hold_s": float(support.reserve_s),
     }
 
 

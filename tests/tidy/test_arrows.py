@@ -24,6 +24,7 @@ PIPELINE = (
         "ext.wiring",
         "ext.power",
         "ext.mailbox",
+        "ext.support",
     ),
     *("ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus"),
 )

@@ -66,6 +66,33 @@ CASES = (
         "is 101; one sample at rate_hz 10000 is 100",
         "sampled with the others",
     ),
+    Broken(
+        "reserve-of-no-product",
+        "lease_s: 0.5",
+        "lease_s: 0.5\nsupport:\n  reserve_hz: 49.55",
+        69,
+        15,
+        "is 49.55; allowed are 49.5, 49.6 and 49.7",
+        "Choose one",
+    ),
+    Broken(
+        "support-beyond-the-converters",
+        "lease_s: 0.5",
+        "lease_s: 0.5\nsupport:\n  reserve_kw: 1500\n  droop_kw_max: 501",
+        69,
+        3,
+        "asks for 2001 kW",
+        "Lower reserve_kw or droop_kw_max",
+    ),
+    Broken(
+        "reserve-on-60-hz",
+        "grid:\n  voltage_v: 10000          # line to line at the connection\n  frequency_hz: 50",
+        "support: {reserve_kw: 100}\ngrid:\n  voltage_v: 10000\n  frequency_hz: 60",
+        8,
+        23,
+        "50 Hz grid",
+        "Set it to 0",
+    ),
     # What plain YAML allows and a site file does not.
     Broken(
         "duplicate-key",
