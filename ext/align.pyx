@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t
 
 cdef double EFFICIENCY = 0.97       # one way, before anything is learnt
 cdef double REACH = 0.2             # about the losses: beyond this neither they nor the sensors are to blame
-cdef double LEARN_S = 2.0           # at full power
+cdef double LEARN_S = 2.0           # of rest with power
 cdef double QUIET_S = 0.03          # longer than dead time and lag of a converter that smooths
 cdef double QUIET_SHARE = 0.01      # of the rating
 cdef double BELIEF_SHARE = 0.25     # of the power: a model farther off is wrong itself (a converter that ignores, F20)
@@ -25,7 +25,7 @@ cdef inline double clip(double x, double low, double high) noexcept nogil:
 cdef void align_init(Align *a, double rate_hz, double rating_kw) noexcept nogil:
     a.rating_kw = rating_kw
     a.quiet_samples_min = <int32_t>(QUIET_S * rate_hz)
-    a.learn = 1.0 / (LEARN_S * rate_hz * rating_kw * rating_kw) if rating_kw > 0.0 else 0.0
+    a.learn = 1.0 / (LEARN_S * rate_hz)
     a.discharge_pu = EFFICIENCY
     a.charge_pu = 1.0 / EFFICIENCY
     a.quiet_kw = 0.0
@@ -42,7 +42,7 @@ cdef double align_step(Align *a, double dc_kw, double model_kw) noexcept nogil:
     elif a.quiet_samples < a.quiet_samples_min:
         a.quiet_samples += 1
     elif fabs(dc_kw) > POWER_SHARE_MIN * a.rating_kw and fabs(left_kw) < BELIEF_SHARE * fabs(dc_kw):
-        factor[0] += a.learn * dc_kw * left_kw
+        factor[0] += a.learn * left_kw / dc_kw
         a.discharge_pu = clip(a.discharge_pu, EFFICIENCY - REACH, EFFICIENCY + REACH)
         a.charge_pu = clip(a.charge_pu, 1.0 / EFFICIENCY - REACH, 1.0 / EFFICIENCY + REACH)
     return factor[0] * dc_kw
