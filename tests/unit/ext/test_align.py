@@ -16,6 +16,7 @@ from tools.plant.site import Plant
 from tools.plant.solo import Solo
 
 ETA = 0.97  # assumed until learnt
+SI_PER_V = [0.0] * 6 + [300.0] * 3 + [2500.0] * 3 + [250.0, 700.0, 0.0, 0.0]
 PRESENT = {"connection": [0] * 6 + [1] * 6 + [0] * 4, "with dc": [0] * 6 + [1] * 8 + [0] * 2}
 
 
@@ -39,7 +40,7 @@ def seen_kw(site: Path, waveform: str, load_kw: np.ndarray, battery_kw: np.ndarr
     counts[:, 12:14] = counts_of(site, waveform, load_kw, battery_kw / ETA)[:, 12:14]
     frame = setup()
     frame["sampler"]["present"] = PRESENT[wired]
-    frame["sampler"]["si_per_v"] = [0.0] * 6 + [300.0] * 3 + [2500.0] * 3 + [250.0, 700.0, 0.0, 0.0]
+    frame["sampler"]["si_per_v"] = SI_PER_V
     return np.asarray(Executive(frame).replay(times(load_kw.size * 1e-4), counts, SCALE)["load_kw"])
 
 
@@ -65,6 +66,24 @@ def test_a_load_step_shows_at_once_beside_a_battery_step(site: Path) -> None:
     kw = seen_kw(site, "typical", load_kw, battery_kw, "with dc")
     assert kw[35_001] == pytest.approx(3000, abs=60)
     assert kw[35_002] == pytest.approx(4600, abs=90)
+
+
+def test_grid_power_and_battery_power_are_of_one_instant(site: Path) -> None:
+    """A battery step of 1500 kW: the grid's power falls by it in the frame in which the battery's rises."""
+    t_ns = times(3.01)
+    load_kw, battery_kw = np.full(t_ns.size, 4000.0), np.where(t_ns < 3_000_000_000, 0.0, 1500.0)
+    counts = counts_of(site, "clean", load_kw, battery_kw)
+    counts[:, 12:14] = counts_of(site, "clean", load_kw, battery_kw / ETA)[:, 12:14]
+    built = setup()
+    built["sampler"]["present"] = PRESENT["with dc"]
+    built["sampler"]["si_per_v"] = SI_PER_V
+    frame = Executive(built)
+    frame.replay(t_ns[:30_001], counts[:30_001], SCALE)
+    for sample, grid_kw in ((30_001, 4000.0), (30_002, 2500.0), (30_003, 2500.0)):
+        frame.replay(t_ns[sample : sample + 1], counts[sample : sample + 1], SCALE)
+        track = frame.status()["track"]
+        assert track["grid_kw"] == pytest.approx(grid_kw, abs=60)
+        assert track["battery_kw"] == pytest.approx(4000.0 - grid_kw, abs=60)
 
 
 def test_a_model_that_is_wrong_teaches_nothing(site: Path) -> None:
