@@ -11,7 +11,7 @@ cdef enum:
     LINE_COUNT = 6          # ripple lines at 1, 2, 4, 6, 8 and 12 times the grid frequency
     CYCLE_MAX = 512         # samples of one cycle at 20 kHz and 50 Hz, and a little over
     MEDIAN_MAX = 5
-    TURN_COUNT = 4          # what may be slow takes turns: each is done in one of so many samples
+    TURN_COUNT = 4          # what may be slow takes turns: each is done in one of so many samples, where there are many
     TURN_LOAD = 0           # the load feeder learns its ripple
     TURN_PCC = 1            # the connection learns its
     TURN_WIRING = 2         # one channel is looked at
@@ -69,6 +69,7 @@ cdef struct Power:
     double usual_hold           # and while learning rests
     int32_t hold_turns          # until the one-cycle mean has seen a new level whole
     int32_t turn
+    int32_t turn_mask           # TURN_COUNT - 1, or 0 where a cycle has too few samples to leave any out
     int32_t started
     int32_t upper               # 1 in the upper half of the cycle of phase a
     int64_t t_ns                # of the last sample

@@ -72,10 +72,12 @@ cdef void power_init(Power *p, const PowerSetup *setup) noexcept nogil:
     p.cycle_samples = min(CYCLE_MAX, <int32_t>(setup.rate_hz / setup.frequency_hz + 0.5))
     p.halves_200ms = <int32_t>(0.4 * setup.frequency_hz + 0.5)
     p.per_cycle = 1.0 / p.cycle_samples
-    p.learn = TURN_COUNT * 2.0 / (LEARN_S * setup.rate_hz)
-    p.usual = TURN_COUNT / (USUAL_S * setup.rate_hz)
-    p.usual_hold = TURN_COUNT / (USUAL_HOLD_S * setup.rate_hz)
-    p.hold_turns = (p.cycle_samples + p.cycle_samples // 4) // TURN_COUNT
+    # The 12th line must not fold onto a lower one in the samples that are learnt from.
+    p.turn_mask = TURN_COUNT - 1 if p.cycle_samples >= 25 * TURN_COUNT else 0
+    p.learn = (p.turn_mask + 1) * 2.0 / (LEARN_S * setup.rate_hz)
+    p.usual = (p.turn_mask + 1) / (USUAL_S * setup.rate_hz)
+    p.usual_hold = (p.turn_mask + 1) / (USUAL_HOLD_S * setup.rate_hz)
+    p.hold_turns = (p.cycle_samples + p.cycle_samples // 4) // (p.turn_mask + 1)
     lock_init(&p.lock, setup.rate_hz, setup.frequency_hz, VOLTAGE_PU_MIN * setup.voltage_v)
     wiring_init(&p.wiring, setup.voltage_v, setup.rated_kw)
     align_init(&p.align, setup.rate_hz, setup.battery_kw_max)
@@ -174,7 +176,7 @@ cdef void feeder_step(const Power *p, Feeder *f, const Sample *sample, double ba
     kw = f.raw_kw + battery_kw
     if locked:
         kw = clean(p, f, battery_kw, c, s)
-        if p.turn == turn:
+        if p.turn == turn & p.turn_mask:
             study(p, f, kw, battery_kw, c, s)
     f.kw_sum += kw - f.past_kw[f.at]
     f.past_kw[f.at] = kw
@@ -224,7 +226,7 @@ cdef void sample_step(Power *p, const Sample *sample, double battery_kw) noexcep
     p.t_ns = sample.t_ns
     lines(&p.lock, c, s)        # before the loop's correction, which would only make the chain of products longer
     lock_step(&p.lock, &sample.si[(p.load.first if p.load.wired else p.pcc.first) + 3])
-    if p.turn == TURN_WIRING:
+    if p.turn == TURN_WIRING & p.turn_mask:
         wiring_step(&p.wiring, sample, c[0], s[0])
     p.battery_kw[p.battery_at] = battery_kw
     p.battery_at = p.battery_at + 1 if p.battery_at + 1 < MEDIAN_MAX else 0
@@ -236,7 +238,7 @@ cdef void sample_step(Power *p, const Sample *sample, double battery_kw) noexcep
     meter_step(p, &p.load_meter, p.load.raw_kw if p.load.wired else p.pcc.raw_kw + battery_kw, upper_half != p.upper)
     meter_step(p, &p.grid_meter, p.pcc.raw_kw if p.pcc.wired else p.load.raw_kw - battery_kw, upper_half != p.upper)
     p.upper = upper_half
-    p.turn = (p.turn + 1) & (TURN_COUNT - 1)
+    p.turn = (p.turn + 1) & p.turn_mask
     p.started = 1
 
 

@@ -35,6 +35,27 @@ def test_ripple_is_learnt_and_removed(shape: dict[str, float], ripple: float) ->
     assert kw[30_000:].mean() == pytest.approx(4000, rel=2e-3)
 
 
+@pytest.mark.parametrize("rate_hz", [2_000, 4_900, 5_000, 20_000])
+@pytest.mark.parametrize("hz", [50.0, 49.3, 60.0, 60.6])
+def test_every_board_learns(rate_hz: int, hz: float) -> None:
+    """Boards of 2 to 20 kHz on 50 and 60 Hz grids, also where a cycle is a whole number of samples: 0.35 % ripple."""
+    board = setup()
+    nominal_hz = float(10 * round(hz / 10))
+    board["rate_hz"] = rate_hz
+    board["power"] |= {
+        "rate_hz": rate_hz,
+        "frequency_hz": nominal_hz,
+        "median_samples": round(0.0005 * rate_hz),
+    }
+    t_ns = (np.arange(5 * rate_hz) * 1e9 / rate_hz).astype(np.int64)
+    counts = waveform(
+        t_ns, np.full(t_ns.size, 4000.0), hz=hz, negative=0.05, fifth=0.04, seventh=0.03, noise=0.002
+    )
+    kw = Executive(board).replay(t_ns, counts, SCALE)["load_kw"][4 * rate_hz :]
+    assert kw.std() < 0.0035 * 4000
+    assert kw.mean() == pytest.approx(4000, rel=1e-3)
+
+
 def test_ripple_stays_out_when_frequency_is_off_nominal() -> None:
     """49.5 Hz: without a frequency lock a canceller does nothing (8 % left); with it under 0.4 %."""
     frame, kw = track(np.full(40_000, 4000.0), hz=49.5, negative=0.05, fifth=0.04, seventh=0.03)
