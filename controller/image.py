@@ -34,6 +34,20 @@ class Permit(IntEnum):
     BAR = 256  # shifted by a port's index: nothing may be written there
 
 
+class Quality(IntEnum):
+    """Bits of a track's quality, of ext.image; 0 is good."""
+
+    ABSENT = 1
+    STALE = 2
+    SATURATED = 4
+    STUCK = 8
+    NOT_FINITE = 16
+    UNLOCKED = 32
+    OPEN = 64
+    REVERSED = 128
+    SWAPPED = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Instant:
     """One moment on both clocks. Control uses t_ns alone; the wall clock is for tariffs and logs."""
@@ -49,13 +63,20 @@ class Track:
     t_ns: int = 0
     load_kw: float = 0.0
     load_kw_mean: float = 0.0
+    load_half_kw: float = 0.0
+    load_200ms_kw: float = 0.0
     grid_kw: float = 0.0
+    grid_200ms_kw: float = 0.0
+    battery_kw: float = 0.0
     dc_kw: float = 0.0
     dc_v: float = 0.0
     frequency_hz: float = 0.0
+    rocof_hz_per_s: float = 0.0
     voltage_v: float = 0.0
     delay_s: float = 0.0
-    quality: int = 0
+    quality: int = 0  # bits of Quality
+    grid_quality: int = Quality.ABSENT
+    dc_quality: int = Quality.ABSENT
 
 
 @dataclass(frozen=True, slots=True)

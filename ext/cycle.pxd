@@ -10,6 +10,7 @@ from ext.power cimport Power
 from ext.rtu cimport Rtu
 from ext.sampler cimport Sampler
 from ext.share cimport Share
+from ext.support cimport Support
 
 
 cdef enum:
@@ -53,6 +54,7 @@ cdef struct Frame:
     Track track
     Mailbox mailbox
     Limits limits
+    Support support
     Law law
     Share share
     Command command

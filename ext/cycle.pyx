@@ -32,6 +32,7 @@ from ext.sampler cimport (
     sampler_read,
 )
 from ext.share cimport ShareSetup, share_init, share_step
+from ext.support cimport SupportSetup, support_init, support_step
 from ext.thread cimport flush_denormals, thread_join, thread_page_faults, thread_start, touch_stack
 
 cdef enum:
@@ -46,6 +47,7 @@ cdef void step(Frame *f) noexcept nogil:
     sampler_read(&f.sampler, f.t_ns, &f.sample)
     power_step(&f.power, &f.sample, f.law.battery_kw, &f.track)
     mailbox_take(&f.mailbox, f.t_ns, &f.limits)
+    support_step(&f.support, &f.track, f.t_ns, &f.command)
     law_step(&f.law, &f.track, &f.limits, f.t_ns, &f.command)
     share_step(&f.share, &f.limits, &f.command)
     bus_step(f, f.t_ns)
@@ -166,9 +168,9 @@ cdef void *thread_body(void *argument) noexcept nogil:
 cdef class Executive:
     """The frame and its thread, for one caller (controller.runtime.fastlink) and the benches.
 
-    setup: rate_hz, a dict a stage with the fields of SamplerSetup, PowerSetup, LawSetup, ShareSetup, GuardSetup, lists
-    `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. ValueError: a table is full or a poll malformed;
-    KeyError: a field is missing."""
+    setup: rate_hz, a dict a stage with the fields of SamplerSetup, PowerSetup, SupportSetup, LawSetup, ShareSetup,
+    GuardSetup, lists `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. ValueError: a table is full or a
+    poll malformed; KeyError: a field is missing."""
 
     def __cinit__(self, dict setup):
         self.frame = <Frame *>calloc(1, sizeof(Frame))
@@ -178,6 +180,7 @@ cdef class Executive:
     def __init__(self, dict setup):
         cdef SamplerSetup sampler = setup["sampler"]
         cdef PowerSetup power = setup["power"]
+        cdef SupportSetup support = setup["support"]
         cdef LawSetup law = setup["law"]
         cdef ShareSetup share = setup["share"]
         cdef GuardSetup guard = setup["guard"]
@@ -185,6 +188,7 @@ cdef class Executive:
         sampler_init(&self.frame.sampler, &sampler, NULL)
         power_init(&self.frame.power, &power)
         mailbox_init(&self.frame.mailbox)
+        support_init(&self.frame.support, &support)
         law_init(&self.frame.law, &law)
         share_init(&self.frame.share, &share)
         guard_init(&self.frame.guard, &guard)

@@ -41,7 +41,10 @@ cdef enum Quality:      # bits, of one channel or of a track; 0 is good
     QUALITY_SATURATED = 4   # at the converter's rail (F05)
     QUALITY_STUCK = 8       # the same code for 200 samples (F04)
     QUALITY_NOT_FINITE = 16     # NaN or infinity (F07)
-    QUALITY_UNLOCKED = 32   # no frequency lock: half-cycle mean in use
+    QUALITY_UNLOCKED = 32   # no frequency lock: one-cycle mean in use
+    QUALITY_OPEN = 64       # of a feeder: one phase is far below its sisters (F01)
+    QUALITY_REVERSED = 128  # a current or voltage transformer turned around (F02)
+    QUALITY_SWAPPED = 256   # phases swapped (F03)
 
 
 cdef enum Mode:
@@ -83,14 +86,21 @@ cdef struct Sample:
 cdef struct Track:
     int64_t t_ns            # time of the sample behind the values
     double load_kw          # instantaneous three-phase load power, ripple removed
-    double load_kw_mean     # half-cycle mean of the same, for the supervisor
+    double load_kw_mean     # one-cycle mean of the same, for the supervisor
+    double load_half_kw     # mean of the last whole half cycle, for metering
+    double load_200ms_kw    # mean of the last 10 cycles of 50 Hz or 12 of 60 Hz, for metering (IEC 61000-4-30)
     double grid_kw          # power at the grid connection, measured or load minus battery
+    double grid_200ms_kw    # mean of the last 200 ms like the load's
+    double battery_kw       # AC power of the battery at the same instant: by its DC bus, or the law's model
     double dc_kw            # battery DC power, positive discharges
     double dc_v             # battery DC voltage
     double frequency_hz     # of the phase voltages
+    double rocof_hz_per_s   # rate of change of the frequency
     double voltage_v        # RMS phase to neutral, mean of three
     double delay_s          # declared delay of load_kw against the sample
     int32_t quality         # Quality bits of load_kw
+    int32_t grid_quality    # of the connection's channels, QUALITY_ABSENT where there are none
+    int32_t dc_quality      # of the DC bus, the same
 
 
 cdef struct Order:
@@ -117,6 +127,7 @@ cdef struct Limits:
 
 
 cdef struct Command:
+    double support_kw           # what the grid's frequency asks of the battery, discharge positive
     double target_kw            # grid power aimed at
     double gain                 # share of the deviation taken: of the lease and of what the loop delay lets help
     double pcs_kw               # wanted battery power of the site

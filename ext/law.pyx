@@ -2,7 +2,7 @@
 
     preview  the load at the instant at which a command sent now takes effect
     target   follows the load through two lags, then a ramp limit (control.md 6, controller C)
-    pcs_kw   = shape(load ahead - target) - leak, inside the lease
+    pcs_kw   = shape(load ahead - target) - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
 shape: what a loop with this delay may take without making any frequency worse, see ext.shape. A battery that rests where
@@ -145,7 +145,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
             w.leak_kw = w.slow_kw = 0.0
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
-        wanted_kw = wish(w, track.load_kw, command.gain, dt_s)
+        wanted_kw = wish(w, track.load_kw, command.gain, dt_s) + command.support_kw
         if wanted_kw < track.load_kw - limits.import_kw_max:
             wanted_kw = track.load_kw - limits.import_kw_max
         if wanted_kw > track.load_kw + limits.export_kw_max:
@@ -154,6 +154,6 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         wanted_kw = command.pcs_kw
     else:
         wanted_kw = command.pcs_kw - clip(command.pcs_kw, -limits.fall_kw_per_s * dt_s, limits.fall_kw_per_s * dt_s)
-    command.target_kw = w.target_kw + w.leak_kw
+    command.target_kw = w.target_kw + w.leak_kw - command.support_kw
     command.pcs_kw = clip(wanted_kw, -low_kw, high_kw)
     command.lead_kw = clip(rested(w, command.pcs_kw, low_kw, high_kw, now_ns), -low_kw, high_kw)

@@ -1,19 +1,23 @@
-"""Instantaneous three-phase power, cleaned of waveform ripple, and DC power. Runs at 10 kHz; budget 0.2 us.
+"""Three-phase power, cleaned of waveform ripple, and DC power. Runs at 10 kHz; budget 0.1 us.
 
 p = va ia + vb ib + vc ic is exact after one sample for a balanced sine. Unbalance adds a ripple at 2f, the 5th and
-7th harmonics at 6f, the 11th and 13th at 12f, a CT's DC offset at 1f; a command slot would fold it into the band
-that must stay still (control.md 5.4). Ripple scales with the load, so the model is
+7th harmonics at 6f, the 11th and 13th at 12f, products of these with unbalance at 4f and 8f, a CT's DC offset at 1f; a
+command slot would fold it into the band that must stay still (control.md 5.4). Ripple scales with the power that makes
+it, so at a point where load P and battery B meet the model is
 
-    p_raw = P (1 + sum_k a_k cos k wt + b_k sin k wt) + a_1 cos wt + b_1 sin wt
+    p_raw = P (1 + sum a_k cos k wt + b_k sin k wt) - B (u + sum c_k cos k wt + d_k sin k wt) + a_1 cos wt + b_1 sin wt
 
-with wt from a phase-locked loop. The weights are learnt slowly (LMS, 0.4 s) while the load is quiet and used at once:
-P = (p_raw - line 1) / (1 + lines 2, 4, 6, 12) follows a load edge in the same sample. The only delay is the short
-mean's, (smooth_samples - 1) / 2 samples, and Track.delay_s says so. Without lock the one-cycle mean stands in.
+with wt from ext.lock, and B = 0 at a load feeder. A converter draws a clean current in step with the voltage, so its
+power ripples as the voltage does along the phasor: u, against its mean; c and d are what it adds to that. The weights
+are learnt slowly (LMS, 0.4 s) while the load is quiet and used at once: P follows a load edge in the same sample. A
+median of the last few samples takes out spikes of up to two (F08); its delay, (median_samples - 1) / 2 samples, is the
+only one, and Track.delay_s says so. Without lock the one-cycle mean stands in.
 """
-from libc.math cimport M_PI, cos, fabs, sin, sqrt
+from libc.math cimport M_PI, fabs
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
+from ext.align cimport align_init, align_step
 from ext.image cimport (
     DC_A,
     DC_V,
@@ -24,115 +28,65 @@ from ext.image cimport (
     Sample,
     Track,
 )
+from ext.lock cimport lock_init, lock_step, lock_turn
+from ext.wiring cimport wiring_init, wiring_step, wiring_wire
 
 cdef double LEARN_S = 0.4           # time constant of a weight: notches 0.4 Hz wide, quiet against load noise
+cdef double LEARN_SHARE_MIN = 0.05  # of the site's rating: below it there is nothing to learn from
 cdef double JUMP_SHARE = 0.02       # beyond this and three times the usual remainder a deviation is load, not ripple
-cdef double JUMP_SHARE_MAX = 0.25
+cdef double USUAL_UNKNOWN = 0.25    # remainder taken for usual before anything is known
 cdef double USUAL_S = 0.3           # time constant of the usual remainder while learning
 cdef double USUAL_HOLD_S = 3.0      # and while resting: a ripple that has changed is not taken for load for ever
-cdef double LOCK_HZ = 6.0           # loop bandwidth: locks in 0.1 s, hardly sees 2f and 6f
-cdef double LOCK_ERROR = 0.08       # sine of the phase error below which the phase is believed
-cdef double SNAP_ERROR = 0.5        # 30 degrees; harmonics and unbalance of a bad feeder stay below 0.1
-cdef double VOLTAGE_S = 0.005       # low-pass of magnitude and phase error
-cdef enum:
-    TURN_MAX = 8                    # a longer hole is leapt over
-
-cdef double THIRD = 1.0 / 3.0
-cdef double ROOT_THIRD = 0.5773502691896258     # 1 / sqrt 3, of the Clarke transform
+cdef double VOLTAGE_PU_MIN = 0.2    # below this there is no phase to lock to
+cdef double FAR_KW = 1e300          # pads a median shorter than five
 
 
-cdef void feeder_init(Feeder *f, int32_t first) noexcept nogil:
+cdef inline double lower(double a, double b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline double upper(double a, double b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline double median(const double *x) noexcept nogil:
+    """Of five."""
+    cdef double low = upper(lower(x[0], x[1]), lower(x[2], x[3]))
+    cdef double high = lower(upper(x[0], x[1]), upper(x[2], x[3]))
+    return upper(lower(low, high), lower(x[4], upper(low, high)))
+
+
+cdef void feeder_init(Feeder *f, int32_t first, int32_t median_samples) noexcept nogil:
+    cdef int32_t k
     f.first = first
-    f.usual = JUMP_SHARE_MAX        # nothing is known yet
+    f.usual = USUAL_UNKNOWN
+    for k in range(median_samples, MEDIAN_MAX):
+        f.median_kw[k] = FAR_KW if k & 1 else -FAR_KW
 
 
 cdef void power_init(Power *p, const PowerSetup *setup) noexcept nogil:
-    cdef double step_rad = 2.0 * M_PI * setup.frequency_hz / setup.rate_hz
+    """Raises nothing; a median length other than 1, 3, 5 becomes the next lower of these."""
     memset(p, 0, sizeof(Power))
     p.setup = setup[0]
-    p.cycle_samples = <int32_t>(setup.rate_hz / setup.frequency_hz + 0.5)
-    if p.cycle_samples > CYCLE_MAX:
-        p.cycle_samples = CYCLE_MAX
-    if p.setup.smooth_samples < 1:
-        p.setup.smooth_samples = 1
-    if p.setup.smooth_samples > SMOOTH_MAX:
-        p.setup.smooth_samples = SMOOTH_MAX
-    p.lock.cos1 = 1.0
-    p.lock.omega_rad_per_s = 2.0 * M_PI * setup.frequency_hz
-    p.lock.step_cos = cos(step_rad)
-    p.lock.step_sin = sin(step_rad)
-    feeder_init(&p.load, LOAD_IA)
-    feeder_init(&p.pcc, PCC_IA)
-
-
-cdef void lock_leap(Lock *lock, double turn_rad) noexcept nogil:
-    """Carry the phasor over a hole in the samples: a late frame must not look like a fault of the grid."""
-    cdef double c = lock.cos1, s = lock.sin1
-    lock.cos1 = c * cos(turn_rad) - s * sin(turn_rad)
-    lock.sin1 = s * cos(turn_rad) + c * sin(turn_rad)
-
-
-cdef void lock_turn(Power *p, int32_t samples) noexcept nogil:
-    """Advance the unit phasor by `samples`; the deviation from nominal is small: two terms of its series suffice."""
-    cdef Lock *lock = &p.lock
-    cdef double off_rad = (lock.omega_rad_per_s - 2.0 * M_PI * p.setup.frequency_hz) / p.setup.rate_hz
-    cdef double turn_cos = lock.step_cos * (1.0 - 0.5 * off_rad * off_rad) - lock.step_sin * off_rad
-    cdef double turn_sin = lock.step_sin * (1.0 - 0.5 * off_rad * off_rad) + lock.step_cos * off_rad
-    cdef double c, s, norm
-    cdef int32_t _
-    for _ in range(samples):
-        c = lock.cos1 * turn_cos - lock.sin1 * turn_sin
-        s = lock.sin1 * turn_cos + lock.cos1 * turn_sin
-        norm = 1.5 - 0.5 * (c * c + s * s)      # one Newton step keeps the phasor on the unit circle
-        lock.cos1 = c * norm
-        lock.sin1 = s * norm
-
-
-cdef void lock_step(Power *p, const double *v) noexcept nogil:
-    """Second-order loop on the space vector of the phase voltages: damping 0.7 at LOCK_HZ."""
-    cdef Lock *lock = &p.lock
-    cdef double dt_s = 1.0 / p.setup.rate_hz
-    cdef double alpha = (2.0 * v[0] - v[1] - v[2]) * THIRD
-    cdef double beta = (v[1] - v[2]) * ROOT_THIRD
-    cdef double along = alpha * lock.cos1 + beta * lock.sin1
-    cdef double across = beta * lock.cos1 - alpha * lock.sin1
-    cdef double magnitude_v = sqrt(along * along + across * across)
-    cdef double natural = 2.0 * M_PI * LOCK_HZ
-    cdef double low = dt_s / VOLTAGE_S
-    cdef double error, limit_rad_per_s, nudge_rad
-    lock.voltage_v += low * (magnitude_v * 0.7071067811865476 - lock.voltage_v)
-    if magnitude_v < 0.2 * p.setup.voltage_v:
-        lock.good_samples = 0
-        return
-    error = across / magnitude_v
-    if along < 0 or fabs(error) > SNAP_ERROR:
-        lock.cos1 = alpha / magnitude_v     # too far to glide: the frequency would swing for nothing
-        lock.sin1 = beta / magnitude_v
-        lock.good_samples = 0
-        return
-    lock.error += low * (error - lock.error)
-    lock.omega_rad_per_s += natural * natural * error * dt_s
-    limit_rad_per_s = 2.0 * M_PI * 0.1 * p.setup.frequency_hz
-    lock.omega_rad_per_s = clip(lock.omega_rad_per_s, 2.0 * M_PI * p.setup.frequency_hz, limit_rad_per_s)
-    nudge_rad = 1.4 * natural * error * dt_s
-    lock.cos1, lock.sin1 = lock.cos1 - nudge_rad * lock.sin1, lock.sin1 + nudge_rad * lock.cos1
-    if fabs(lock.error) < LOCK_ERROR:
-        if lock.good_samples < 1 << 30:
-            lock.good_samples += 1
-    else:
-        lock.good_samples = 0
-
-
-cdef inline double clip(double x, double middle, double reach) noexcept nogil:
-    if x > middle + reach:
-        return middle + reach
-    if x < middle - reach:
-        return middle - reach
-    return x
+    p.setup.median_samples = 5 if setup.median_samples >= 5 else (3 if setup.median_samples >= 3 else 1)
+    p.cycle_samples = min(CYCLE_MAX, <int32_t>(setup.rate_hz / setup.frequency_hz + 0.5))
+    p.halves_200ms = <int32_t>(0.4 * setup.frequency_hz + 0.5)
+    p.per_cycle = 1.0 / p.cycle_samples
+    # The 12th line must not fold onto a lower one in the samples that are learnt from.
+    p.turn_mask = TURN_COUNT - 1 if p.cycle_samples >= 25 * TURN_COUNT else 0
+    p.learn = (p.turn_mask + 1) * 2.0 / (LEARN_S * setup.rate_hz)
+    p.usual = (p.turn_mask + 1) / (USUAL_S * setup.rate_hz)
+    p.usual_hold = (p.turn_mask + 1) / (USUAL_HOLD_S * setup.rate_hz)
+    p.hold_turns = (p.cycle_samples + p.cycle_samples // 4) // (p.turn_mask + 1)
+    lock_init(&p.lock, setup.rate_hz, setup.frequency_hz, VOLTAGE_PU_MIN * setup.voltage_v)
+    wiring_init(&p.wiring, setup.voltage_v, setup.rated_kw)
+    align_init(&p.align, setup.rate_hz, setup.battery_kw_max)
+    feeder_init(&p.load, LOAD_IA, p.setup.median_samples)
+    feeder_init(&p.pcc, PCC_IA, p.setup.median_samples)
 
 
 cdef void lines(const Lock *lock, double *c, double *s) noexcept nogil:
-    """cos and sin of 1, 2, 4, 6, 12 times the phase, by products."""
+    """cos and sin of 1, 2, 4, 6, 8, 12 times the phase, by products."""
     c[0] = lock.cos1
     s[0] = lock.sin1
     c[1] = c[0] * c[0] - s[0] * s[0]
@@ -141,80 +95,102 @@ cdef void lines(const Lock *lock, double *c, double *s) noexcept nogil:
     s[2] = 2.0 * c[1] * s[1]
     c[3] = c[2] * c[1] - s[2] * s[1]
     s[3] = s[2] * c[1] + c[2] * s[1]
-    c[4] = c[3] * c[3] - s[3] * s[3]
-    s[4] = 2.0 * c[3] * s[3]
+    c[4] = c[2] * c[2] - s[2] * s[2]
+    s[4] = 2.0 * c[2] * s[2]
+    c[5] = c[3] * c[3] - s[3] * s[3]
+    s[5] = 2.0 * c[3] * s[3]
 
 
-cdef int32_t is_load(const Power *p, Feeder *f, double left_kw) noexcept nogil:
-    """1 while the deviation from the cycle mean is a load on the move: nothing to learn from."""
-    cdef double share = fabs(left_kw) / (fabs(f.kw_mean) + 0.01 * p.setup.rated_kw)
-    cdef double jump = JUMP_SHARE + 3.0 * f.usual
-    if share > (jump if jump < JUMP_SHARE_MAX else JUMP_SHARE_MAX):
-        f.hold_samples = p.cycle_samples + p.cycle_samples // 4     # until the mean has seen the new level whole
-    f.usual += (share - f.usual) / (p.setup.rate_hz * (USUAL_HOLD_S if f.hold_samples else USUAL_S))
-    if f.hold_samples:
-        f.hold_samples -= 1
+cdef inline double share(const Ripple *r, double base, const double *c, const double *s) noexcept nogil:
+    """Instantaneous against mean power: base and the ripple, never below a half."""
+    cdef double along = base, across = 0.0      # two sums: neither waits for the other
+    cdef int32_t k
+    for k in range(1, LINE_COUNT):
+        along += r.cosine[k] * c[k]
+        across += r.sine[k] * s[k]
+    return upper(along + across, 0.5)
+
+
+cdef inline void learn(Ripple *r, double step, const double *c, const double *s) noexcept nogil:
+    cdef int32_t k
+    for k in range(1, LINE_COUNT):
+        r.cosine[k] += step * c[k]
+        r.sine[k] += step * s[k]
+
+
+cdef int32_t is_load(const Power *p, Feeder *f, double left) noexcept nogil:
+    """1 while the deviation from the cycle mean, as a share of it, is a load on the move: nothing to learn from."""
+    if left > JUMP_SHARE + 3.0 * f.usual:
+        f.hold_turns = p.hold_turns
+    f.usual += (left - f.usual) * (p.usual_hold if f.hold_turns else p.usual)
+    if f.hold_turns:
+        f.hold_turns -= 1
         return 1
     return 0
 
 
-cdef double clean(const Power *p, Feeder *f, double raw_kw, const double *c, const double *s) noexcept nogil:
-    """Power without the learnt ripple; learns from what is left while the load is quiet."""
-    cdef double share = 1.0
-    cdef double kw, left, rate
-    cdef int32_t k
-    for k in range(1, LINE_COUNT):
-        share += f.cos_weight[k] * c[k] + f.sin_weight[k] * s[k]
-    share = clip(share, 1.0, 0.5)
-    kw = (raw_kw - f.cos_weight[0] * c[0] - f.sin_weight[0] * s[0]) / share
-    left = kw - f.kw_mean
-    if is_load(p, f, left):
-        return kw
-    if fabs(f.kw_mean) > 0.05 * p.setup.rated_kw:
-        rate = 2.0 / (LEARN_S * p.setup.rate_hz)
-        f.cos_weight[0] += rate * left * c[0]
-        f.sin_weight[0] += rate * left * s[0]
-        rate *= left / f.kw_mean
-        for k in range(1, LINE_COUNT):
-            f.cos_weight[k] += rate * c[k]
-            f.sin_weight[k] += rate * s[k]
-    return kw
-
-
-cdef void feeder_step(const Power *p, Feeder *f, const Sample *sample, int32_t locked) noexcept nogil:
-    """One feeder: raw power, one-cycle mean, ripple removed, short mean."""
-    cdef const double *si = &sample.si[f.first]
-    cdef double raw_kw = (si[0] * si[3] + si[1] * si[4] + si[2] * si[5]) * 1e-3
-    cdef double c[LINE_COUNT]
-    cdef double s[LINE_COUNT]
-    cdef double kw
-    cdef int32_t k
-    if not p.started:
-        for k in range(p.cycle_samples):
-            f.kw_raw[k] = raw_kw
-        f.kw_sum = raw_kw * p.cycle_samples
-        for k in range(p.setup.smooth_samples):
-            f.smooth_kw[k] = raw_kw
-    f.kw_sum += raw_kw - f.kw_raw[f.at]
-    f.kw_raw[f.at] = raw_kw
-    f.at = f.at + 1 if f.at + 1 < p.cycle_samples else 0
-    f.kw_mean = f.kw_sum / p.cycle_samples
-    if not locked:
-        f.kw = f.kw_mean
+cdef void study(const Power *p, Feeder *f, double kw, double battery_kw, const double *c,
+                const double *s) noexcept nogil:
+    """Learn from what is left of the ripple while the load is quiet. kw: cleaned with the present weights."""
+    cdef double left_kw = kw - f.kw_mean
+    cdef double left = left_kw / (fabs(f.kw_mean) + 0.01 * p.setup.rated_kw)
+    cdef double step
+    if is_load(p, f, fabs(left)) or fabs(f.kw_mean) < LEARN_SHARE_MIN * p.setup.rated_kw:
         return
-    lines(&p.lock, c, s)
-    f.smooth_kw[f.smooth_at] = clean(p, f, raw_kw, c, s)
-    f.smooth_at = f.smooth_at + 1 if f.smooth_at + 1 < p.setup.smooth_samples else 0
-    kw = 0.0
-    for k in range(p.setup.smooth_samples):
-        kw += f.smooth_kw[k]
-    f.kw = kw / p.setup.smooth_samples
+    f.load.cosine[0] += p.learn * left_kw * c[0]
+    f.load.sine[0] += p.learn * left_kw * s[0]
+    step = p.learn * left if f.kw_mean > 0.0 else -p.learn * left
+    learn(&f.load, step, c, s)
+    if battery_kw:
+        learn(&f.battery, -step * battery_kw / f.kw_mean, c, s)
 
 
-cdef void feeder_quality(Feeder *f, const Sample *sample, int32_t locked) noexcept nogil:
-    """The worst of the six channels, and whether the phase is known."""
+cdef inline double clean(const Power *p, const Feeder *f, double battery_kw, const double *c,
+                         const double *s) noexcept nogil:
+    """Load power without the learnt ripple."""
+    cdef double kw = f.raw_kw - f.load.cosine[0] * c[0] - f.load.sine[0] * s[0]
+    if battery_kw:
+        kw += battery_kw * share(&f.battery, p.lock.along_v_now * p.lock.half_samples / p.lock.along_v_sum, c, s)
+    return kw / share(&f.load, 1.0, c, s)
+
+
+cdef void feeder_start(const Power *p, Feeder *f, double kw) noexcept nogil:
+    """Fill what looks back with the first sample."""
     cdef int32_t k
-    f.quality = 0
+    for k in range(p.cycle_samples):
+        f.past_kw[k] = kw
+    f.kw_sum = kw * p.cycle_samples
+    for k in range(p.setup.median_samples):
+        f.median_kw[k] = kw
+
+
+cdef void feeder_step(const Power *p, Feeder *f, const Sample *sample, double battery_kw, int32_t locked,
+                      int32_t turn, const double *c, const double *s) noexcept nogil:
+    """One feeder: raw power, ripple removed, one-cycle mean, short median. battery_kw: fed in behind this point.
+    turn: of TURN_COUNT samples the one in which it learns."""
+    cdef const double *si = &sample.si[f.first]
+    cdef double kw
+    f.raw_kw = (si[0] * si[3] + si[1] * si[4] + si[2] * si[5]) * 1e-3
+    if not p.started:
+        feeder_start(p, f, f.raw_kw + battery_kw)
+    kw = f.raw_kw + battery_kw
+    if locked:
+        kw = clean(p, f, battery_kw, c, s)
+        if p.turn == turn & p.turn_mask:
+            study(p, f, kw, battery_kw, c, s)
+    f.kw_sum += kw - f.past_kw[f.at]
+    f.past_kw[f.at] = kw
+    f.at = f.at + 1 if f.at + 1 < p.cycle_samples else 0
+    f.kw_mean = f.kw_sum * p.per_cycle
+    f.median_kw[f.median_at] = kw
+    f.median_at = f.median_at + 1 if f.median_at + 1 < p.setup.median_samples else 0
+    f.kw = median(f.median_kw) if locked else f.kw_mean
+
+
+cdef void feeder_quality(Feeder *f, const Sample *sample, int32_t fault, int32_t locked) noexcept nogil:
+    """The worst of the six channels, the feeder's wiring fault, and whether the phase is known."""
+    cdef int32_t k
+    f.quality = fault
     for k in range(f.first, f.first + 6):
         f.quality |= sample.quality[k]
     f.wired = not f.quality & QUALITY_ABSENT
@@ -222,34 +198,81 @@ cdef void feeder_quality(Feeder *f, const Sample *sample, int32_t locked) noexce
         f.quality |= QUALITY_UNLOCKED
 
 
-cdef void power_step(Power *p, const Sample *sample, double battery_kw, Track *track) noexcept nogil:
-    """Sample to Track. battery_kw: what the battery gives at the instant of the sample, discharge positive; with
-    current transformers at one place only it turns load into grid power or back."""
-    cdef int32_t locked = p.lock.good_samples > p.cycle_samples
-    cdef double steps = (sample.t_ns - p.t_ns) * 1e-9 * p.setup.rate_hz
-    feeder_quality(&p.load, sample, locked)
-    feeder_quality(&p.pcc, sample, locked)
-    if sample.fresh and (p.load.wired or p.pcc.wired):
-        if 0.5 < steps < TURN_MAX:
-            lock_turn(p, <int32_t>(steps + 0.5))    # whole periods: a time stamp may tremble
-        else:
-            lock_leap(&p.lock, p.lock.omega_rad_per_s * steps / p.setup.rate_hz)
-        p.t_ns = sample.t_ns
-        lock_step(p, &sample.si[(p.load.first if p.load.wired else p.pcc.first) + 3])
-        if p.load.wired:
-            feeder_step(p, &p.load, sample, locked)
-        if p.pcc.wired:
-            feeder_step(p, &p.pcc, sample, locked)
-        p.started = 1
+cdef void meter_step(const Power *p, Meter *m, double kw, int32_t turned) noexcept nogil:
+    """Add one sample of raw power; turned: a half cycle began with it."""
+    if turned and m.half_count:
+        m.half_kw = m.half_kw_sum / m.half_count
+        m.long_kw_sum += m.half_kw_sum
+        m.long_count += m.half_count
+        m.halves += 1
+        m.half_kw_sum = 0.0
+        m.half_count = 0
+        if m.halves == p.halves_200ms:
+            m.long_kw = m.long_kw_sum / m.long_count
+            m.long_kw_sum = 0.0
+            m.long_count = m.halves = 0
+    m.half_kw_sum += kw
+    m.half_count += 1
+
+
+cdef void sample_step(Power *p, const Sample *sample, double battery_kw) noexcept nogil:
+    """Lock, feeders and meters over one fresh sample."""
+    cdef double c[LINE_COUNT]
+    cdef double s[LINE_COUNT]
+    cdef int32_t upper_half, locked = p.lock.locked
+    if not p.started:
+        wiring_wire(&p.wiring, sample)
+    lock_turn(&p.lock, (sample.t_ns - p.t_ns) * 1e-9 * p.setup.rate_hz)
+    p.t_ns = sample.t_ns
+    lines(&p.lock, c, s)        # before the loop's correction, which would only make the chain of products longer
+    lock_step(&p.lock, &sample.si[(p.load.first if p.load.wired else p.pcc.first) + 3])
+    if p.turn == TURN_WIRING & p.turn_mask:
+        wiring_step(&p.wiring, sample, c[0], s[0])
+    p.battery_kw[p.battery_at] = battery_kw
+    p.battery_at = p.battery_at + 1 if p.battery_at + 1 < MEDIAN_MAX else 0
+    if p.load.wired:
+        feeder_step(p, &p.load, sample, 0.0, locked, TURN_LOAD, c, s)
+    if p.pcc.wired:
+        feeder_step(p, &p.pcc, sample, battery_kw, locked, TURN_PCC, c, s)
+    upper_half = p.lock.sin1 >= 0.0
+    meter_step(p, &p.load_meter, p.load.raw_kw if p.load.wired else p.pcc.raw_kw + battery_kw, upper_half != p.upper)
+    meter_step(p, &p.grid_meter, p.pcc.raw_kw if p.pcc.wired else p.load.raw_kw - battery_kw, upper_half != p.upper)
+    p.upper = upper_half
+    p.turn = (p.turn + 1) & p.turn_mask
+    p.started = 1
+
+
+cdef void power_step(Power *p, const Sample *sample, double model_kw, Track *track) noexcept nogil:
+    """Sample to Track. model_kw: what the battery gives at the instant of the sample by the law's model, discharge
+    positive. The DC bus is believed more; with current transformers at one place only the battery turns load into grid
+    power or back."""
+    cdef double battery_kw = model_kw
+    cdef int32_t delay = (p.setup.median_samples - 1) // 2
+    cdef Feeder *f
+    feeder_quality(&p.load, sample, p.wiring.fault[0], p.lock.locked)
+    feeder_quality(&p.pcc, sample, p.wiring.fault[1], p.lock.locked)
     if not sample.quality[<int32_t>DC_V]:
         track.dc_v = sample.si[<int32_t>DC_V]
         if not sample.quality[<int32_t>DC_A]:
             track.dc_kw = sample.si[<int32_t>DC_V] * sample.si[<int32_t>DC_A] * 1e-3
+            if sample.fresh:
+                battery_kw = align_step(&p.align, track.dc_kw, model_kw)
+    if sample.fresh and (p.load.wired or p.pcc.wired):
+        sample_step(p, sample, battery_kw)
+    f = &p.load if p.load.wired else &p.pcc
+    battery_kw = p.battery_kw[(p.battery_at + 2 * MEDIAN_MAX - 1 - delay) % MEDIAN_MAX]
     track.t_ns = sample.t_ns
-    track.load_kw = p.load.kw if p.load.wired else p.pcc.kw + battery_kw
-    track.load_kw_mean = p.load.kw_mean if p.load.wired else p.pcc.kw_mean + battery_kw
-    track.grid_kw = p.pcc.kw if p.pcc.wired else p.load.kw - battery_kw
-    track.quality = p.load.quality if p.load.wired else p.pcc.quality
+    track.load_kw = f.kw
+    track.load_kw_mean = f.kw_mean
+    track.load_half_kw = p.load_meter.half_kw
+    track.load_200ms_kw = p.load_meter.long_kw
+    track.grid_kw = (p.pcc.kw if p.pcc.wired else p.load.kw) - battery_kw
+    track.grid_200ms_kw = p.grid_meter.long_kw
+    track.battery_kw = battery_kw
+    track.quality = f.quality
+    track.grid_quality = p.pcc.quality
+    track.dc_quality = sample.quality[<int32_t>DC_V] | sample.quality[<int32_t>DC_A]
     track.frequency_hz = p.lock.omega_rad_per_s / (2.0 * M_PI)
+    track.rocof_hz_per_s = p.lock.rocof_hz_per_s
     track.voltage_v = p.lock.voltage_v
-    track.delay_s = 0.5 * ((p.setup.smooth_samples if locked else p.cycle_samples) - 1) / p.setup.rate_hz
+    track.delay_s = 0.5 * ((p.setup.median_samples if p.lock.locked else p.cycle_samples) - 1) / p.setup.rate_hz

@@ -38,6 +38,7 @@ cdef struct SamplerSetup:
     int32_t present[CHANNEL_MAX]    # 1: wired on this site
     double si_per_v[CHANNEL_MAX]    # calibration: A or V per volt at the converter's input; sign turns a CT
     double offset_counts[CHANNEL_MAX]
+    double skew_s[CHANNEL_MAX]      # how late the channel is against the others, at most one sample; a lead is < 0
     double stale_s_max              # older samples are QUALITY_STALE
 
 
@@ -57,6 +58,10 @@ cdef struct Sampler:
     int32_t fault[CHANNEL_MAX]      # Quality bits that calibration gives
     double si_per_count[CHANNEL_MAX]
     double si_offset[CHANNEL_MAX]
+    int32_t skewed_count
+    int32_t skewed[CHANNEL_MAX]     # wired channels with a skew
+    int32_t skew_counts[CHANNEL_MAX]    # their last codes
+    double si_per_slope[CHANNEL_MAX]    # what a step of one count between two samples is worth in skew
 
 
 cdef void ring_init(void *ring, uint32_t rate_hz, uint32_t slot_count, const double *scale,

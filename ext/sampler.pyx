@@ -83,7 +83,7 @@ cdef void calibrate(Sampler *s) noexcept nogil:
     """Wired channels and what one count means on each; a factor that is no number marks its channel for good (F07)."""
     cdef int32_t k
     s.rail_counts = s.header.rail_counts
-    s.wired_count = 0
+    s.wired_count = s.skewed_count = 0
     for k in range(CHANNEL_MAX):
         s.fault[k] = 0 if s.setup.present[k] else QUALITY_ABSENT
         if not s.setup.present[k]:
@@ -95,6 +95,10 @@ cdef void calibrate(Sampler *s) noexcept nogil:
         if not isfinite(s.si_per_count[k]) or not isfinite(s.si_offset[k]):
             s.si_per_count[k] = s.si_offset[k] = 0.0
             s.fault[k] = QUALITY_NOT_FINITE
+        s.si_per_slope[k] = s.si_per_count[k] * s.setup.skew_s[k] * s.header.rate_hz
+        if s.si_per_slope[k] != 0.0:
+            s.skewed[s.skewed_count] = k
+            s.skewed_count += 1
 
 
 cdef void sampler_init(Sampler *s, const SamplerSetup *setup, void *ring) noexcept nogil:
@@ -140,11 +144,24 @@ cdef void take(Sampler *s, const RingSlot *slot, Sample *sample) noexcept nogil:
         sample.si[k] = counts * s.si_per_count[k] + s.si_offset[k]
 
 
+cdef void straighten(Sampler *s, const RingSlot *slot, int32_t follows, Sample *sample) noexcept nogil:
+    """Move the channels with a skew to the instant of the others along their slope; follows: no sample was lost.
+
+    At 50 Hz and 10 kHz a whole sample of skew leaves an error of 0.1 % of the amplitude, a third of one 0.02 %."""
+    cdef int32_t i, k, step
+    for i in range(s.skewed_count):
+        k = s.skewed[i]
+        step = slot.counts[k] - s.skew_counts[k]
+        s.skew_counts[k] = slot.counts[k]
+        if follows:
+            sample.si[k] += step * s.si_per_slope[k]
+
+
 cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogil:
     """The newest whole sample, or the last one again with fresh = 0 and, once too old, QUALITY_STALE."""
     cdef RingSlot slot
     cdef uint64_t head
-    cdef int32_t k
+    cdef int32_t k, follows
     sample.fresh = 0
     if s.header != NULL:
         head = ring_load(&s.header.head)
@@ -154,6 +171,7 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
             if slot.sequence != head or ring_load(&s.slots[head & s.slot_mask].sequence) != head:
                 s.torn += 1
             else:
+                follows = s.last_sequence != 0 and head == s.last_sequence + 1
                 if s.last_sequence != 0 and head > s.last_sequence:
                     sample.lost += head - s.last_sequence - 1
                     sample.sequence += head - s.last_sequence
@@ -165,6 +183,7 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
                 sample.t_ns = slot.t_ns
                 sample.fresh = 1
                 take(s, &slot, sample)
+                straighten(s, &slot, follows, sample)
     # Safety: a sample from the future is as little worth as one from the past; whose clock is wrong is not known here.
     if not -FUTURE_NS <= now_ns - sample.t_ns <= <int64_t>(s.setup.stale_s_max * 1e9):
         for k in range(CHANNEL_MAX):

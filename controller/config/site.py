@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from controller.config.option import REQUIRED, Fault, Path, Section, option
+from controller.config.support import Support
 
 # Bounds of the frame's fixed tables, ext.image: PCS_MAX, PORT_MAX, CHANNEL_MAX.
 PCS_MAX = 8
@@ -57,6 +58,11 @@ class Channel(Section):
     offset_counts: float = option(
         0, "code that means zero", low=-32768, high=32767, why="a bipolar converter has none until calibrated"
     )
+    skew_us: float = option(
+        0, "how late the channel is against the others, at most one sample; a transformer that leads is negative",
+        low=-500, high=500,
+        why="converters that sample all inputs at once and good transformers have none; 30 minutes of arc are 28 us",
+    )  # fmt: skip
 
 
 class Sampling(Section):
@@ -86,6 +92,12 @@ class Sampling(Section):
         seen: dict[int, str] = {}
         for name, channel in self.channels.items():
             yield from _calibration(name, channel)
+            if abs(channel.skew_us) * self.rate_hz > 1e6:
+                yield Fault(
+                    ("channels", name, "skew_us"),
+                    f"is {channel.skew_us:g}; one sample at rate_hz {self.rate_hz} is {1e6 / self.rate_hz:g}, and no "
+                    f"more can be made up for. Wire the channel so that it is sampled with the others.",
+                )
             if channel.input in seen:
                 yield Fault(
                     ("channels", name, "input"),
@@ -277,6 +289,9 @@ class Site(Section):
         (), "transfer switches", why="many sites have none", max_length=PCS_MAX
     )
     pv: Pv = option(Pv(), "photovoltaics", why="most sites have none")
+    support: Support = option(
+        Support(), "help for the grid's frequency", why="a contract asks for it, or nobody"
+    )
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
@@ -314,6 +329,7 @@ class Site(Section):
             names.setdefault(unit.name, here)
             addresses.setdefault(key, unit.name)
         yield from self._meters_apart()
+        yield from self._support_fits()
         for name in self.tcp:
             if name in self.ports:
                 yield Fault(
@@ -324,6 +340,22 @@ class Site(Section):
                 yield Fault(
                     ("switches", index), "switches to a genset; the site has none. Add it under gensets."
                 )
+
+    def _support_fits(self) -> Iterator[Fault]:
+        kw_max = sum(p.discharge_kw_max for p in self.pcs)
+        asked_kw = self.support.reserve_kw + self.support.droop_kw_max
+        if asked_kw > kw_max:
+            yield Fault(
+                ("support",),
+                f"asks for {asked_kw:g} kW, reserve and droop together; the converters discharge at most {kw_max:g}. "
+                f"Lower reserve_kw or droop_kw_max.",
+            )
+        if self.support.reserve_kw > 0 and self.grid.frequency_hz != 50:
+            yield Fault(
+                ("support", "reserve_kw"),
+                f"is {self.support.reserve_kw:g}; the reserve is a product of a 50 Hz grid, frequency_hz is "
+                f"{self.grid.frequency_hz}. Set it to 0.",
+            )
 
     def _meters_apart(self) -> Iterator[Fault]:
         seen: dict[str, str] = {}

@@ -11,6 +11,7 @@ from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
+from controller.config.support import RESERVE_FULL_S
 from controller.devices.check import CheckedSite
 from controller.devices.table import ORDER, READ, BusTable
 from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns, frame_bytes
@@ -25,7 +26,10 @@ CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
 ORDER_MAX = 8
 STALE_S_MAX = 0.002  # F06
-SMOOTH_S = 0.0005  # length of the short mean: its delay is half of it
+MEDIAN_S = 0.0005  # length of the short median, at most 5 samples: its delay is half of it
+RISE_SHARE = (
+    0.5  # of the time to full power that the reserve may take: measuring and the converter need the rest
+)
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
@@ -73,8 +77,10 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
             "frequency_hz": float(site.grid.frequency_hz),
             "voltage_v": site.grid.voltage_v / sqrt(3.0),
             "rated_kw": float(site.grid.import_kw_max),
-            "smooth_samples": min(max(round(SMOOTH_S * site.sampling.rate_hz), 1), 16),
+            "battery_kw_max": sum(line.rating_kw for line in table.pcs),
+            "median_samples": round(MEDIAN_S * site.sampling.rate_hz),
         },
+        "support": _support(checked),
         "law": _law(checked, table),
         "share": {"pcs_count": len(site.pcs)},
         "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": ns(LAPSE_S)},
@@ -86,17 +92,34 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
 
 def _sampler(checked: CheckedSite) -> dict[str, Any]:
     channels = checked.site.sampling.channels
-    si_per_v, offset_counts = [0.0] * CHANNEL_MAX, [0.0] * CHANNEL_MAX
+    si_per_v, offset_counts, skew_s = ([0.0] * CHANNEL_MAX for _ in range(3))
     for index, name in enumerate(CHANNELS):
         if name in channels:
             channel = channels[name]
             si_per_v[index] = channel.a_per_v or channel.v_per_v or 0.0
             offset_counts[index] = channel.offset_counts
+            skew_s[index] = 1e-6 * channel.skew_us
     return {
         "present": [int(name in channels) for name in CHANNELS] + [0] * (CHANNEL_MAX - len(CHANNELS)),
         "si_per_v": si_per_v,
         "offset_counts": offset_counts,
+        "skew_s": skew_s,
         "stale_s_max": STALE_S_MAX,
+    }
+
+
+def _support(checked: CheckedSite) -> dict[str, float]:
+    site, support = checked.site, checked.site.support
+    return {
+        "frame_s": 1.0 / site.sampling.rate_hz,
+        "frequency_hz": float(site.grid.frequency_hz),
+        "droop_kw_max": support.droop_kw_max,
+        "droop_hz": site.grid.frequency_hz * support.droop_pct / 100.0,
+        "dead_band_hz": support.droop_dead_band_hz,
+        "reserve_kw": support.reserve_kw,
+        "reserve_hz": support.reserve_hz,
+        "rise_s": RISE_SHARE * RESERVE_FULL_S[support.reserve_hz],
+        "hold_s": float(support.reserve_s),
     }
 
 

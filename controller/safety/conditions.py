@@ -18,7 +18,8 @@ from controller.safety.facts import (
     traces_of,
     unanswered,
 )
-from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside
+from controller.safety.look import Look, Row
+from controller.safety.table import ENTER_GRID, ROWS, grid_inside
 from controller.safety.terms import Part, Terms
 from controller.units import ns
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf, isnan, nan
 
-from controller.image import Conditions, Device, Effect, Mode, ModeState, PortLook, Telemetry
+from controller.image import Conditions, Device, Effect, Mode, PortLook, Telemetry
+from controller.safety.look import Look, Number, Row, at
 from controller.safety.terms import PCS_SILENT_S, Part, Terms
+from controller.safety.waveform import WAVEFORM_ROWS
 from controller.units import NS_PER_S, ns
 
 SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long
@@ -32,62 +32,6 @@ CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
 # Windows: low and high in pu, Hz below and above nominal.
 STAY_GRID = (0.80, 1.15, 2.5, 1.5)  # F48; EN 50549 has 47.5 to 51.5 Hz
 ENTER_GRID = (0.917, 1.05, 0.5, 0.1)  # enter service, IEEE 1547
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One row's view of one subject in one cycle."""
-
-    terms: Terms
-    previous: Conditions
-    state: ModeState
-    telemetry: Telemetry
-    t_ns: int
-    subject: str
-    part: Part | None = None
-    device: Device | None = None
-    barred: tuple[str, ...] = ()  # ports on which nothing may be written
-
-    @property
-    def age_s(self) -> float:
-        """Age of the device's oldest block; nan before its first reply, so that INIT can wait for it."""
-        return nan if self.device is None or self.device.age_s == inf else self.device.age_s
-
-    @property
-    def cut_off(self) -> bool:
-        """Its port is away or not yet verified: F79 speaks for the device."""
-        return self.part is not None and self.part.port in self.barred
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the device's last reply may be believed."""
-        return self.part is not None and self.age_s <= self.part.stale_s
-
-
-Number = Callable[[Look], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Trips when signal > limit for hold_s; gone at signal <= clear (default: the limit). nan: not known."""
-
-    code: str
-    name: str
-    subjects: str  # pcs, bms, meter, port, site
-    signal: Number
-    limit: Number
-    grade: str
-    effect: Effect
-    cause: str  # of {subject}, {value}, {limit}
-    cure: str
-    clear: float | None = None
-    hold_s: float = 0.0
-    clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
-
-
-def at(value: float) -> Number:
-    """A limit that is one number."""
-    return lambda look: value
 
 
 def grid_inside(terms: Terms, telemetry: Telemetry, window: tuple[float, float, float, float]) -> bool:
@@ -286,6 +230,7 @@ def _port_barred(look: Look) -> float:
 
 
 ROWS = (
+    *WAVEFORM_ROWS,
     Row("F06", "adc-dropout", "site", _sample_age_s, at(SAMPLE_AGE_S_MAX), "A", Effect.STOP,
         "the newest waveform sample is {value:.3f} s old, allowed {limit:.3f} s",
         "check the converter, its cable and the program that fills the sample ring", hold_s=0.2),

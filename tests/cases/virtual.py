@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.devices.check import check_site
+from controller.devices.check import CheckedSite, check_site
 from controller.image import Instant, Mode
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
@@ -29,15 +30,24 @@ def square_kw(
 
 
 class Site:
-    """The reference site, or another. Time in s since its start; powers as the plant truly has them."""
+    """The reference site, or another. Time in s since its start; powers as the plant truly has them.
 
-    def __init__(self, load_kw: NDArray[np.float64], seed: int = 1, site: Path = SITE) -> None:
-        checked = check_site(site)
+    belief: what the controller holds for the site, where that is not the truth."""
+
+    def __init__(
+        self,
+        load_kw: NDArray[np.float64],
+        seed: int = 1,
+        site: Path = SITE,
+        belief: Callable[[CheckedSite], CheckedSite] = lambda checked: checked,
+    ) -> None:
+        truth = check_site(site)
+        checked = belief(truth)
         self.rate_hz = checked.site.sampling.rate_hz
         self.table = checked.table
         self.fastlink = FastLink(checked, checked.table)
         self.supervisor = Supervisor(checked, checked.table, self.fastlink)
-        self.plant = Plant(checked, load_kw, LOAD_HZ, "typical", seed, None, None, loops=True)
+        self.plant = Plant(truth, load_kw, LOAD_HZ, "typical", seed, None, None, loops=True)
         self.virtual = VirtualSite(self.fastlink.executive, self.plant)
         self.start_ns = self.virtual.now_ns
         self.events: list[tuple[float, Event]] = []

@@ -19,8 +19,12 @@ PIPELINE = (
         "ext.thread",
         "ext.port",
         "ext.sampler",
+        "ext.lock",
+        "ext.align",
+        "ext.wiring",
         "ext.power",
         "ext.mailbox",
+        "ext.support",
     ),
     *(
         "ext.preview",

@@ -1,4 +1,5 @@
 """The simulated site on its own in virtual time: bytes and samples with their instants, for tests."""
+from libc.math cimport cos, sin
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
@@ -7,6 +8,7 @@ from ext.image cimport CHANNEL_MAX
 from ext.port cimport pipe_pop, pipe_push
 from tools.plant.physics cimport site_step
 from tools.plant.site cimport Plant
+from tools.plant.wave cimport Wave, wave_step
 from tools.plant.wire cimport Wire, wire_take
 
 
@@ -35,6 +37,23 @@ cdef class Solo:
             for k in range(CHANNEL_MAX):
                 counts[i, k] = self.plant.site.counts[k]
             self.collect()
+        return np.asarray(counts)
+
+    def wave(self, const double[::1] load_kw, const double[::1] turn_rad, storage_kw=None):
+        """Counts (n, 16) of the waveform alone: load_kw (n); turn_rad (n): the grid's turn after each sample.
+
+        storage_kw (n): battery power, taken from the connection and shown on the DC bus; None: none."""
+        cdef Wave *w = &self.plant.site.wave
+        cdef double dc_v = self.plant.site.battery.dc_v
+        cdef const double[::1] fed = np.zeros(load_kw.shape[0]) if storage_kw is None else storage_kw
+        cdef int32_t[:, ::1] counts = np.zeros((load_kw.shape[0], CHANNEL_MAX), dtype=np.int32)
+        cdef double re, im
+        cdef int64_t i
+        for i in range(load_kw.shape[0]):
+            re, im = w.angle_re, w.angle_im
+            wave_step(w, load_kw[i], fed[i], dc_v, 1e3 * fed[i] / dc_v, &counts[i, 0])
+            w.angle_re = re * cos(turn_rad[i]) - im * sin(turn_rad[i])
+            w.angle_im = im * cos(turn_rad[i]) + re * sin(turn_rad[i])
         return np.asarray(counts)
 
     def spin(self, int64_t steps):

@@ -20,9 +20,11 @@ def setup(**law: Any) -> dict[str, Any]:
     return {
         "rate_hz": RATE_HZ,
         "sampler": {"present": [1] * 6 + [0] * 10, "si_per_v": si_per_v, "offset_counts": [0.0] * 16,
-                    "stale_s_max": 0.002},
+                    "skew_s": [0.0] * 16, "stale_s_max": 0.002},
         "power": {"rate_hz": RATE_HZ, "frequency_hz": 50.0, "voltage_v": VOLTAGE_V, "rated_kw": 6000.0,
-                  "smooth_samples": 5},
+                  "battery_kw_max": 2000.0, "median_samples": 5},
+        "support": {"frame_s": 1e-4, "frequency_hz": 50.0, "droop_kw_max": 0.0, "droop_hz": 2.5, "dead_band_hz": 0.2,
+                    "reserve_kw": 0.0, "reserve_hz": 49.5, "rise_s": 0.35, "hold_s": 5.0},
         "law": {"frame_s": 1e-4, "target_lag_s": 9.0, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014,
                 "period_s": 0.0024, "rating_kw": 2000.0, "pcs_count": 1} | law,
         "share": {"pcs_count": 1},

@@ -35,6 +35,27 @@ def test_ripple_is_learnt_and_removed(shape: dict[str, float], ripple: float) ->
     assert kw[30_000:].mean() == pytest.approx(4000, rel=2e-3)
 
 
+@pytest.mark.parametrize("rate_hz", [2_000, 4_900, 5_000, 20_000])
+@pytest.mark.parametrize("hz", [50.0, 49.3, 60.0, 60.6])
+def test_every_board_learns(rate_hz: int, hz: float) -> None:
+    """Boards of 2 to 20 kHz on 50 and 60 Hz grids, also where a cycle is a whole number of samples: 0.35 % ripple."""
+    board = setup()
+    nominal_hz = float(10 * round(hz / 10))
+    board["rate_hz"] = rate_hz
+    board["power"] |= {
+        "rate_hz": rate_hz,
+        "frequency_hz": nominal_hz,
+        "median_samples": round(0.0005 * rate_hz),
+    }
+    t_ns = (np.arange(5 * rate_hz) * 1e9 / rate_hz).astype(np.int64)
+    counts = waveform(
+        t_ns, np.full(t_ns.size, 4000.0), hz=hz, negative=0.05, fifth=0.04, seventh=0.03, noise=0.002
+    )
+    kw = Executive(board).replay(t_ns, counts, SCALE)["load_kw"][4 * rate_hz :]
+    assert kw.std() < 0.0035 * 4000
+    assert kw.mean() == pytest.approx(4000, rel=1e-3)
+
+
 def test_ripple_stays_out_when_frequency_is_off_nominal() -> None:
     """49.5 Hz: without a frequency lock a canceller does nothing (8 % left); with it under 0.4 %."""
     frame, kw = track(np.full(40_000, 4000.0), hz=49.5, negative=0.05, fifth=0.04, seventh=0.03)
@@ -43,14 +64,68 @@ def test_ripple_stays_out_when_frequency_is_off_nominal() -> None:
 
 
 def test_a_step_is_seen_within_the_declared_delay() -> None:
-    """3000 to 4600 kW in one sample, ripple learnt: half of it after the declared 0.2 ms, all after 0.5 ms."""
+    """3000 to 4600 kW in one sample, ripple learnt: nothing before the declared 0.2 ms, all of it then."""
     load = np.full(40_000, 3000.0)
     load[30_000:] = 4600.0
     frame, kw = track(load, negative=0.05, fifth=0.04, seventh=0.03, noise=0.002)
     delay = round(frame.status()["track"]["delay_s"] * RATE_HZ)
     assert delay == 2
-    assert kw[30_000 + delay] == pytest.approx(3800, abs=200)
-    assert kw[30_005] == pytest.approx(4600, abs=40)
+    assert kw[30_000 + delay - 1] == pytest.approx(3000, abs=40)
+    assert kw[30_000 + delay] == pytest.approx(4600, abs=40)
+
+
+@pytest.mark.parametrize(("samples", "worst_kw"), [(1, 40.0), (2, 40.0), (3, 1500.0)])
+def test_a_spike_of_two_samples_is_no_load(samples: int, worst_kw: float) -> None:
+    """F08: twice the current for one or two samples leaves no trace; for three it is a load."""
+    t_ns = times(3.1)
+    counts = waveform(t_ns, np.full(t_ns.size, 3000.0), negative=0.05)
+    counts[30_000 : 30_000 + samples, :3] *= 2
+    kw = Executive(setup()).replay(t_ns, counts, SCALE)["load_kw"][30_000:]
+    assert bool(np.abs(kw - 3000).max() > worst_kw) is (samples == 3)
+
+
+@pytest.mark.parametrize(("rate_share", "delay_samples"), [(1, 0), (3, 1), (5, 2), (9, 2)])
+def test_a_short_median_is_short(rate_share: int, delay_samples: int) -> None:
+    """Slower boards take a median of 3 or no median: the step arrives after 1 or 0 samples, delay_s says so."""
+    slow = setup()
+    slow["power"]["median_samples"] = rate_share
+    load = np.full(12_000, 3000.0)
+    load[10_000:] = 4600.0
+    t_ns = times(1.2)
+    frame = Executive(slow)
+    kw = frame.replay(t_ns, waveform(t_ns, load), SCALE)["load_kw"]
+    assert kw[10_000 + delay_samples] == pytest.approx(4600, abs=10)
+    if delay_samples:
+        assert kw[10_000 + delay_samples - 1] == pytest.approx(3000, abs=10)
+    assert frame.status()["track"]["delay_s"] == pytest.approx(delay_samples * 1e-4)
+
+
+def test_a_ramp_of_the_frequency_is_followed() -> None:
+    """50 Hz, then 2 s of 1 Hz/s: frequency within 0.05 Hz, rate of change within 0.1 Hz/s, ripple under 0.35 %."""
+    frame = Executive(setup())
+    t_ns = times(5.0)
+    t_s = t_ns * 1e-9
+    turned_ns = np.round(1e9 * 0.5 * np.clip(t_s - 3.0, 0, None) ** 2 / 50).astype(np.int64)
+    counts = waveform(t_ns + turned_ns, np.full(t_ns.size, 4000.0), negative=0.05, fifth=0.04, seventh=0.03)
+    kw = frame.replay(t_ns, counts, SCALE)["load_kw"]
+    seen = frame.status()["track"]
+    assert seen["frequency_hz"] == pytest.approx(52.0, abs=0.05)
+    assert seen["rocof_hz_per_s"] == pytest.approx(1.0, abs=0.1)
+    assert np.std(kw[30_000:]) < 0.0035 * 4000
+
+
+def test_values_for_metering_are_whole_half_cycles() -> None:
+    """49.5 Hz, 5 % unbalance: the half-cycle value holds 4000 kW to 0.2 %, the 200 ms value to 0.05 %."""
+    frame = Executive(setup())
+    t_ns = times(1.03)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0), hz=49.5, negative=0.05)
+    halves = []
+    for part in np.array_split(np.arange(t_ns.size), 103):
+        frame.replay(t_ns[part], counts[part], SCALE)
+        halves.append(frame.status()["track"]["load_half_kw"])
+    assert np.abs(np.array(halves[10:]) - 4000).max() < 8
+    assert frame.status()["track"]["load_200ms_kw"] == pytest.approx(4000, abs=2)
+    assert frame.status()["track"]["grid_200ms_kw"] == pytest.approx(4000, abs=2)
 
 
 def test_the_cycle_mean_stands_in_before_the_lock() -> None:
@@ -86,20 +161,20 @@ def test_a_hole_in_the_samples_is_no_fault_of_the_grid(hole_s: float) -> None:
     assert np.abs(kw[5:] - 4000).max() < 40
 
 
-def test_a_phase_jump_is_locked_again_within_a_tenth_of_a_second() -> None:
-    """20 degrees glide, 90 degrees snap: the frequency stays inside 47.5 to 51.5 Hz, the lock is back in 0.2 s."""
-    for degrees in (20, 90):
+def test_a_phase_jump_is_no_change_of_frequency() -> None:
+    """5 degrees glide, 20 and 90 are taken over: the frequency stays within 0.3 Hz, the lock is back in 30 ms."""
+    for degrees in (5, 20, 90):
         frame = Executive(setup())
-        t_ns = times(3.2)
+        t_ns = times(3.03)
         shift = round(degrees / 360 / 50 * 1e9)
         counts = waveform(t_ns + np.where(t_ns > 3e9, shift, 0), np.full(t_ns.size, 4000.0))
         lowest = highest = 50.0
-        for part in np.array_split(np.arange(t_ns.size), 320):
+        for part in np.array_split(np.arange(t_ns.size), 303):
             frame.replay(t_ns[part], counts[part], SCALE)
             hz = frame.status()["track"]["frequency_hz"]
             lowest, highest = min(lowest, hz), max(highest, hz)
-        assert lowest > 47.5
-        assert highest < 51.5
+        assert lowest > 49.7
+        assert highest < 50.3
         assert frame.status()["track"]["quality"] == 0
 
 

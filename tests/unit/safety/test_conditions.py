@@ -26,6 +26,28 @@ def edge(code: str, good: dict[str, Any], bad: dict[str, Any], state: ModeState 
 IN_BUS_ROWS = {"F21", "F80", "F84", "F85"}  # of test_bus_rows
 
 EDGES = [
+    edge("F01", {"track": {"quality": 32}}, {"track": {"quality": 64}}),
+    edge("F01", {"track": {"grid_quality": 1 | 64}}, {"track": {"grid_quality": 64}}),
+    edge("F02", {"track": {"quality": 64}}, {"track": {"quality": 128}}),
+    edge(
+        "F02",
+        {"track": {"grid_quality": 0, "grid_200ms_kw": -300.0}},
+        {"track": {"grid_quality": 0, "grid_200ms_kw": -300.1}},
+    ),
+    edge("F03", {"track": {"quality": 128}}, {"track": {"quality": 256}}),
+    edge("F04", {"track": {"quality": 4}}, {"track": {"quality": 8}}),
+    edge("F05", {"track": {"quality": 8}}, {"track": {"quality": 4}}),
+    edge("F07", {"track": {"quality": 8}}, {"track": {"quality": 16}}),
+    edge(
+        "F09",
+        {"pcs": {"values": {"dc_v": 800.0}}, "track": {"dc_v": 816.0, "dc_quality": 0}},
+        {"pcs": {"values": {"dc_v": 800.0}}, "track": {"dc_v": 783.9, "dc_quality": 0}},
+    ),
+    edge(
+        "F10",
+        {"bms": {"values": {"charge_v_max": 800.0}}, "track": {"dc_v": 816.0, "dc_quality": 0}},
+        {"bms": {"values": {"charge_v_max": 800.0}}, "track": {"dc_v": 816.1, "dc_quality": 0}},
+    ),
     edge("F06", {"frame": {"sample_age_s": 0.010}}, {"frame": {"sample_age_s": 0.0101}}),
     edge("F12", {"meter": {"age_s": 0.6}}, {"meter": {"age_s": 0.601}}),
     edge("F12", {"meter": {"age_s": 60.0}}, {"meter": {"age_s": 60.1}}),

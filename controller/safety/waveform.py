@@ -1,0 +1,75 @@
+"""Rows of the fault table about the waveform's inputs: what the frame marks, and what other instruments contradict."""
+
+from __future__ import annotations
+
+from math import isnan, nan
+
+from controller.image import Effect, Quality
+from controller.safety.look import Look, Number, Row, at
+
+WIRED_PU_MIN = 0.1  # F02: power, of the import limit, whose direction is beyond doubt
+TURNED_S = 3.0  # F02: longer than a meter lags behind
+DC_DRIFT_PU = 0.02  # F09: the bus sensor against the converter's
+DC_OVER_PU = 1.02  # F10: beyond the BMS's limit by more than the sensor may be wrong
+
+
+def _waveform(bit: Quality) -> Number:
+    """1 while the frame marks a feeder with this bit; nan before the first sample."""
+
+    def signal(look: Look) -> float:
+        track = look.telemetry.track
+        grid = 0 if track.grid_quality & Quality.ABSENT else track.grid_quality
+        return float(bool((track.quality | grid) & bit)) if track.t_ns else nan
+
+    return signal
+
+
+def _grid_turned(look: Look) -> float:
+    """1 while transformers at the connection and the grid meter see the power flow in opposite directions."""
+    track, least_kw = look.telemetry.track, WIRED_PU_MIN * look.terms.import_kw_max
+    if look.part is None or look.part.measures != "grid" or not look.fresh or look.device is None:
+        return nan
+    meter_kw = look.device.values.get("power_kw", nan)
+    if track.grid_quality & Quality.ABSENT or isnan(meter_kw):
+        return nan
+    clear = min(abs(meter_kw), abs(track.grid_200ms_kw)) > least_kw
+    return float(clear and (meter_kw > 0) != (track.grid_200ms_kw > 0))
+
+
+def _dc_drift_pu(look: Look) -> float:
+    dc_v = look.device.values.get("dc_v", nan) if look.device is not None and look.fresh else nan
+    track = look.telemetry.track
+    return nan if track.dc_quality or not dc_v > 0 else abs(track.dc_v - dc_v) / dc_v
+
+
+def _dc_over_pu(look: Look) -> float:
+    v_max = look.device.values.get("charge_v_max", nan) if look.device is not None and look.fresh else nan
+    track = look.telemetry.track
+    return nan if track.dc_quality or not v_max > 0 else track.dc_v / v_max
+
+
+WAVEFORM_ROWS = (
+    Row("F01", "ct-open", "site", _waveform(Quality.OPEN), at(0.5), "A", Effect.STOP,
+        "one phase of a current or voltage input carries next to nothing while its sisters do",
+        "look for an open secondary circuit: short it at the terminals before you touch it"),
+    Row("F02", "ct-reversed", "site", _waveform(Quality.REVERSED), at(0.5), "C", Effect.STOP,
+        "a current or voltage input is turned around",
+        "turn the transformer's two wires, or the sign of a_per_v, of the phase whose power is negative"),
+    Row("F02", "ct-reversed", "meter", _grid_turned, at(0.5), "C", Effect.STOP,
+        "the waveform at the connection and {subject} see the power flow in opposite directions",
+        "turn the sign of a_per_v of the pcc_i channels, or of the meter's power in its profile", hold_s=TURNED_S),
+    Row("F03", "ct-swapped", "site", _waveform(Quality.SWAPPED), at(0.5), "C", Effect.STOP,
+        "phases are swapped among the current or voltage inputs",
+        "exchange the inputs of the two phases in sampling.channels; the order is a, b, c clockwise"),
+    Row("F04", "adc-stuck", "site", _waveform(Quality.STUCK), at(0.5), "A", Effect.STOP,
+        "a waveform input has shown the same code 200 times", "check the converter and its cable"),
+    Row("F05", "adc-saturated", "site", _waveform(Quality.SATURATED), at(0.5), "A", Effect.NOTE,
+        "a waveform input is at the converter's rail", "use a smaller burden or a larger range", clear_s=1.0),
+    Row("F07", "not-finite", "site", _waveform(Quality.NOT_FINITE), at(0.5), "A", Effect.STOP,
+        "the calibration of a waveform input is no number", "mend the channel, or the scale in the ring's header"),
+    Row("F09", "dcbus-drift", "pcs", _dc_drift_pu, at(DC_DRIFT_PU), "A", Effect.NOTE,
+        "the DC bus input and {subject} differ by {value:.1%} in voltage, allowed {limit:.0%}",
+        "calibrate dc_v: v_per_v and offset_counts", hold_s=1.0),
+    Row("F10", "dcbus-overvoltage", "bms", _dc_over_pu, at(DC_OVER_PU), "B", Effect.NO_CHARGE,
+        "the DC bus is at {value:.1%} of what {subject} allows", "none: charging waits until the voltage is back"),
+)  # fmt: skip
