@@ -10,9 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, SitePath, app
+from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, run_folder
 from controller.cli import main as serve
+from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError
+from controller.runtime.verbs import typed
 
 LINKS = Path(__file__).parent / "plant" / "links.yaml"
 
@@ -87,6 +89,65 @@ def sim(
     if page is not None:
         report(out, page, f"{site.stem}, {load.name.split('.')[0]}")
     typer.echo(summary_line(summary))
+
+
+@app.command()
+def commission(
+    site: SitePath,
+    dir: Folder = None,
+    simulated: Annotated[
+        bool, typer.Option("--sim", help="Against the simulated site, in virtual time.")
+    ] = False,
+    link: Annotated[str | None, typer.Option(help="With --sim: name in the links file.")] = None,
+    links: Annotated[Path, typer.Option(help="File of links.")] = LINKS,
+    waveform: Annotated[Waveform, typer.Option(help="With --sim.")] = Waveform.TYPICAL,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="With --sim: of the noise.")] = 1,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before power steps.")] = False,
+    realtime: Annotated[bool, typer.Option(help="Ask for real-time scheduling and locked memory.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how the converters follow, by a few seconds of power steps. Kept for `run`; with --sim only shown."""
+    from controller.runtime.commission import Commission, CommissionError
+    from controller.runtime.executive import AlreadyRunningError, Executive
+    from controller.runtime.known import told
+    from tools.commission import Scene, result_json, simulate
+    from tools.plant.links import read_link
+    from tools.plant.loads import InputError
+
+    checked = check_site(site)
+    try:
+        if simulated:
+            scene = Scene(read_link(links, link) if link else None, waveform.value, seed=seed)
+            run = simulate(checked, scene)
+        else:
+            run = Commission(checked)
+            if not yes and not agreed(checked, run.seconds_max):
+                raise MistakeError(
+                    "commission: not confirmed; nothing was sent. Type the site's name, or give --yes."
+                )
+            Executive(checked, run_folder(checked.site.name, dir), realtime, run).run(None)
+    except (InputError, CommissionError, AlreadyRunningError) as error:
+        raise MistakeError(f"commission: {error}") from None
+    if as_json:
+        typer.echo(result_json(run))
+    else:
+        for line in checked.table.pcs:
+            if line.name in run.found:
+                typer.echo(told(line.name, line.rating_kw, run.found[line.name]))
+    for name, reason in run.failed.items():
+        typer.echo(f"commission: {name} could not be measured: {reason}", err=True)
+    if run.broken:
+        typer.echo(f"commission: {run.broken}", err=True)
+    raise typer.Exit(FAULT if run.broken or run.failed or not run.found else OK)
+
+
+def agreed(checked: CheckedSite, seconds: float) -> bool:
+    """Whether the person types the site's name, knowing what will happen."""
+    rating_kw = max(line.rating_kw for line in checked.table.pcs)
+    return typed(checked.site.name)(
+        f"{checked.site.name}: steps of up to {rating_kw:.0f} kW for {seconds:.0f} s, one converter after the other. "
+        f"They pass to the grid."
+    )
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from controller.config.site import Site
 from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
 from controller.image import Instant, Mode
@@ -52,18 +53,20 @@ class Scene:
     link: Link | None = None
 
 
+def with_bus(site: Site, link: Link) -> Site:
+    """The site with the link's bus on every port that carries a converter."""
+    bus, on = {"baud": round(link.baud), "gap": link.gap}, {pcs.port for pcs in site.pcs}
+    ports = {name: port.model_copy(update=bus) if name in on else port for name, port in site.ports.items()}
+    return site.model_copy(update={"ports": ports})
+
+
 def with_link(checked: CheckedSite, link: Link) -> CheckedSite:
     """The site with the link's bus on every port that carries a converter, and its dynamics in every converter.
 
     This is what commissioning would have measured and written into the YAML."""
-    site, profiles = checked.site, dict(checked.profiles)
-    bus = {"baud": round(link.baud), "gap": link.gap}
+    site, profiles = with_bus(checked.site, link), dict(checked.profiles)
     dynamics = {"dead_time_ms": link.dead_ms, "lag_ms": link.tau_ms, "slew_pu_per_s": link.slew_pu_s}
-    on = {pcs.port for pcs in site.pcs}
-    site = site.model_copy(update={
-        "ports": {name: port.model_copy(update=bus) if name in on else port for name, port in site.ports.items()},
-        "pcs": tuple(pcs.model_copy(update=dynamics) for pcs in site.pcs),
-    })  # fmt: skip
+    site = site.model_copy(update={"pcs": tuple(pcs.model_copy(update=dynamics) for pcs in site.pcs)})
     for name in {pcs.profile for pcs in site.pcs}:
         wire = profiles[name].wire.model_copy(update={"reply_ms": link.slave_ms})
         profiles[name] = profiles[name].model_copy(update={"wire": wire})

@@ -11,6 +11,9 @@ from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from controller.devices.check import CheckedSite
 from controller.devices.table import ORDER, READ, BusTable
 from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns, frame_bytes
@@ -18,6 +21,7 @@ from controller.image import CHANNELS, FastImage, Frame, Limits, Permit, PollSta
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
+from ext.witness import setpoints
 
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
@@ -125,6 +129,7 @@ class FastLink:
     def __init__(self, checked: CheckedSite, table: BusTable) -> None:
         self.executive = Executive(setup(checked, table))
         self._thread: tuple[int, int] | None = None
+        self.ring: mmap.mmap | None = None  # of the samples, as mapped
         self.port_names = tuple(table.port_names)
         self._polls_on = [
             [i for i, poll in enumerate(table.polls) if poll["port"] == port]
@@ -170,6 +175,11 @@ class FastLink:
             counts[port] += self.executive.poll(poll)["answered"]
         return tuple(counts)
 
+    def setpoints(self, pcs: int, known: int) -> tuple[int, NDArray[np.int64], NDArray[np.float64]]:
+        """Setpoints of one converter that left beyond number `known`: (count so far, times ns, kW)."""
+        count, t_ns, kw = setpoints(self.executive, pcs, known)
+        return count, t_ns, kw
+
     def map_ring(self, path: Path) -> None:
         """Use the file at `path` as the sample ring. Raises OSError, or ValueError when it is none.
 
@@ -191,6 +201,7 @@ class FastLink:
         self.executive.stop()
         try:
             self.executive.map_ring(ring)
+            self.ring = ring
         finally:
             if self._thread is not None:
                 self.executive.start(*self._thread)

@@ -12,17 +12,9 @@ from tests.tidy.source import HOUSE, imports, module_of, modules, plant
 # The frame's order. A module may cimport image, and what stands before it here. port and atomic come early:
 # they hold the nouns rtu and guard write into, and know nothing but image.
 PIPELINE = (
-    *(
-        "ext.image",
-        "ext.atomic",
-        "ext.clock",
-        "ext.thread",
-        "ext.port",
-        "ext.sampler",
-        "ext.power",
-        "ext.mailbox",
-    ),
-    *("ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus"),
+    *("ext.image", "ext.atomic", "ext.clock", "ext.thread", "ext.port", "ext.sampler", "ext.power"),
+    *("ext.mailbox", "ext.law", "ext.share", "ext.pdu", "ext.poll", "ext.trail", "ext.rtu", "ext.guard"),
+    *("ext.cycle", "ext.bus", "ext.witness"),
 )
 SCHEMA = ("controller.image", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {
