@@ -43,14 +43,21 @@ def simulate(checked: CheckedSite, scene: Scene) -> Commission:
     virtual = VirtualSite(commission.link.executive, plant)
     commission.ring = virtual.ring
     commission.attach(supervisor, supervisor.stop)
-    frames = round(CAPTURE_S * checked.site.sampling.rate_hz)
     while not commission.over:
-        for _ in range(round(PERIOD_S / CAPTURE_S)):
-            virtual.run(frames)
-            commission.capture(_now(virtual))
-        supervisor.cycle(_now(virtual))
+        turn(virtual, supervisor, commission)
     commission.evaluate()
     return commission
+
+
+def turn(virtual: VirtualSite, supervisor: Supervisor, commission: Commission) -> None:
+    """Up to the next supervisor cycle or the next look at the ring, whichever comes first."""
+    rate_hz = virtual.plant.rate_hz
+    cycle, look = round(PERIOD_S * rate_hz), round(CAPTURE_S * rate_hz)
+    virtual.run(min(cycle - virtual.frames % cycle, look - virtual.frames % look))
+    if virtual.frames % look == 0:
+        commission.look(_now(virtual))
+    if virtual.frames % cycle == 0:
+        supervisor.cycle(_now(virtual))
 
 
 def _now(virtual: VirtualSite) -> Instant:

@@ -29,7 +29,9 @@ STEP_RAMP_KW_PER_S = 1e9  # the lease's own ramp must not shape a step
 CAP_MARGIN_KW = 50.0  # of load noise, below a cap at the connection
 SOC_MARGIN_PCT = 5.0  # inside the window; a sequence moves far less
 ENTER_S_MAX = 900.0  # enter-service times of converters end before
-CAPTURE_S = 0.02  # between two looks at the ring
+# Between two looks at the ring; steps leave then. No multiple of the grid's period: at always the same phase the ripple
+# of an unbalanced feeder would pass for a few tenths of a millisecond.
+CAPTURE_S = 0.013
 
 
 class CommissionError(Exception):
@@ -40,10 +42,18 @@ class StepLink(FastLink):
     """The frame with its lease narrowed to one step of one converter."""
 
     pcs, step_kw = 0, 0.0
+    _lease: Limits | None = None
 
     def publish(self, limits: Limits) -> None:
         """Post the lease, narrowed: never more than the supervisor allows."""
+        self._lease = limits
         super().publish(narrowed(limits, self.pcs, self.step_kw))
+
+    def step(self, step_kw: float) -> None:
+        """Let the present lease end at another step, at once."""
+        assert self._lease is not None
+        self.step_kw = step_kw
+        self.publish(replace(self._lease, sequence=self._lease.sequence + 1))
 
 
 def narrowed(limits: Limits, pcs: int, step_kw: float) -> Limits:
@@ -96,7 +106,7 @@ class Capture:
 
 
 class Commission:
-    """The course of one run. Give `link` to the stack, attach() to its supervisor, call capture() every 20 ms.
+    """The course of one run. Give `link` to the stack, attach() to its supervisor, call look() every CAPTURE_S.
 
     over: the sequence has ended, and the stop was asked for; broken: why it ended early. Then evaluate() fills
     found (converter: how it follows) and failed (converter: why it is not known).
@@ -118,6 +128,7 @@ class Commission:
         self._t_next_ns = 0
         self._t_asked_ns = 0
         self._supervisor: Supervisor | None = None
+        self._cycle: Cycle | None = None  # the newest, once steps may leave
         self._ask_stop: Callable[[], None] = lambda: None
         self.ring: object = None
         if not self._waveform.signal:
@@ -136,8 +147,16 @@ class Commission:
         supervisor.wanted = False
         supervisor.watchers.append(self.record)
 
-    def capture(self, now: Instant) -> None:
-        """Take what came since the last look."""
+    def look(self, now: Instant) -> None:
+        """Take what came since the last look, and step when the time has come."""
+        self._take()
+        if self._cycle is not None and not self.over and now.t_ns >= self._t_next_ns:
+            try:
+                self._step(self._cycle, now)
+            except CommissionError as error:
+                self._break(error)
+
+    def _take(self) -> None:
         t_s, power_kw = self._waveform.take(self.ring or self.link.ring)
         if t_s.size:
             self._capture.t_s.append(t_s)
@@ -148,14 +167,13 @@ class Commission:
         self._capture.sent_kw.append(sent_kw)
 
     def record(self, cycle: Cycle) -> None:
-        """One supervisor cycle: look, ask for the start, step, ask for the stop."""
+        """One supervisor cycle: look at the site, ask for the start, let the steps go."""
         if self.over:
             return
         try:
             self._go_on(cycle)
         except CommissionError as error:
-            self.broken = str(error)
-            self._stop()
+            self._break(error)
 
     def _go_on(self, cycle: Cycle) -> None:
         assert self._supervisor is not None
@@ -168,7 +186,7 @@ class Commission:
                 self._supervisor.start()
                 self._t_asked_ns = cycle.now.t_ns
         elif mode == Mode.GRID_TIED and cycle.conditions.running:
-            self._step(cycle)
+            self._cycle = cycle
         elif self._t_next_ns or mode == Mode.SAFE_STOP:
             raise CommissionError(f"the sequence broke off: {mode.name}, {cycle.mode.reason}.")
         elif cycle.now.t_ns - self._t_asked_ns > ENTER_S_MAX * 1e9:
@@ -206,29 +224,25 @@ class Commission:
             )
         return sequence(*room)
 
-    def _step(self, cycle: Cycle) -> None:
-        """Next row when the present one is over; after the last the next converter."""
-        if cycle.now.t_ns < self._t_next_ns:
-            return
+    def _step(self, cycle: Cycle, now: Instant) -> None:
+        """Next row when the present one is over; after the last the next converter or the end."""
         if not self._rows:
-            self._turn(cycle.now)
-            if self.over:
+            self._captured.append(self._capture)
+            if self.link.pcs + 1 == len(self._checked.table.pcs):
+                self._t_end_utc_s = now.utc_s
+                self._stop()
                 return
+            self.link.pcs += 1
             self._rows = self._planned(cycle)
+            self._t_next_ns = 0
         if not self._t_next_ns:
             self._capture = Capture()
-        hold_s, self.link.step_kw = self._rows.pop(0)
-        self._t_next_ns = cycle.now.t_ns + round(hold_s * 1e9)
+        hold_s, step_kw = self._rows.pop(0)
+        self.link.step(step_kw)
+        self._t_next_ns = now.t_ns + round(hold_s * 1e9)
 
-    def _turn(self, now: Instant) -> None:
-        """Keep the record of the present converter, then turn to the next or to the end."""
-        self.capture(now)
-        self._captured.append(self._capture)
-        self._capture = Capture()
-        if self.link.pcs + 1 < len(self._checked.table.pcs):
-            self.link.pcs += 1
-            return
-        self._t_end_utc_s = now.utc_s
+    def _break(self, error: CommissionError) -> None:
+        self.broken = str(error)
         self._stop()
 
     def _stop(self) -> None:

@@ -125,7 +125,7 @@ class Executive:
     def _tasks(self) -> tuple[Task, ...]:
         commission = self._commission
         return (
-            *([Task("capture", CAPTURE_S, 5, commission.capture)] if commission else []),
+            *([Task("capture", CAPTURE_S, 5, commission.look)] if commission else []),
             Task("supervisor", supervisor.PERIOD_S, 20, self._supervisor.cycle),
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),

@@ -27,7 +27,7 @@ cdef class VirtualSite:
     cdef readonly Plant plant
     cdef readonly object ring
     cdef RingHeader *header
-    cdef int64_t frames     # run so far
+    cdef readonly int64_t frames    # run so far
 
     def __init__(self, Executive executive, Plant plant):
         cdef unsigned char[::1] ring = np.zeros(RING_BYTES, dtype=np.uint8)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from controller.devices.check import CheckedSite, check_site
-from controller.image import Instant, Mode
-from controller.runtime.commission import CAPTURE_S, SHARES, Commission, CommissionError, narrowed, sequence
-from controller.runtime.supervisor import PERIOD_S, Supervisor
+from controller.image import Mode
+from controller.runtime.commission import SHARES, Commission, CommissionError, narrowed, sequence
+from controller.runtime.supervisor import Supervisor
 from tests.unit.safety.test_envelope import limits
-from tools.commission import Scene, simulate
+from tools.commission import Scene, simulate, turn
 from tools.plant.links import Link
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
@@ -106,12 +106,9 @@ class Site:
 
     def run(self, seconds: float) -> None:
         """Cycles, with looks at the ring between them."""
-        for _ in range(round(seconds / PERIOD_S)):
-            for _ in range(round(PERIOD_S / CAPTURE_S)):
-                self.virtual.run(round(CAPTURE_S * 10_000))
-                now = Instant(self.virtual.now_ns, 0.0)
-                self.commission.capture(now)
-            self.supervisor.cycle(now)
+        end = self.virtual.frames + round(10_000 * seconds)
+        while self.virtual.frames < end:
+            turn(self.virtual, self.supervisor, self.commission)
             self.power_kw_max = max(self.power_kw_max, abs(float(self.plant.truth()["pcs_kw"])))
 
 
@@ -131,7 +128,7 @@ def test_steps_keep_below_the_caps(checked: CheckedSite, load_kw: float) -> None
     """Import cap 6000 kW: charge steps shrink to the room, or are left out; the grid never sees more."""
     site = Site(checked, load_kw)
     most = 0.0
-    for _ in range(380):
+    for _ in range(400):
         site.run(0.1)
         most = max(most, float(site.plant.truth()["grid_kw"]))
     assert site.commission.broken == ""
