@@ -25,6 +25,11 @@ cdef uint64_t copied(const Trail *trail, int pcs, uint64_t known, int64_t *t_ns,
             return count[0] - first if count[0] > first else 0
 
 
+def ring_of(Executive executive not None):
+    """The memory of the sample ring that the frame reads, None: it has none yet."""
+    return executive.ring
+
+
 def setpoints(Executive executive not None, int pcs, uint64_t known):
     """Setpoints of one converter beyond number `known`: (count so far, times ns (n), kW (n)), oldest first.
 

@@ -130,7 +130,6 @@ class Commission:
         self._supervisor: Supervisor | None = None
         self._cycle: Cycle | None = None  # the newest, once steps may leave
         self._ask_stop: Callable[[], None] = lambda: None
-        self.ring: object = None
         if not self._waveform.signal:
             raise CommissionError(
                 "nothing measures the battery fast enough: wire dc_v and dc_a, or the pcc_ set."
@@ -145,6 +144,7 @@ class Commission:
         """Hold the site in STANDBY until it has been looked at. ask_stop: called once at the end."""
         self._supervisor, self._ask_stop = supervisor, ask_stop
         supervisor.wanted = False
+        supervisor.backstop.judges = False  # its steps move the grid, and the load does not
         supervisor.watchers.append(self.record)
 
     def look(self, now: Instant) -> None:
@@ -157,10 +157,10 @@ class Commission:
                 self._break(error)
 
     def _take(self) -> None:
-        t_s, power_kw = self._waveform.take(self.ring or self.link.ring)
-        if t_s.size:
-            self._capture.t_s.append(t_s)
-            self._capture.power_kw.append(power_kw)
+        powers = self._waveform.take(self.link.ring)
+        if powers.t_s.size:
+            self._capture.t_s.append(powers.t_s)
+            self._capture.power_kw.append(powers.battery_kw)
         pcs = self.link.pcs
         self._known[pcs], sent_ns, sent_kw = self.link.setpoints(pcs, self._known[pcs])
         self._capture.sent_s.append(sent_ns * 1e-9)

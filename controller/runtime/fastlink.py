@@ -21,7 +21,7 @@ from controller.image import CHANNELS, FastImage, Frame, Limits, Permit, PollSta
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
-from ext.witness import setpoints
+from ext.witness import ring_of, setpoints
 
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
@@ -129,7 +129,6 @@ class FastLink:
     def __init__(self, checked: CheckedSite, table: BusTable) -> None:
         self.executive = Executive(setup(checked, table))
         self._thread: tuple[int, int] | None = None
-        self.ring: mmap.mmap | None = None  # of the samples, as mapped
         self.port_names = tuple(table.port_names)
         self._polls_on = [
             [i for i, poll in enumerate(table.polls) if poll["port"] == port]
@@ -175,6 +174,11 @@ class FastLink:
             counts[port] += self.executive.poll(poll)["answered"]
         return tuple(counts)
 
+    @property
+    def ring(self) -> Any:
+        """The memory of the sample ring in use; None before there is one."""
+        return ring_of(self.executive)
+
     def setpoints(self, pcs: int, known: int) -> tuple[int, NDArray[np.int64], NDArray[np.float64]]:
         """Setpoints of one converter that left beyond number `known`: (count so far, times ns, kW)."""
         count, t_ns, kw = setpoints(self.executive, pcs, known)
@@ -201,7 +205,6 @@ class FastLink:
         self.executive.stop()
         try:
             self.executive.map_ring(ring)
-            self.ring = ring
         finally:
             if self._thread is not None:
                 self.executive.start(*self._thread)

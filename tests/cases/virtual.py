@@ -12,6 +12,7 @@ from controller.image import Instant, Mode
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.supervisor import PERIOD_S, Supervisor
+from tools.plant.links import Link
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
 
@@ -31,13 +32,21 @@ def square_kw(
 class Site:
     """The reference site, or another. Time in s since its start; powers as the plant truly has them."""
 
-    def __init__(self, load_kw: NDArray[np.float64], seed: int = 1, site: Path = SITE) -> None:
+    def __init__(
+        self,
+        load_kw: NDArray[np.float64],
+        seed: int = 1,
+        site: Path = SITE,
+        dynamics: tuple[float, float, float] | None = None,
+    ) -> None:
         checked = check_site(site)
         self.rate_hz = checked.site.sampling.rate_hz
         self.table = checked.table
         self.fastlink = FastLink(checked, checked.table)
         self.supervisor = Supervisor(checked, checked.table, self.fastlink)
-        self.plant = Plant(checked, load_kw, LOAD_HZ, "typical", seed, None, None, loops=True)
+        # dynamics: dead time ms, lag ms, slew ratings/s of the true converters, where the file has others.
+        link = Link("true", 115200, "chars", 0.2, *dynamics) if dynamics else None
+        self.plant = Plant(checked, load_kw, LOAD_HZ, "typical", seed, link, None, loops=True)
         self.virtual = VirtualSite(self.fastlink.executive, self.plant)
         self.start_ns = self.virtual.now_ns
         self.events: list[tuple[float, Event]] = []

@@ -25,7 +25,7 @@ cdef class VirtualSite:
 
     cdef readonly Executive executive
     cdef readonly Plant plant
-    cdef readonly object ring
+    cdef object ring
     cdef RingHeader *header
     cdef readonly int64_t frames    # run so far
 

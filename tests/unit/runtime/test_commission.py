@@ -94,7 +94,6 @@ class Site:
         self.supervisor = Supervisor(checked, checked.table, self.commission.link)
         self.plant = Plant(checked, np.full(2, load_kw), 1.0, "typical", 1)
         self.virtual = VirtualSite(self.commission.link.executive, self.plant)
-        self.commission.ring = self.virtual.ring
         self.asked = 0
         self.commission.attach(self.supervisor, self.stop)
         self.power_kw_max = 0.0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from controller.devices.check import check_site
-from controller.runtime.waveform import HEADER, HEADER_BYTES, SLOT, Waveform, signal_of
+from controller.runtime.waveform import HEADER, HEADER_BYTES, SLOT, Powers, Waveform, signal_of
 
 SITE = Path("boards/sites/reference.yaml")
 SLOTS = 8
@@ -43,13 +43,13 @@ def test_every_sample_once() -> None:
     """The first look starts the count; 250 V/V by 700 A/V at 3 and 2 V are 1050 kW; times in s."""
     ring, reader = Ring(), Waveform(check_site(SITE))
     ring.push(3)
-    assert reader.take(ring.memory)[0].size == 0
+    assert reader.take(ring.memory).t_s.size == 0
     ring.push(4)
-    t_s, power_kw = reader.take(ring.memory)
-    assert t_s.tolist() == pytest.approx([0.004, 0.005, 0.006, 0.007])
-    assert power_kw == pytest.approx(1050.0)
-    assert reader.take(ring.memory)[0].size == 0
-    assert reader.take(None)[0].size == 0
+    powers = reader.take(ring.memory)
+    assert powers.t_s.tolist() == pytest.approx([0.004, 0.005, 0.006, 0.007])
+    assert powers.battery_kw == pytest.approx(1050.0)
+    assert reader.take(ring.memory).t_s.size == 0
+    assert reader.take(None).t_s.size == 0
 
 
 def test_overwritten_and_torn_samples_are_left_out() -> None:
@@ -58,7 +58,7 @@ def test_overwritten_and_torn_samples_are_left_out() -> None:
     reader.take(ring.memory)
     ring.push(20)
     ring.slots[18 % SLOTS]["sequence"] = 0
-    t_s, _ = reader.take(ring.memory)
+    t_s = reader.take(ring.memory).t_s
     assert np.round(1e3 * t_s).astype(int).tolist() == [14, 15, 16, 17, 19, 20]
 
 
@@ -68,9 +68,9 @@ def test_another_ring_starts_anew() -> None:
     reader.take(first.memory)
     first.push(5)
     second.push(3)
-    assert reader.take(second.memory)[0].size == 0
+    assert reader.take(second.memory).t_s.size == 0
     second.push(2)
-    assert reader.take(second.memory)[0].size == 2
+    assert reader.take(second.memory).t_s.size == 2
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,30 @@ def test_the_best_signal_is_taken(sets: tuple[str, ...], signal: str) -> None:
     assert signal_of({name: None for s in sets for name in names[s]}) == signal
 
 
-def test_difference_of_two_feeders() -> None:
-    """load 3 phases at 2 V by 1 V, connection at half the current: the rest is the battery's."""
+def test_powers_of_the_feeders() -> None:
+    """Three phases at 100 and 200: load 60 kW; half the current at the connection: 30; the battery gives the rest."""
     reader = Waveform(check_site(SITE))
-    reader.signal = "difference"
+    reader.sets = ("load", "pcc")
     reader._si_per_v[:] = 100.0
     counts = np.zeros((1, 16), np.int32)
     counts[0, 0:3], counts[0, 3:6], counts[0, 6:9], counts[0, 9:12] = 1000, 2000, 500, 2000
-    assert reader._power_kw(counts, np.full(16, 1e-3)).tolist() == pytest.approx([30.0])
+    found = reader._powers(np.zeros(1), counts, np.full(16, 1e-3))
+    assert (found.load_kw, found.pcc_kw, found.battery_kw) == (pytest.approx(60.0), pytest.approx(30.0), 30.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "battery_kw", "sides"),
+    [
+        ({"load_kw": 50.0, "dc_kw": 20.0}, 20.0, (50.0, 30.0)),
+        ({"load_kw": 50.0, "pcc_kw": 30.0}, 20.0, (50.0, 30.0)),
+        ({"pcc_kw": 30.0, "dc_kw": 20.0}, 20.0, (50.0, 30.0)),
+        ({"load_kw": 50.0, "pcc_kw": 31.0, "dc_kw": 20.0}, 20.0, (50.0, 31.0)),
+    ],
+)
+def test_sides_by_what_is_wired(
+    given: dict[str, float], battery_kw: float, sides: tuple[float, float]
+) -> None:
+    """50 kW of load, 20 of them from the battery: seen alike by every pair of sensors; what is measured wins."""
+    powers = Powers(np.zeros(1), **{name: np.array([kw]) for name, kw in given.items()})
+    assert powers.battery_kw[0] == battery_kw
+    assert tuple(float(side[0]) for side in powers.sides) == sides
