@@ -123,6 +123,9 @@ class Frame:
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
     backstop: Backstop = field(default_factory=Backstop)
+    drifts: tuple[
+        tuple[str, float], ...
+    ] = ()  # converter: its deviation from the dynamics in use, 1: the limit
 
 
 @dataclass(frozen=True, slots=True)

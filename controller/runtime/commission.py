@@ -92,15 +92,15 @@ class Capture:
     sent_s: list[Column] = field(default_factory=list)
     sent_kw: list[Column] = field(default_factory=list)
 
-    def trial(self, oneway_s: float) -> Trial:
+    def trial(self, oneway_s: float, rest_kw: float = 0.0) -> Trial:
         """The record with times from its first sample; a setpoint counts from when it could be parsed.
 
-        Raises FitError: nothing was measured."""
+        rest_kw: the setpoint before them all.         Raises FitError: nothing was measured."""
         if not self.t_s:
             raise FitError("the sample ring told nothing")
         t_s = np.concatenate(self.t_s)
         sent_s = np.concatenate([[-1.0], np.concatenate(self.sent_s) + oneway_s - t_s[0]])
-        sent_kw = np.concatenate([[0.0], *self.sent_kw])  # it rested before
+        sent_kw = np.concatenate([[rest_kw], *self.sent_kw])
         change = np.concatenate([[True], np.diff(sent_kw) != 0])
         return Trial(sent_s[change], sent_kw[change], t_s - t_s[0], np.concatenate(self.power_kw))
 

@@ -16,6 +16,7 @@ from controller.image import Instant, Mode
 from controller.runtime import health, keeper, known, supervisor
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
+from controller.runtime.dynamics import Trial
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.health import Health
@@ -23,6 +24,7 @@ from controller.runtime.keeper import Keeper
 from controller.runtime.ladder import Ladder, Rung
 from controller.runtime.log import Log
 from controller.runtime.ports import Line, Ports
+from controller.runtime.refine import Refiner
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
 from controller.runtime.wear import Wear
@@ -80,8 +82,13 @@ class Executive:
         ]
         self._until_ns = 0  # of --seconds, 0: for ever
         self._stop_ns = 0  # since when a stop is asked for, 0: none
+        self._fitter = Writer()  # a latch must not wait for a fit
+        self._refiner = Refiner(checked, self._fastlink, self._keeper.record_now.dynamics)
+        self._supervisor.drifts = self._refiner.drifts
         if commission:
             commission.attach(self._supervisor, self._ask_stop)
+        else:
+            self._supervisor.watchers.append(self._refine)
 
     def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; 0: ended as asked, 1: ended in a fault."""
@@ -164,6 +171,7 @@ class Executive:
         self._fastlink.stop()
         self._supervisor.tcp.stop()
         self._ports.close()
+        self._fitter.close()
         self._writer.close()
         ladder.close()
         try:
@@ -173,6 +181,17 @@ class Executive:
             self._keeper.close()
         finally:
             os.close(self._lock)
+
+    def _refine(self, cycle: Cycle) -> None:
+        """Fit a window of normal operation on a thread of its own, and keep what it told."""
+        trial = self._refiner.record(cycle)
+        if trial is not None:
+            self._fitter.offer(partial(self._refine_with, trial, cycle.now.utc_s))
+
+    def _refine_with(self, trial: Trial, utc_s: float) -> None:
+        if self._refiner.refine(trial, utc_s):
+            self._keeper.learn(self._refiner.found)
+            self._health.dynamics = dict(self._refiner.found)
 
     def _tell_cycle(self, cycle: Cycle) -> None:
         self._tell(*cycle.events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.devices.check import CheckedSite
@@ -64,6 +64,7 @@ class Supervisor:
         self.tcp = TcpDevices(table.tcp)
         self.conditions = start or Conditions()
         self.backstop = Backstop(checked)
+        self.drifts: Mapping[str, float] = {}  # see runtime.refine
         self.mode = ModeState()
         self.forecast = Forecast()
         self.wanted = checked.site.control.auto_start
@@ -89,7 +90,7 @@ class Supervisor:
         fast = self.fastlink.snapshot()
         engaged = self.mode.mode == Mode.GRID_TIED and self.conditions.running
         backstop = self.backstop.look(now, self.fastlink.ring, engaged)
-        return replace(fast, frame=replace(fast.frame, backstop=backstop))
+        return replace(fast, frame=replace(fast.frame, backstop=backstop, drifts=tuple(self.drifts.items())))
 
     def record(self, cycle: Cycle) -> None:
         """Hand the finished cycle to everyone who keeps or shows it."""

@@ -254,6 +254,10 @@ def _late_pct(look: Look) -> float:
     return nan if look.device is None else look.device.late_pct
 
 
+def _drift(look: Look) -> float:
+    return dict(look.telemetry.frame.drifts).get(look.subject, nan)
+
+
 def _backstop_tier(look: Look) -> float:
     return float(look.telemetry.frame.backstop.tier)
 
@@ -328,6 +332,9 @@ ROWS = (
     Row("F28", "pcs-map-changed", "any", _strange, at(0.5), "C", Effect.STOP,
         "the registers of {subject} are not where its profile has them",
         "choose the right profile, or have the new firmware tested and its map described", hold_s=STRANGE_S),
+    Row("F31", "pcs-slow-ramp", "pcs", _drift, at(1.0), "A", Effect.NOTE,
+        "{subject} follows its setpoints other than in use: {value:.1f} times the deviation that is allowed",
+        "look at the ramp setting and the derating of the converter; then stillwatt commission SITE"),
     Row("F33", "bms-mute", "bms", _age_s, _stale_s, "B", Effect.FREEZE,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the BMS's power, address and RS-485 line", clear_s=1.0),

@@ -36,6 +36,7 @@ EDGES = [
     edge("F24", {"pcs": {"armed": True}}, {"pcs": {"armed": False}}),
     edge("F26", {"pcs": {"state": "running"}}, {"pcs": {"state": "fault"}}),
     edge("F28", {"pcs": {"identity": ""}}, {"pcs": {"identity": "8"}}),
+    edge("F31", {"frame": {"drifts": (("pcs-1", 1.0),)}}, {"frame": {"drifts": (("pcs-1", 1.01),)}}),
     edge("F33", {"bms": {"age_s": 0.6}}, {"bms": {"age_s": 0.601}}),
     edge("F33", {"bms": {"age_s": 2.0}}, {"bms": {"age_s": 2.001}}),
     edge("F36", {"bms": {"values": {"cell_c_min": 0.0}}}, {"bms": {"values": {"cell_c_min": -0.1}}}),
