@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -87,7 +87,12 @@ def sim(
         typer.echo(f"sim: {site}: {error}", err=True)
         raise typer.Exit(FAULT) from None
     if page is not None:
-        report(out, page, f"{site.stem}, {load.name.split('.')[0]}")
+        facts = {
+            "Site": site.stem, "Load": load.name, "Link": link or "the site's own", "Waveform": waveform.value,
+            "Seed": str(seed),
+            "Loop delay": f"{summary['loop_delay_ms']:.1f} ms, {summary['gain']:.0%} of the swing taken",
+        }  # fmt: skip
+        made(out, page, f"{site.stem}, {load.name.split('.')[0]}", facts, summary["latency"])
     typer.echo(summary_line(summary))
 
 
@@ -159,13 +164,19 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "",
 ) -> None:
     """Make the page that shows what a run achieved."""
+    made(result, out, title or result.name.split(".")[0], {"Table": result.name}, {})
+
+
+def made(
+    result: Path, out: Path, title: str, facts: dict[str, str], latency: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Write the page and say what it says. latency: of each converter, where it is known."""
+    from tools.report.latency import slowest
     from tools.report.page import told, write_report
     from tools.report.table import ReportError, read_table
 
     try:
-        measures = write_report(
-            read_table(result), out, title or result.name.split(".")[0], {"Table": result.name}
-        )
+        measures = write_report(read_table(result), out, title, facts, slowest(latency))
     except ReportError as error:
         raise MistakeError(f"report: {error}") from None
     typer.echo(f"{told(measures)}\n{out / 'report.html'}")

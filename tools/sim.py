@@ -21,6 +21,8 @@ from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
 from controller.image import Instant, Mode
 from controller.runtime.fastlink import FastLink
+from controller.runtime.known import budget
+from controller.runtime.plain import plain
 from controller.runtime.supervisor import PERIOD_S, Supervisor
 from controller.units import NS_PER_S
 from tools.plant.links import Link
@@ -159,7 +161,7 @@ def simulate(scene: Scene, out: Path, progress: Progress | None = None) -> dict[
         "wall_s": round(wall_s, 2), "times_real_time": round((seconds + bring_up_s) / wall_s, 1),
         "mode": run.supervisor.mode.mode.name, "loop_delay_ms": round(1e3 * status["loop_delay_s"], 2),
         "gain": round(status["command"]["gain"], 3), "guard_blocked": status["guard_blocked"],
-        "lease_lapses": status["lease_lapses"], "out": str(out),
+        "lease_lapses": status["lease_lapses"], "out": str(out), "latency": plain(budget(run.checked)),
     }  # fmt: skip
 
 

@@ -104,6 +104,7 @@ class Health:
             "loop_delay_s": frame.loop_delay_s,
             "slow_law": known.why(self._checked, frame.gain, frame.loop_delay_s) if tied else "",
             "backstop": frame.backstop,
+            "latency": known.budget(self._checked),
             "follows": known.rows(self._checked, self.dynamics),
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
             "soc_pct": cycle.conditions.battery.soc_pct,
