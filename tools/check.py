@@ -118,7 +118,9 @@ def check(quick: bool) -> list[str]:
 def main() -> int:
     """Exit 0 when every step is green, 1 at the first red one."""
     parser = argparse.ArgumentParser(prog="tools/check", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one Python, no cases and no slow tests; under 2 minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="one Python, no cases and no slow tests; under 2 minutes"
+    )
     quick = parser.parse_args().quick
     began_s = time.monotonic()
     try:

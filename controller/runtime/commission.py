@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.devices.check import CheckedSite
 from controller.image import Effect, Instant, Limits, Mode
 from controller.runtime.dynamics import Column, Dynamics, FitError, Trial, fit, stamped
 from controller.runtime.fastlink import FastLink
 from controller.runtime.supervisor import Cycle, Supervisor
-from controller.runtime.waveform import Waveform
+from controller.runtime.waveform import Powers, Waveform
 
 SHARES = (0.1, 0.25, 0.5, 1.0)  # of the largest step: small ones show the lag, large ones the slew
 HOLD_S = 0.6  # of a step, and of the rest after it: six lags of a converter at 100 ms
@@ -67,7 +68,6 @@ def narrowed(limits: Limits, pcs: int, step_kw: float) -> Limits:
         discharge_kw_max=only(limits.discharge_kw_max, max(step_kw, 0.0)),
         charge_kw_max=only(limits.charge_kw_max, max(-step_kw, 0.0)),
         ramp_kw_per_s_max=STEP_RAMP_KW_PER_S,
-        fall_kw_per_s=STEP_RAMP_KW_PER_S,
         leak_kw=-step_kw,
         gain=0.0,
     )
@@ -92,10 +92,18 @@ class Capture:
     sent_s: list[Column] = field(default_factory=list)
     sent_kw: list[Column] = field(default_factory=list)
 
+    def take(self, powers: Powers, sent_ns: NDArray[np.int64], sent_kw: Column, every: int = 1) -> None:
+        """Add what came: of the samples each `every`-th."""
+        if powers.t_s.size:
+            self.t_s.append(powers.t_s[::every])
+            self.power_kw.append(powers.battery_kw[::every])
+        self.sent_s.append(sent_ns * 1e-9)
+        self.sent_kw.append(sent_kw)
+
     def trial(self, oneway_s: float, rest_kw: float = 0.0) -> Trial:
         """The record with times from its first sample; a setpoint counts from when it could be parsed.
 
-        rest_kw: the setpoint before them all.         Raises FitError: nothing was measured."""
+        rest_kw: the setpoint before them all. Raises FitError: nothing was measured."""
         if not self.t_s:
             raise FitError("the sample ring told nothing")
         t_s = np.concatenate(self.t_s)
@@ -158,13 +166,9 @@ class Commission:
 
     def _take(self) -> None:
         powers = self._waveform.take(self.link.ring)
-        if powers.t_s.size:
-            self._capture.t_s.append(powers.t_s)
-            self._capture.power_kw.append(powers.battery_kw)
         pcs = self.link.pcs
         self._known[pcs], sent_ns, sent_kw = self.link.setpoints(pcs, self._known[pcs])
-        self._capture.sent_s.append(sent_ns * 1e-9)
-        self._capture.sent_kw.append(sent_kw)
+        self._capture.take(powers, sent_ns, sent_kw)
 
     def record(self, cycle: Cycle) -> None:
         """One supervisor cycle: look at the site, ask for the start, let the steps go."""

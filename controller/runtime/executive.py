@@ -16,7 +16,6 @@ from controller.image import Instant, Mode
 from controller.runtime import health, keeper, known, supervisor
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
-from controller.runtime.dynamics import Trial
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.health import Health
@@ -71,8 +70,7 @@ class Executive:
         self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start(), wear)
         self._ports = Ports(checked, self._fastlink, folder)
         self._ports.told.append(self._tell_line)
-        self._health = Health(folder, checked, self._fastlink, self._ports, self._writer)
-        self._health.dynamics = self._keeper.record_now.dynamics
+        self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
         self._blackbox = Blackbox(folder, self._writer)
         self._supervisor.watchers += [
             self._tell_cycle,
@@ -84,7 +82,7 @@ class Executive:
         self._stop_ns = 0  # since when a stop is asked for, 0: none
         self._fitter = Writer()  # a latch must not wait for a fit
         self._refiner = Refiner(checked, self._fastlink, self._keeper.record_now.dynamics)
-        self._supervisor.drifts = self._refiner.drifts
+        self._health.dynamics = self._refiner.found
         if commission:
             commission.attach(self._supervisor, self._ask_stop)
         else:
@@ -183,15 +181,14 @@ class Executive:
             os.close(self._lock)
 
     def _refine(self, cycle: Cycle) -> None:
-        """Fit a window of normal operation on a thread of its own, and keep what it told."""
+        """Have a window of normal operation fitted on a thread of its own; take up what earlier ones told."""
         trial = self._refiner.record(cycle)
         if trial is not None:
-            self._fitter.offer(partial(self._refine_with, trial, cycle.now.utc_s))
-
-    def _refine_with(self, trial: Trial, utc_s: float) -> None:
-        if self._refiner.refine(trial, utc_s):
+            self._fitter.offer(partial(self._refiner.refine, trial, cycle.now.utc_s))
+        self._supervisor.drifts = self._refiner.drifts
+        if self._health.dynamics is not self._refiner.found:
+            self._health.dynamics = self._refiner.found
             self._keeper.learn(self._refiner.found)
-            self._health.dynamics = dict(self._refiner.found)
 
     def _tell_cycle(self, cycle: Cycle) -> None:
         self._tell(*cycle.events)

@@ -47,10 +47,17 @@ class Health:
     """Gathers the newest cycle and writes it out. Reads nothing that the frame has to wait for."""
 
     def __init__(
-        self, folder: Path, checked: CheckedSite, fastlink: FastLink, ports: Ports, writer: Writer
+        self,
+        folder: Path,
+        file: CheckedSite,
+        checked: CheckedSite,
+        fastlink: FastLink,
+        ports: Ports,
+        writer: Writer,
     ) -> None:
         self._folder = folder
-        self._checked = checked
+        self._file = file  # the site as it is written
+        self._checked = checked  # and as it is run, with what was measured
         self._site = checked.site.name
         self._fastlink = fastlink
         self._ports = ports
@@ -105,7 +112,7 @@ class Health:
             "slow_law": known.why(self._checked, frame.gain, frame.loop_delay_s) if tied else "",
             "backstop": frame.backstop,
             "latency": known.budget(self._checked),
-            "follows": known.rows(self._checked, self.dynamics),
+            "follows": known.rows(self._file, self._checked, self.dynamics),
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
             "soc_pct": cycle.conditions.battery.soc_pct,
             "limits": {

@@ -126,17 +126,17 @@ def why(checked: CheckedSite, gain: float, loop_delay_s: float) -> str:
     )
 
 
-def rows(checked: CheckedSite, known: Mapping[str, Dynamics]) -> dict[str, dict[str, object]]:
-    """For the status: converter -> numbers in use, where they come from, and the measurement."""
+def rows(file: CheckedSite, used: CheckedSite, known: Mapping[str, Dynamics]) -> dict[str, dict[str, object]]:
+    """For the status: converter -> numbers in use, whether they were measured, and the newest measurement."""
     return {
-        used.name: {
-            "dead_time_ms": used.dead_time_ms,
-            "lag_ms": used.lag_ms,
-            "slew_pu_per_s": used.slew_pu_per_s,
-            "measured": used.name in known and certain(known[used.name]),
-            "measurement": known.get(used.name),
+        pcs.name: {
+            "dead_time_ms": pcs.dead_time_ms,
+            "lag_ms": pcs.lag_ms,
+            "slew_pu_per_s": pcs.slew_pu_per_s,
+            "measured": pcs is not written,
+            "measurement": known.get(pcs.name),
         }
-        for used in applied(checked, known).site.pcs
+        for written, pcs in zip(file.site.pcs, used.site.pcs, strict=True)
     }
 
 

@@ -41,7 +41,7 @@ class Refiner:
     """What is known of the site's converter and how far it has drifted. record() with every supervisor cycle.
 
     found: converter -> dynamics. drifts: converter -> deviation from the numbers in use that each of the last three
-    windows proves; 1 is what is allowed.
+    windows proves; 1 is what is allowed. Both are replaced as a whole, so refine() may run on another thread.
     """
 
     def __init__(self, checked: CheckedSite, fastlink: FastLink, known: Mapping[str, Dynamics]) -> None:
@@ -75,10 +75,7 @@ class Refiner:
         if self._capture is None:  # what came before is of no use
             self._capture = Capture()
             return None
-        self._capture.t_s.append(powers.t_s[:: self._step])
-        self._capture.power_kw.append(powers.battery_kw[:: self._step] if powers.t_s.size else np.empty(0))
-        self._capture.sent_s.append(sent_ns * 1e-9)
-        self._capture.sent_kw.append(sent_kw)
+        self._capture.take(powers, sent_ns, sent_kw, self._step)
         if seconds(now_ns - self._t_begin_ns) < EVERY_S:
             return None
         capture, self._capture, self._t_begin_ns = self._capture, None, now_ns
@@ -87,7 +84,7 @@ class Refiner:
     def _window(self, capture: Capture) -> Trial | None:
         """The record without its first part, in which the model is not yet where the converter was."""
         sent_kw = np.concatenate(capture.sent_kw)
-        if sent_kw.size < 2 or np.ptp(sent_kw) < SWING_PU_MIN * self._line.rating_kw:
+        if sent_kw.size < 2 or not capture.t_s or np.ptp(sent_kw) < SWING_PU_MIN * self._line.rating_kw:
             return None
         trial = capture.trial(self._line.setpoint_oneway_s, float(sent_kw[0]))
         late = trial.t_s >= self._warm_s
@@ -106,10 +103,10 @@ class Refiner:
             return False
         self._against = [*self._against, self._deviation(fresh)][-WINDOWS:]
         if len(self._against) == WINDOWS:
-            self.drifts[name] = min(self._against)
+            self.drifts = {name: min(self._against)}
         if self._against[-1] > 1.0 or not certain(both):
             return False
-        self.found[name] = stamped(both, utc_s)
+        self.found = self.found | {name: stamped(both, utc_s)}
         return True
 
     def _deviation(self, fresh: Dynamics) -> float:

@@ -75,6 +75,15 @@ def test_events_say_which_numbers_and_why() -> None:
         assert words in event.text
 
 
+def test_the_status_says_what_is_in_use() -> None:
+    """The numbers that run, measured or not, and the newest measurement beside them."""
+    newer = replace(SURE, lag_s=Estimate(0.021, 0.020, 0.022))
+    row = known.rows(CHECKED, known.applied(CHECKED, {"pcs-1": SURE}), {"pcs-1": newer})["pcs-1"]
+    assert (row["lag_ms"], row["measured"], row["measurement"]) == (20.0, True, newer)
+    row = known.rows(CHECKED, known.applied(CHECKED, {}), {})["pcs-1"]
+    assert (row["lag_ms"], row["measured"], row["measurement"]) == (5.0, False, None)
+
+
 def test_the_slow_law_names_its_cause() -> None:
     """A slew of 2: its ramp is the largest line. Full gain: nothing to say."""
     pcs = CHECKED.site.pcs[0].model_copy(update={"slew_pu_per_s": 2.0})
