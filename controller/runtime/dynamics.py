@@ -33,7 +33,13 @@ GRID_OFFSETS = 48  # samples a setpoint that the grid looks at: near the step de
 STARTS = 3  # cells of the grid from which the descent begins
 ROUNDS = 40
 NUDGE_S = 2e-6  # least step of a numeric derivative; a hundredth of a value where that is more
-BLOCK_S = 0.02  # noise is taken as independent beyond this: one cycle of the grid's ripple
+BLOCKS_S = (
+    0.0005,
+    0.001,
+    0.002,
+    0.004,
+    0.02,
+)  # around half periods of ripple at 12, 6 and 2 times 50 Hz; and drift
 SEEN_PU = 0.10  # an interval of at most this each way: the value may be used for what it says
 
 
@@ -228,13 +234,16 @@ def picked(trial: Trial) -> NDArray[np.int_]:
 
 
 def spread(left_kw: Column, t_s: Column) -> float:
-    """Variance (kW^2) per independent sample: that of 20 ms means where ripple or drift makes it larger."""
-    size = max(1, int(BLOCK_S / max(float(np.median(np.diff(t_s))), 1e-9)))
-    count = left_kw.size // size
-    variance = float(left_kw.var())
-    if count < 8:
-        return variance
-    return max(variance, float(left_kw[: count * size].reshape(count, size).mean(axis=1).var()) * size)
+    """Variance (kW^2) per independent sample: that of means over some time, where ripple or drift makes it larger."""
+    period_s = max(float(np.median(np.diff(t_s))), 1e-9)
+    found = float(left_kw.var())
+    for block_s in BLOCKS_S:
+        size = int(block_s / period_s + 0.5)
+        count = left_kw.size // max(size, 1)
+        if size > 1 and count >= 8:
+            means_kw = left_kw[: count * size].reshape(count, size).mean(axis=1)
+            found = max(found, float(means_kw.var()) * size)
+    return found
 
 
 def fit(trial: Trial, rating_kw: float, start: Column | None = None, prior: Prior | None = None) -> Dynamics:

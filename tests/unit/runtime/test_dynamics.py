@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from controller.runtime.dynamics import Dynamics, Estimate, FitError, Prior, Trial, fit, response
+from controller.runtime.dynamics import Dynamics, Estimate, FitError, Prior, Trial, fit, response, spread
 
 RATING_KW = 2000.0
 
@@ -105,6 +105,15 @@ def test_a_prior_holds_what_the_record_does_not_show() -> None:
     assert strong.lag_s.value == pytest.approx(0.022, rel=1e-3)
     assert weak.lag_s.value == pytest.approx(0.02, rel=0.03)
     assert strong.lag_s.high - strong.lag_s.low < weak.lag_s.high - weak.lag_s.low
+
+
+def test_ripple_and_drift_widen_the_interval() -> None:
+    """White noise counts as it is; a ripple of the same variance at 300 Hz five times as much, a drift far more."""
+    t_s = np.arange(0.0, 10.0, 1e-4)
+    white = np.random.default_rng(3).normal(0.0, 10.0, t_s.size)
+    assert spread(white, t_s) == pytest.approx(100.0, rel=0.1)
+    assert 5 * 100.0 < spread(10.0 * np.sqrt(2) * np.sin(2 * np.pi * 300.0 * t_s), t_s) < 10 * 100.0
+    assert spread(10.0 * np.sqrt(2) * np.sin(2 * np.pi * 1.0 * t_s), t_s) > 150 * 100.0
 
 
 @pytest.mark.parametrize(("high", "seen"), [(11.0, True), (11.001, False)])
