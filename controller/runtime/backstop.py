@@ -9,6 +9,9 @@ Both powers are averaged over 10 ms, which removes ripple at 100 Hz and above, a
 and ramp. Each line is a pair of damped resonators in a row, tuned to f, with a memory of one period:
 
     z <- r exp(j w) z + (1 - r) x,   r = exp(-f / 100 Hz);   amplitude = 2 |z| / (2 sin(pi f / 100 Hz))
+
+Two readings of it: the mean of the squares over 10 s tells whether the battery amplifies on the whole, which one late
+answer of a disturbed bus does not; the present value tells a ring, once it has lasted longer than an event echoes.
 """
 
 from __future__ import annotations
@@ -30,7 +33,11 @@ PERIODS = 1.0  # memory of a line; a sine between two of them shows 3 dB less, o
 WARM_MEMORIES = 4.0  # after a gap a line counts from here on
 FLOOR_PU = 0.02  # of the rating, added to both: a target on its way to a new mean stays below it at 0.1 Hz
 REDUCE_DB, HOLD_DB, CALM_DB = 1.5, 6.0, 0.75  # grid over load
-PERSIST_PERIODS, PERSIST_S_MIN = 2.0, 0.3  # how long a line must stand above before it counts
+AVERAGE_S, AVERAGE_PERIODS = 10.0, 8.0  # of the mean, whichever is longer
+PERSIST_PERIODS, PERSIST_S_MIN = (
+    np.array([[2.0], [6.0]]),
+    0.3,
+)  # how long the mean, the present value must stand above
 SHARE_MIN = 0.2  # a share below is no reduced gain any more: hold
 SHARE_AGAIN = 0.25  # after a hold
 CALM_S, REST_S = 10.0, 60.0  # calm of warm lines before the share doubles; before a hold ends
@@ -47,6 +54,7 @@ class Spectrum:
         self.memory_s = PERIODS / LINES_HZ
         self._keep = np.exp(-1.0 / (RATE_HZ * self.memory_s))
         self._turn = self._keep * np.exp(2j * pi * LINES_HZ / RATE_HZ)
+        self._average = np.exp(-1.0 / (RATE_HZ * np.maximum(AVERAGE_S, AVERAGE_PERIODS / LINES_HZ)))
         self._kw_per_step = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
         self.reset()
 
@@ -55,6 +63,7 @@ class Spectrum:
         self._first = np.zeros((2, LINES_HZ.size), complex)
         self._second = np.zeros((2, LINES_HZ.size), complex)
         self._square = np.zeros((2, LINES_HZ.size))
+        self._mean = np.zeros((2, LINES_HZ.size))
         self._last: Column | None = None
         self.age_s = 0.0
 
@@ -66,6 +75,7 @@ class Spectrum:
         self._second = self._turn * self._second + (1.0 - self._keep) * self._first
         amplitude_kw = np.abs(self._second) * self._kw_per_step
         self._square += (1.0 - self._keep) * (amplitude_kw**2 - self._square)
+        self._mean += (1.0 - self._average) * (amplitude_kw**2 - self._mean)
         self.age_s += 1.0 / RATE_HZ
 
     @property
@@ -75,8 +85,8 @@ class Spectrum:
         return found
 
     def excess_db(self, floor_kw: float) -> Column:
-        """Grid over before, line by line, both on top of the floor; 0 where a line has not yet warmed up."""
-        before, grid = self._square + floor_kw**2
+        """(2, lines): grid over before on top of the floor, in the mean and at present; 0 before a line is warm."""
+        before, grid = np.stack([self._mean, self._square], axis=1) + floor_kw**2
         found = 10.0 * np.log10(grid / before)
         return np.where(self.age_s >= WARM_MEMORIES * self.memory_s, found, 0.0)
 
@@ -95,12 +105,12 @@ class Tiers:
 
     def take(self, excess_db: Column, t_s: float, dt_s: float) -> int | None:
         """One cycle; returns the line that stands out, None: none does."""
-        for over_s, limit_db in zip(self._over_s, (REDUCE_DB, HOLD_DB), strict=True):
-            over_s[:] = np.where(excess_db > limit_db, over_s + dt_s, 0.0)
-        persist_s = np.maximum(PERSIST_PERIODS / LINES_HZ, PERSIST_S_MIN)
-        reduce, hold = (over_s >= persist_s for over_s in self._over_s)
-        self._calm_s = self._calm_s + dt_s if (excess_db < CALM_DB).all() else 0.0
-        worst = int(np.argmax(np.where(reduce, excess_db, -np.inf))) if reduce.any() else None
+        above = excess_db > np.array([[REDUCE_DB], [HOLD_DB]])
+        self._over_s = np.where(above, self._over_s + dt_s, 0.0)
+        judged = self._over_s >= np.maximum(PERSIST_PERIODS / LINES_HZ, PERSIST_S_MIN)
+        self._calm_s = self._calm_s + dt_s if (excess_db[0] < CALM_DB).all() else 0.0
+        most_db = np.where(judged, excess_db, -np.inf).max(axis=0)
+        worst = int(np.argmax(most_db)) if judged.any() else None
         if worst is not None:
             self._warm_s = WARM_MEMORIES * PERIODS / float(LINES_HZ[worst])
         if self.tier == SAFE:
@@ -110,7 +120,7 @@ class Tiers:
         elif self.tier == HOLD:
             if t_s - self._t_changed_s > 1.0 + self._warm_s:
                 self._go(SAFE, 0.0, t_s)  # it does not come from the gain
-        elif hold.any():
+        elif judged[1].any():
             self._hold(t_s)
         elif self.tier == FREE or t_s - self._t_changed_s > max(1.0, self._warm_s):
             if 0.5 * self.aim < SHARE_MIN:
@@ -170,9 +180,11 @@ class Backstop:
         worst = self._tiers.take(excess_db, seconds(now.t_ns), dt_s)
         reach = (RISE_PER_S if self._tiers.aim > self.share else FALL_PER_S) * dt_s
         self.share += float(np.clip(self._tiers.aim - self.share, -reach, reach))
-        line = int(np.argmax(excess_db)) if worst is None else worst
+        line = int(np.argmax(excess_db[0])) if worst is None else worst
         grid_kw = float(self._spectrum.amplitudes_kw[1, line])
-        return Look(self._tiers.tier, self.share, float(LINES_HZ[line]), float(excess_db[line]), grid_kw)
+        return Look(
+            self._tiers.tier, self.share, float(LINES_HZ[line]), float(excess_db[:, line].max()), grid_kw
+        )
 
     def _feed(self, powers: Powers) -> None:
         if powers.t_s.size == 0:

@@ -126,7 +126,8 @@ def test_ends_safe_and_comes_back(name: str) -> None:
     site.plant.fault(FAST, seed=5, **ENDS[name])
     watch.run(SECONDS)
     assert site.mode == Mode.SAFE_STOP
-    assert list(dict.fromkeys(site.codes(began_s)))[:2] == ["F16", "T12"]
+    # A converter that holds an old setpoint does harm meanwhile: the backstop may say so first.
+    assert [code for code in dict.fromkeys(site.codes(began_s)) if code != "F64"][:2] == ["F16", "T12"]
     assert abs(site.truth("pcs_kw")) < 1.0
     site.plant.fault(FAST)
     site.until(Mode.GRID_TIED, 60.0)
