@@ -282,6 +282,12 @@ def _spoken(seen: dict[str, Any], age_s: float, stale: bool) -> str:
         lines.append(f"  {seen['waiting']}")
     powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct")
     lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
+    if seen["slow_law"]:
+        lines.append(f"  {seen['slow_law']}")
+    for name, used in seen["follows"].items():
+        source = "measured" if used["measured"] else "by the site file"
+        numbers = f"dead time {used['dead_time_ms']:.1f} ms, lag {used['lag_ms']:.1f} ms"
+        lines.append(f"  {name:<16} {numbers}, slew {used['slew_pu_per_s']:.3g} ratings/s, {source}")
     for name, device in seen["devices"].items():
         lines.append(f"  {name:<16} {device['state']:<10} age {_number(device['age_s'])} s")
     for found in seen["conditions"]:

@@ -111,6 +111,18 @@ class PortLook:
 
 
 @dataclass(frozen=True, slots=True)
+class Backstop:
+    """Whether the battery amplifies: grid over load, the worst line of 0.1 to 20 Hz."""
+
+    tier: int = 0  # 0 free, 1 reduced gain, 2 hold, 3 safe
+    share: float = 1.0  # of the gain that is left
+    line_hz: float = 0.0
+    excess_db: float = 0.0
+    grid_kw: float = 0.0  # amplitude of that line
+    blind: bool = False  # one set of sensors only: battery and load cannot be told apart
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """How the 10 kHz half fares."""
 
@@ -131,6 +143,10 @@ class Frame:
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
+    backstop: Backstop = field(default_factory=Backstop)
+    drifts: tuple[
+        tuple[str, float], ...
+    ] = ()  # converter: its deviation from the dynamics in use, 1: the limit
 
 
 @dataclass(frozen=True, slots=True)

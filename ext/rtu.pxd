@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from ext.image cimport Command, Limits, POLL_MAX, PORT_MAX
 from ext.poll cimport Poll, PollSetup
 from ext.port cimport Ports
+from ext.trail cimport Trail
 
 
 cdef enum PortState:
@@ -44,6 +45,7 @@ cdef struct Rtu:
     int32_t port_count
     RtuPort port[PORT_MAX]
     int32_t started         # 1: the reads have got their first deadlines
+    Trail trail             # of the setpoints that left
 
 
 cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil

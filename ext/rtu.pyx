@@ -18,6 +18,7 @@ from ext.poll cimport (
     poll_setpoint_due, PollSetup,
 )
 from ext.port cimport Port, port_hear, port_take, Ports
+from ext.trail cimport trail_note
 
 
 cdef enum:
@@ -206,14 +207,17 @@ cdef void fail(Rtu *r, RtuPort *q, Poll *poll, Port *p, int32_t error, int64_t n
         rest(q, p, PORT_QUARANTINE, t_over_ns)
 
 
-cdef void sent(RtuPort *q, Poll *poll, Port *p, Command *command) noexcept nogil:
+cdef void sent(Rtu *r, RtuPort *q, Poll *poll, Port *p, Command *command) noexcept nogil:
     """The request is out; a broadcast has its silence, anything else waits for the reply."""
+    cdef int32_t k
     q.t_sent_ns = max(q.t_sent_ns, p.t_tx_ns)
     q.t_until_ns = q.t_sent_ns + poll.setup.timeout_ns
     q.state = PORT_WAITING
     p.tx_count = 0
     if poll.setup.kind == POLL_SETPOINT:
         poll_note_setpoint(poll, p, command)
+        for k in range(poll.setup.pcs_count):
+            trail_note(&r.trail, poll.setup.pcs + k, command)
     if poll.shape.reply_count:
         return
     if poll.setup.kind == POLL_ORDER:
@@ -231,7 +235,7 @@ cdef void watch_sending(Rtu *r, RtuPort *q, Poll *poll, Port *p, const Limits *l
     if p.tx_count == 0:
         fail(r, q, poll, p, RTU_BLOCKED, now_ns)
     elif p.tx_done == p.tx_count:
-        sent(q, poll, p, command)
+        sent(r, q, poll, p, command)
     elif now_ns >= q.t_until_ns:
         fail(r, q, poll, p, RTU_IO, now_ns)
     elif p.tx_done == 0:                # the tty is full: what leaves later is the newest value then

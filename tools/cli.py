@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, SitePath, app
+from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, run_folder
 from controller.cli import main as serve
+from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError
+from controller.runtime.verbs import typed
 
 LINKS = Path(__file__).parent / "plant" / "links.yaml"
 
@@ -85,8 +87,72 @@ def sim(
         typer.echo(f"sim: {site}: {error}", err=True)
         raise typer.Exit(FAULT) from None
     if page is not None:
-        report(out, page, f"{site.stem}, {load.name.split('.')[0]}")
+        facts = {
+            "Site": site.stem, "Load": load.name, "Link": link or "the site's own", "Waveform": waveform.value,
+            "Seed": str(seed),
+            "Loop delay": f"{summary['loop_delay_ms']:.1f} ms, {summary['gain']:.0%} of the swing taken",
+        }  # fmt: skip
+        made(out, page, f"{site.stem}, {load.name.split('.')[0]}", facts, summary["latency"])
     typer.echo(summary_line(summary))
+
+
+@app.command()
+def commission(
+    site: SitePath,
+    dir: Folder = None,
+    simulated: Annotated[
+        bool, typer.Option("--sim", help="Against the simulated site, in virtual time.")
+    ] = False,
+    link: Annotated[str | None, typer.Option(help="With --sim: name in the links file.")] = None,
+    links: Annotated[Path, typer.Option(help="File of links.")] = LINKS,
+    waveform: Annotated[Waveform, typer.Option(help="With --sim.")] = Waveform.TYPICAL,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="With --sim: of the noise.")] = 1,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before power steps.")] = False,
+    realtime: Annotated[bool, typer.Option(help="Ask for real-time scheduling and locked memory.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how the converters follow, by a few seconds of power steps. Kept for `run`; with --sim only shown."""
+    from controller.runtime.commission import Commission, CommissionError
+    from controller.runtime.executive import AlreadyRunningError, Executive
+    from controller.runtime.known import told
+    from tools.commission import Scene, result_json, simulate
+    from tools.plant.links import read_link
+    from tools.plant.loads import InputError
+
+    checked = check_site(site)
+    try:
+        if simulated:
+            scene = Scene(read_link(links, link) if link else None, waveform.value, seed=seed)
+            run = simulate(checked, scene)
+        else:
+            run = Commission(checked)
+            if not yes and not agreed(checked, run.seconds_max):
+                raise MistakeError(
+                    "commission: not confirmed; nothing was sent. Type the site's name, or give --yes."
+                )
+            Executive(checked, run_folder(checked.site.name, dir), realtime, run).run(None)
+    except (InputError, CommissionError, AlreadyRunningError) as error:
+        raise MistakeError(f"commission: {error}") from None
+    if as_json:
+        typer.echo(result_json(run))
+    else:
+        for line in checked.table.pcs:
+            if line.name in run.found:
+                typer.echo(told(line.name, line.rating_kw, run.found[line.name]))
+    for name, reason in run.failed.items():
+        typer.echo(f"commission: {name} could not be measured: {reason}", err=True)
+    if run.broken:
+        typer.echo(f"commission: {run.broken}", err=True)
+    raise typer.Exit(FAULT if run.broken or run.failed or not run.found else OK)
+
+
+def agreed(checked: CheckedSite, seconds: float) -> bool:
+    """Whether the person types the site's name, knowing what will happen."""
+    rating_kw = max(line.rating_kw for line in checked.table.pcs)
+    return typed(checked.site.name)(
+        f"{checked.site.name}: steps of up to {rating_kw:.0f} kW for {seconds:.0f} s, one converter after the other. "
+        f"They pass to the grid."
+    )
 
 
 @app.command()
@@ -98,13 +164,19 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "",
 ) -> None:
     """Make the page that shows what a run achieved."""
+    made(result, out, title or result.name.split(".")[0], {"Table": result.name}, {})
+
+
+def made(
+    result: Path, out: Path, title: str, facts: dict[str, str], latency: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Write the page and say what it says. latency: of each converter, where it is known."""
+    from tools.report.latency import slowest
     from tools.report.page import told, write_report
     from tools.report.table import ReportError, read_table
 
     try:
-        measures = write_report(
-            read_table(result), out, title or result.name.split(".")[0], {"Table": result.name}
-        )
+        measures = write_report(read_table(result), out, title, facts, slowest(latency))
     except ReportError as error:
         raise MistakeError(f"report: {error}") from None
     typer.echo(f"{told(measures)}\n{out / 'report.html'}")

@@ -16,10 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from controller.config.site import Site
 from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
 from controller.image import Instant, Mode
 from controller.runtime.fastlink import FastLink
+from controller.runtime.known import budget
+from controller.runtime.plain import plain
 from controller.runtime.supervisor import PERIOD_S, Supervisor
 from controller.units import NS_PER_S
 from tools.plant.links import Link
@@ -52,18 +55,20 @@ class Scene:
     link: Link | None = None
 
 
+def with_bus(site: Site, link: Link) -> Site:
+    """The site with the link's bus on every port that carries a converter."""
+    bus, on = {"baud": round(link.baud), "gap": link.gap}, {pcs.port for pcs in site.pcs}
+    ports = {name: port.model_copy(update=bus) if name in on else port for name, port in site.ports.items()}
+    return site.model_copy(update={"ports": ports})
+
+
 def with_link(checked: CheckedSite, link: Link) -> CheckedSite:
     """The site with the link's bus on every port that carries a converter, and its dynamics in every converter.
 
     This is what commissioning would have measured and written into the YAML."""
-    site, profiles = checked.site, dict(checked.profiles)
-    bus = {"baud": round(link.baud), "gap": link.gap}
+    site, profiles = with_bus(checked.site, link), dict(checked.profiles)
     dynamics = {"dead_time_ms": link.dead_ms, "lag_ms": link.tau_ms, "slew_pu_per_s": link.slew_pu_s}
-    on = {pcs.port for pcs in site.pcs}
-    site = site.model_copy(update={
-        "ports": {name: port.model_copy(update=bus) if name in on else port for name, port in site.ports.items()},
-        "pcs": tuple(pcs.model_copy(update=dynamics) for pcs in site.pcs),
-    })  # fmt: skip
+    site = site.model_copy(update={"pcs": tuple(pcs.model_copy(update=dynamics) for pcs in site.pcs)})
     for name in {pcs.profile for pcs in site.pcs}:
         wire = profiles[name].wire.model_copy(update={"reply_ms": link.slave_ms})
         profiles[name] = profiles[name].model_copy(update={"wire": wire})
@@ -156,7 +161,7 @@ def simulate(scene: Scene, out: Path, progress: Progress | None = None) -> dict[
         "wall_s": round(wall_s, 2), "times_real_time": round((seconds + bring_up_s) / wall_s, 1),
         "mode": run.supervisor.mode.mode.name, "loop_delay_ms": round(1e3 * status["loop_delay_s"], 2),
         "gain": round(status["command"]["gain"], 3), "guard_blocked": status["guard_blocked"],
-        "lease_lapses": status["lease_lapses"], "out": str(out),
+        "lease_lapses": status["lease_lapses"], "out": str(out), "latency": plain(budget(run.checked)),
     }  # fmt: skip
 
 

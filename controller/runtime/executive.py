@@ -13,8 +13,9 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import health, keeper, supervisor
+from controller.runtime import health, keeper, known, supervisor
 from controller.runtime.blackbox import Blackbox
+from controller.runtime.commission import CAPTURE_S, Commission
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.health import Health
@@ -22,6 +23,7 @@ from controller.runtime.keeper import Keeper
 from controller.runtime.ladder import Ladder, Rung
 from controller.runtime.log import Log
 from controller.runtime.ports import Line, Ports
+from controller.runtime.refine import Refiner
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
 from controller.runtime.wear import Wear
@@ -47,23 +49,28 @@ def clock() -> Instant:
 
 
 class Executive:
-    """Everything one run owns. Raises AlreadyRunningError, OSError (folder, record)."""
+    """Everything one run owns. commission: the run that measures the converters, and ends after it.
 
-    def __init__(self, checked: CheckedSite, folder: Path, realtime: bool) -> None:
-        self._checked = checked
+    Raises AlreadyRunningError, OSError (folder, record)."""
+
+    def __init__(
+        self, checked: CheckedSite, folder: Path, realtime: bool, commission: Commission | None = None
+    ) -> None:
         self._realtime = realtime
         self._lock = lock(folder)
         self._ring = Ring(folder / checked.host.adc.ring)
         self._log = Log()
         self._writer = Writer()
         self._keeper = Keeper(folder, self._writer)
-        self._fastlink = FastLink(checked, checked.table)
+        self._file, self._commission = checked, commission
+        self._checked = checked = known.applied(checked, self._keeper.record_now.dynamics)
+        self._fastlink = commission.link if commission else FastLink(checked, checked.table)
         wear = Wear(checked, self._keeper.record_now.writes)
         self._keeper.spent = wear.spent
         self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start(), wear)
         self._ports = Ports(checked, self._fastlink, folder)
         self._ports.told.append(self._tell_line)
-        self._health = Health(folder, checked.site.name, self._fastlink, self._ports, self._writer)
+        self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
         self._blackbox = Blackbox(folder, self._writer)
         self._supervisor.watchers += [
             self._tell_cycle,
@@ -73,6 +80,13 @@ class Executive:
         ]
         self._until_ns = 0  # of --seconds, 0: for ever
         self._stop_ns = 0  # since when a stop is asked for, 0: none
+        self._fitter = Writer()  # a latch must not wait for a fit
+        self._refiner = Refiner(checked, self._fastlink, self._keeper.record_now.dynamics)
+        self._health.dynamics = self._refiner.found
+        if commission:
+            commission.attach(self._supervisor, self._ask_stop)
+        else:
+            self._supervisor.watchers.append(self._refine)
 
     def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; 0: ended as asked, 1: ended in a fault."""
@@ -99,6 +113,7 @@ class Executive:
     def _climb(self) -> Ladder:
         now = clock()
         self._tell(*self._keeper.events(now))
+        self._tell(*known.events(self._file, self._keeper.record_now.dynamics, now))
         ladder = Ladder(self._realtime)
         host = self._checked.host.realtime
         self._supervisor.tcp.start()
@@ -113,7 +128,9 @@ class Executive:
         return ladder
 
     def _tasks(self) -> tuple[Task, ...]:
+        commission = self._commission
         return (
+            *([Task("capture", CAPTURE_S, 5, commission.look)] if commission else []),
             Task("supervisor", supervisor.PERIOD_S, 20, self._supervisor.cycle),
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),
@@ -152,12 +169,26 @@ class Executive:
         self._fastlink.stop()
         self._supervisor.tcp.stop()
         self._ports.close()
+        self._fitter.close()
         self._writer.close()
         ladder.close()
         try:
+            if self._commission:
+                self._commission.evaluate()
+                self._keeper.learn(self._commission.found)
             self._keeper.close()
         finally:
             os.close(self._lock)
+
+    def _refine(self, cycle: Cycle) -> None:
+        """Have a window of normal operation fitted on a thread of its own; take up what earlier ones told."""
+        trial = self._refiner.record(cycle)
+        if trial is not None:
+            self._fitter.offer(partial(self._refiner.refine, trial, cycle.now.utc_s))
+        self._supervisor.drifts = self._refiner.drifts
+        if self._health.dynamics is not self._refiner.found:
+            self._health.dynamics = self._refiner.found
+            self._keeper.learn(self._refiner.found)
 
     def _tell_cycle(self, cycle: Cycle) -> None:
         self._tell(*cycle.events)

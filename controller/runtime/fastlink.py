@@ -11,6 +11,9 @@ from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from controller.config.support import RESERVE_FULL_S
 from controller.devices.check import CheckedSite
 from controller.devices.table import ORDER, READ, BusTable
@@ -19,6 +22,7 @@ from controller.image import CHANNELS, FastImage, Frame, Limits, Permit, PollSta
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
+from ext.witness import ring_of, setpoints
 
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
@@ -192,6 +196,16 @@ class FastLink:
         for port, poll in self._setpoints:
             counts[port] += self.executive.poll(poll)["answered"]
         return tuple(counts)
+
+    @property
+    def ring(self) -> Any:
+        """The memory of the sample ring in use; None before there is one."""
+        return ring_of(self.executive)
+
+    def setpoints(self, pcs: int, known: int) -> tuple[int, NDArray[np.int64], NDArray[np.float64]]:
+        """Setpoints of one converter that left beyond number `known`: (count so far, times ns, kW)."""
+        count, t_ns, kw = setpoints(self.executive, pcs, known)
+        return count, t_ns, kw
 
     def map_ring(self, path: Path) -> None:
         """Use the file at `path` as the sample ring. Raises OSError, or ValueError when it is none.

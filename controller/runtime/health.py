@@ -7,10 +7,14 @@ import json
 import os
 import socket
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.image import Instant
+from controller.devices.check import CheckedSite
+from controller.image import Instant, Mode
+from controller.runtime import known
+from controller.runtime.dynamics import Dynamics
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.ladder import Rung
@@ -42,9 +46,19 @@ DEVICE_FIELDS = (
 class Health:
     """Gathers the newest cycle and writes it out. Reads nothing that the frame has to wait for."""
 
-    def __init__(self, folder: Path, site: str, fastlink: FastLink, ports: Ports, writer: Writer) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        file: CheckedSite,
+        checked: CheckedSite,
+        fastlink: FastLink,
+        ports: Ports,
+        writer: Writer,
+    ) -> None:
         self._folder = folder
-        self._site = site
+        self._file = file  # the site as it is written
+        self._checked = checked  # and as it is run, with what was measured
+        self._site = checked.site.name
         self._fastlink = fastlink
         self._ports = ports
         self._writer = writer
@@ -54,6 +68,7 @@ class Health:
         self._writing = False
         self.tasks: tuple[Task, ...] = ()
         self.rungs: list[Rung] = []
+        self.dynamics: Mapping[str, Dynamics] = {}
 
     def record(self, cycle: Cycle) -> None:
         """Take one cycle."""
@@ -73,6 +88,7 @@ class Health:
     def status(self, cycle: Cycle, now: Instant) -> dict[str, Any]:
         """All that status.json holds; powers in kW, ages in s."""
         track, frame, mode = cycle.telemetry.track, cycle.telemetry.frame, cycle.mode
+        tied = mode.mode == Mode.GRID_TIED and cycle.conditions.running
         return {
             "site": self._site,
             "pid": os.getpid(),
@@ -93,6 +109,10 @@ class Health:
             "target_kw": frame.target_kw,
             "gain": frame.gain,
             "loop_delay_s": frame.loop_delay_s,
+            "slow_law": known.why(self._checked, frame.gain, frame.loop_delay_s) if tied else "",
+            "backstop": frame.backstop,
+            "latency": known.budget(self._checked),
+            "follows": known.rows(self._file, self._checked, self.dynamics),
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
             "soc_pct": cycle.conditions.battery.soc_pct,
             "limits": {

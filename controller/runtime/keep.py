@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from controller.runtime.dynamics import Dynamics, Estimate
+
 MAGIC = "stillwatt-keep"
 VERSION = 1
 SLOTS = ("keep.0", "keep.1")
@@ -46,6 +48,7 @@ class Record:
     lease_lapses: int = 0
     latches: tuple[Latch, ...] = ()
     writes: dict[str, tuple[int, int]] = field(default_factory=dict)  # see runtime.wear
+    dynamics: dict[str, Dynamics] = field(default_factory=dict)  # converter: as commissioned or refined since
 
 
 def read(folder: Path) -> tuple[Record, Outcome]:
@@ -115,6 +118,12 @@ def _read_slot(path: Path) -> Record | Literal["torn"] | None:
 def _decode(sequence: int, content: dict[str, Any]) -> Record:
     latches = tuple(Latch(**latch) for latch in content.pop("latches"))
     writes = {key: (int(day), int(count)) for key, (day, count) in content.pop("writes", {}).items()}
-    names = {f.name for f in fields(Record)} - {"sequence", "latches", "writes"}
+    dynamics = {name: _dynamics(found) for name, found in content.pop("dynamics", {}).items()}
+    names = {f.name for f in fields(Record)} - {"sequence", "latches", "writes", "dynamics"}
     rest = {name: content[name] for name in names}
-    return Record(sequence=sequence, latches=latches, writes=writes, **rest)
+    return Record(sequence=sequence, latches=latches, writes=writes, dynamics=dynamics, **rest)
+
+
+def _dynamics(content: dict[str, Any]) -> Dynamics:
+    estimates = {name: Estimate(**value) for name, value in content.items() if isinstance(value, dict)}
+    return Dynamics(**content | estimates)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from controller.image import Conditions, Instant
 from controller.runtime import keep
+from controller.runtime.dynamics import Dynamics
 from controller.runtime.events import Event
 from controller.runtime.keep import Latch, Record
 from controller.runtime.supervisor import Cycle
@@ -85,6 +87,10 @@ class Keeper:
             self.record_now = replace(self.record_now, latches=self.record_now.latches + new)
         if new or worn:
             self.step(cycle.now)
+
+    def learn(self, dynamics: Mapping[str, Dynamics]) -> None:
+        """Keep what was measured; written with the next record."""
+        self.record_now = replace(self.record_now, dynamics=self.record_now.dynamics | dict(dynamics))
 
     def step(self, now: Instant) -> None:
         """Write what has been gathered, on the writer's thread."""

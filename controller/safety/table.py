@@ -198,6 +198,14 @@ def _late_pct(look: Look) -> float:
     return nan if look.device is None else look.device.late_pct
 
 
+def _drift(look: Look) -> float:
+    return dict(look.telemetry.frame.drifts).get(look.subject, nan)
+
+
+def _backstop_tier(look: Look) -> float:
+    return float(look.telemetry.frame.backstop.tier)
+
+
 def _value(name: str, sign: float = 1.0) -> Number:
     def signal(look: Look) -> float:
         return nan if look.device is None else sign * look.device.values.get(name, nan)
@@ -269,6 +277,9 @@ ROWS = (
     Row("F28", "pcs-map-changed", "any", _strange, at(0.5), "C", Effect.STOP,
         "the registers of {subject} are not where its profile has them",
         "choose the right profile, or have the new firmware tested and its map described", hold_s=STRANGE_S),
+    Row("F31", "pcs-slow-ramp", "pcs", _drift, at(1.0), "A", Effect.NOTE,
+        "{subject} follows its setpoints other than in use: {value:.1f} times the deviation that is allowed",
+        "look at the ramp setting and the derating of the converter; then stillwatt commission SITE"),
     Row("F33", "bms-mute", "bms", _age_s, _stale_s, "B", Effect.FREEZE,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the BMS's power, address and RS-485 line", clear_s=1.0),
@@ -283,6 +294,12 @@ ROWS = (
         "check the cooling; the site returns below 50 degC", clear=CELL_C_MAX_CLEAR),
     Row("F48", "grid-lost", "site", _grid_lost, at(0.5), "A", Effect.STOP,
         "grid voltage or frequency left the window", "none: the site returns when the grid does", hold_s=0.2),
+    Row("F64", "gpu-oscillation", "site", _backstop_tier, at(0), "A", Effect.NOTE,
+        "the grid swings more with the battery than without: its gain is reduced",
+        "measure the converters: stillwatt commission SITE; look at the slow law in the status", clear_s=1.0),
+    Row("F64", "gpu-oscillation", "site", _backstop_tier, at(2), "B", Effect.STOP,
+        "the grid swings more with the battery than without, and lower gain does not end it",
+        "measure the converters: stillwatt commission SITE; look for another controller on the same bus"),
     Row("F66", "frame-overrun", "site", _frame_misses, at(FRAME_MISSES_MAX), "B", Effect.NOTE,
         "the frame fell behind {value:.0f} times within a second",
         "look at the start-up ladder: real-time priority, isolated core", clear_s=1.0),

@@ -13,6 +13,7 @@ from controller.image import Instant, Mode
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.supervisor import PERIOD_S, Supervisor
+from tools.plant.links import Link
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
 
@@ -39,6 +40,7 @@ class Site:
         load_kw: NDArray[np.float64],
         seed: int = 1,
         site: Path = SITE,
+        dynamics: tuple[float, float, float] | None = None,
         belief: Callable[[CheckedSite], CheckedSite] = lambda checked: checked,
     ) -> None:
         truth = check_site(site)
@@ -47,7 +49,9 @@ class Site:
         self.table = checked.table
         self.fastlink = FastLink(checked, checked.table)
         self.supervisor = Supervisor(checked, checked.table, self.fastlink)
-        self.plant = Plant(truth, load_kw, LOAD_HZ, "typical", seed, None, None, loops=True)
+        # dynamics: dead time ms, lag ms, slew ratings/s of the true converters, where the file has others.
+        link = Link("true", 115200, "chars", 0.2, *dynamics) if dynamics else None
+        self.plant = Plant(truth, load_kw, LOAD_HZ, "typical", seed, link, None, loops=True)
         self.virtual = VirtualSite(self.fastlink.executive, self.plant)
         self.start_ns = self.virtual.now_ns
         self.events: list[tuple[float, Event]] = []

@@ -21,23 +21,18 @@ PIPELINE = (
         "ext.sampler",
         "ext.lock",
         "ext.align",
+    ),
+    *(
         "ext.wiring",
         "ext.power",
         "ext.mailbox",
         "ext.support",
-    ),
-    *(
         "ext.preview",
         "ext.shape",
         "ext.law",
         "ext.share",
-        "ext.pdu",
-        "ext.poll",
-        "ext.rtu",
-        "ext.guard",
-        "ext.cycle",
-        "ext.bus",
     ),
+    *("ext.pdu", "ext.poll", "ext.trail", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus", "ext.witness"),
 )
 SCHEMA = ("controller.image", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {

@@ -21,6 +21,7 @@ from controller.image import Mode
 from controller.units import NS_PER_S
 from tools.live.stage import Stage, StageError, leftovers
 from tools.live.view import View, mode_name
+from tools.report.latency import slowest
 from tools.report.page import told, write_report
 from tools.report.table import ReportError, Table, read_table
 
@@ -129,7 +130,9 @@ def run(seconds: float, out: Path, console: Console) -> None:
         if left:
             raise StageError(f"processes left behind: {left}")
     table = marked(read_table(stage.record), stage.stopped_s["plant"], watch.held)
-    measures = write_report(table, out, "Reference site under an A100 load", facts_of(status))
+    measures = write_report(
+        table, out, "Reference site under an A100 load", facts_of(status), slowest(status.get("latency", {}))
+    )
     rest_kw = abs(float(table.pcs_kw[-1]))
     console.print(told(measures), highlight=False)
     console.print(f"battery at the end: {rest_kw:.1f} kW\nreport: {out / 'report.html'}", highlight=False)

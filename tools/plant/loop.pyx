@@ -12,7 +12,7 @@ from tools.plant.wire cimport wire_step, wire_take
 
 from tools.plant.site import COLUMN_NAMES
 
-RING_SLOTS = 64                 # reader and writer take turns: a few would do
+RING_SLOTS = 1024               # a tenth of a second: the supervisor may read what came since its last cycle
 RING_BYTES = RING_HEADER_BYTES + RING_SLOTS * RING_SLOT_BYTES
 cdef int64_t START_NS = 1_000_000_000       # virtual time starts here, so that 0 keeps meaning "never"
 
@@ -27,7 +27,7 @@ cdef class VirtualSite:
     cdef readonly Plant plant
     cdef object ring
     cdef RingHeader *header
-    cdef int64_t frames     # run so far
+    cdef readonly int64_t frames    # run so far
 
     def __init__(self, Executive executive, Plant plant):
         cdef unsigned char[::1] ring = np.zeros(RING_BYTES, dtype=np.uint8)

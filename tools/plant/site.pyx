@@ -22,7 +22,7 @@ from tools.plant.wave cimport WaveSetup, wave_init
 from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireFaults, WireSetup, wire_fault, wire_init
 
 from controller.image import CHANNELS
-from tools.plant.presets import WAVEFORMS
+from tools.plant.presets import WAVEFORMS, Waveform
 from tools.plant.registers import ACTIONS, FEEDS, STATES, register_map
 
 COLUMN_NAMES = ("t_s", "load_kw", "grid_kw", "pcs_kw", "setpoint_kw", "soc_pct", "pv_kw", "genset_kw", "mode")
@@ -39,8 +39,8 @@ cdef class Plant:
     """The simulated site of a checked site file.
 
     load_kw: power of the load in kW at load_rate_hz points a second, linear between. waveform: a name of
-    presets.WAVEFORMS. link: replaces baud and gap of the ports with converters, and the converters' dynamics.
-    pv_kw: like load_kw, or None. loops: the trace starts again at its end, else it holds its last value.
+    presets.WAVEFORMS, or a Waveform. link: replaces baud and gap of the ports with converters, and the converters'
+    dynamics. pv_kw: like load_kw, or None. loops: the trace starts again at its end, else it holds its last value.
     cell_c: of the battery at the start.
     Raises ValueError for an unknown waveform or arrays that do not fit.
     """
@@ -130,9 +130,9 @@ cdef class Plant:
 
     def _add_wave(self, site, waveform, seed):
         cdef WaveSetup setup
-        if waveform not in WAVEFORMS:
+        if not isinstance(waveform, Waveform) and waveform not in WAVEFORMS:
             raise ValueError(f"waveform {waveform!r}; allowed: {', '.join(WAVEFORMS)}")
-        preset = WAVEFORMS[waveform]
+        preset = waveform if isinstance(waveform, Waveform) else WAVEFORMS[waveform]
         setup.rate_hz = self.rate_hz
         setup.frequency_hz = site.grid.frequency_hz
         setup.voltage_v = self.site.voltage_v

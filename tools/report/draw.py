@@ -1,4 +1,4 @@
-"""The pictures of a report: the whole record, one edge, the spectrum. Orange without, blue with."""
+"""The pictures of a report: record, edge, spectrum, transfer, latency. Orange without the battery, blue with it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tools.report.latency import AFTER_DEAD_TIME, Budget, delay_and_lag_s, reachable_db
 from tools.report.measure import BAND_HZ, Measures, amplitude_between, engaged, spectrum
 from tools.report.table import Column, Table
 
@@ -41,6 +42,7 @@ STYLE: dict[Any, Any] = {
 COLUMNS = 1500  # of a long record; more than a page can show
 EDGE_S = (-0.03, 0.12)  # around the largest edge
 OCTAVE_PARTS = 6
+TOLD_SHARE = 1e-3  # of the load's largest band: below it a quotient says nothing
 
 
 def band_of(axes: Axes, t_s: Column, power_kw: Column, colour: str, label: str, width: float) -> None:
@@ -124,18 +126,57 @@ def draw_spectrum(axes: Axes, table: Table, measures: Measures) -> None:
         axis.set_major_formatter("{x:g}")
     axes.set(title=f"Swing by frequency: {measures.attenuation_db:.1f} dB less in 0.1 to 20 Hz",
              xlabel="Hz", ylabel="kW in 1/6 octave", xlim=(hz[0], hz[-1]))  # fmt: skip
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8)
 
 
-def whole_picture(table: Table, measures: Measures) -> Figure:
-    """All four pictures on one sheet."""
-    figure = Figure(figsize=(11, 8.2), layout="constrained")
-    cells = figure.add_gridspec(3, 2, height_ratios=(2.2, 1.0, 2.2))
+def draw_transfer(axes: Axes, table: Table, budget: Budget) -> None:
+    """Grid over load by frequency, where the load has anything; below it what the link lets reach."""
+    rows = engaged(table)
+    hz, before = octave_bands(*spectrum(table.before_kw[rows], table.rate_hz))
+    _, grid = octave_bands(*spectrum(table.grid_kw[rows], table.rate_hz))
+    told = before > TOLD_SHARE * before.max()
+    axes.axvspan(*BAND_HZ, color="#f1f4f6", zorder=0, linewidth=0)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.semilogx(
+        hz[told], 20 * np.log10(grid[told] / before[told]), color=GRID, linewidth=1.8, label="reached"
+    )
+    if budget:
+        delay_s, lag_s = delay_and_lag_s(budget)
+        led, whole = f"{1e3 * delay_s:.1f} ms, lag led", f"{1e3 * delay_s:.1f} + {1e3 * lag_s:.0f} ms of lag"
+        for lag, style, what in ((0.0, "-", led), (lag_s, "--", whole)):
+            bound = reachable_db(hz, delay_s, lag)
+            axes.semilogx(hz, bound, color=BATTERY, linewidth=1.2, linestyle=style, label=f"bound: {what}")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(title="Grid over load", xlabel="Hz", ylabel="dB", xlim=(hz[0], hz[-1]), ylim=(-60, 10))
+    axes.legend(loc="lower right", fontsize=8)
+
+
+def draw_budget(axes: Axes, budget: Budget) -> None:
+    """Where the time goes from sample to power, one bar a line, each from where the last ended."""
+    ends_ms = np.cumsum([1e3 * line["s"] for line in budget])
+    widths_ms = np.diff(ends_ms, prepend=0.0)
+    places = np.arange(len(budget))
+    colours = [BATTERY if line["name"] in AFTER_DEAD_TIME else GRID for line in budget]
+    axes.barh(places, widths_ms, left=ends_ms - widths_ms, color=colours, height=0.6)
+    for place, end_ms, width_ms in zip(places, ends_ms, widths_ms, strict=True):
+        axes.text(end_ms, float(place), f" {width_ms:.2f}", va="center", fontsize=8)
+    axes.set_yticks(places, [line["name"] for line in budget])
+    axes.invert_yaxis()
+    axes.set(title=f"From sample to power: {ends_ms[-1]:.1f} ms", xlabel="ms", xlim=(0, 1.12 * ends_ms[-1]))
+
+
+def whole_picture(table: Table, measures: Measures, budget: Budget) -> Figure:
+    """All pictures on one sheet; the budget only where it is known."""
+    figure = Figure(figsize=(11, 11.2), layout="constrained")
+    cells = figure.add_gridspec(4, 2, height_ratios=(2.2, 1.0, 2.2, 2.2))
     top = figure.add_subplot(cells[0, :])
     draw_powers(top, table, measures)
     draw_battery(figure.add_subplot(cells[1, :], sharex=top), table)
     draw_edge(figure.add_subplot(cells[2, 0]), table)
     draw_spectrum(figure.add_subplot(cells[2, 1]), table, measures)
+    draw_transfer(figure.add_subplot(cells[3, 0] if budget else cells[3, :]), table, budget)
+    if budget:
+        draw_budget(figure.add_subplot(cells[3, 1]), budget)
     return figure
 
 
@@ -145,13 +186,13 @@ def styled(work: Callable[[], bytes]) -> bytes:
         return work()
 
 
-def picture(table: Table, measures: Measures, kind: str) -> bytes:
+def picture(table: Table, measures: Measures, budget: Budget, kind: str) -> bytes:
     """The sheet as `png` or `svg`."""
 
     def save() -> bytes:
         out = io.BytesIO()
         stamp = {"Date": None} if kind == "svg" else {}
-        whole_picture(table, measures).savefig(out, format=kind, dpi=150, metadata=stamp)
+        whole_picture(table, measures, budget).savefig(out, format=kind, dpi=150, metadata=stamp)
         return out.getvalue()
 
     return styled(save)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from string import Template
 
+from tools.report.latency import Budget, section
 from tools.report.measure import Measures, measure
 from tools.report.table import ReportError, Table
 
@@ -33,7 +34,7 @@ def rows_of(measures: Measures) -> str:
     )
 
 
-def page(title: str, measures: Measures, facts: dict[str, str], picture: str) -> str:
+def page(title: str, measures: Measures, facts: dict[str, str], picture: str, budget: Budget) -> str:
     """The whole page as text."""
     used = facts | {
         "Battery moved": f"{measures.throughput_kwh:.1f} kWh, "
@@ -56,22 +57,28 @@ def page(title: str, measures: Measures, facts: dict[str, str], picture: str) ->
             f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in used.items()
         ),
         picture=picture,
+        budget=section(budget),
         limits=LIMITS,
     )
 
 
-def write_report(table: Table, folder: Path, title: str, facts: Mapping[str, str]) -> Measures:
-    """Writes the three files into folder, made when absent. Raises ReportError without matplotlib."""
+def write_report(
+    table: Table, folder: Path, title: str, facts: Mapping[str, str], budget: Budget = ()
+) -> Measures:
+    """Writes the three files into folder, made when absent. budget: latency line by line, where it is known.
+
+    Raises ReportError without matplotlib."""
     try:
         from tools.report.draw import embedded, picture
     except ModuleNotFoundError as error:
         raise ReportError(f"{error.name} is missing. Install it: pip install 'stillwatt[report]'") from None
     measures = measure(table)
     folder.mkdir(parents=True, exist_ok=True)
-    text = page(title, measures, dict(facts), embedded(picture(table, measures, "svg")))
+    drawn = embedded(picture(table, measures, budget, "svg"))
+    text = page(title, measures, dict(facts), drawn, budget)
     (folder / "report.html").write_text(text)
-    (folder / "report.png").write_bytes(picture(table, measures, "png"))
-    figures = {"title": title, "facts": dict(facts), "measures": asdict(measures)}
+    (folder / "report.png").write_bytes(picture(table, measures, budget, "png"))
+    figures = {"title": title, "facts": dict(facts), "measures": asdict(measures), "latency": list(budget)}
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     return measures
 

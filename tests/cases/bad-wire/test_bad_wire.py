@@ -127,7 +127,8 @@ def test_ends_safe_and_comes_back(name: str) -> None:
     site.plant.fault(FAST, seed=5, **ENDS[name])
     watch.run(SECONDS)
     assert site.mode == Mode.SAFE_STOP
-    codes = [code for code in dict.fromkeys(site.codes(began_s)) if code != "F84"]
+    # A converter that holds an old setpoint does harm meanwhile: the backstop may say so first.
+    codes = [code for code in dict.fromkeys(site.codes(began_s)) if code not in ("F84", "F64")]
     assert codes[:2] == ["F16", "T12"]
     assert abs(site.truth("pcs_kw")) < 1.0
     site.plant.fault(FAST)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.image import Conditions, Effect, Mode, ModeState
+from controller.image import Backstop, Conditions, Effect, Mode, ModeState
 from controller.safety import conditions
 from controller.safety.table import ROWS
 from tests.unit.safety.sites import BMS, START_S, TERMS, Story, at, telemetry
@@ -58,6 +58,7 @@ EDGES = [
     edge("F24", {"pcs": {"armed": True}}, {"pcs": {"armed": False}}),
     edge("F26", {"pcs": {"state": "running"}}, {"pcs": {"state": "fault"}}),
     edge("F28", {"pcs": {"identity": ""}}, {"pcs": {"identity": "8"}}),
+    edge("F31", {"frame": {"drifts": (("pcs-1", 1.0),)}}, {"frame": {"drifts": (("pcs-1", 1.01),)}}),
     edge("F33", {"bms": {"age_s": 0.6}}, {"bms": {"age_s": 0.601}}),
     edge("F33", {"bms": {"age_s": 2.0}}, {"bms": {"age_s": 2.001}}),
     edge("F36", {"bms": {"values": {"cell_c_min": 0.0}}}, {"bms": {"values": {"cell_c_min": -0.1}}}),
@@ -66,6 +67,7 @@ EDGES = [
     edge("F48", {"track": {"voltage_v": 264.5}}, {"track": {"voltage_v": 264.6}}),
     edge("F48", {"track": {"frequency_hz": 47.5}}, {"track": {"frequency_hz": 47.4}}),
     edge("F48", {"track": {"frequency_hz": 51.5}}, {"track": {"frequency_hz": 51.6}}),
+    edge("F64", {"frame": {"backstop": Backstop(0)}}, {"frame": {"backstop": Backstop(1)}}),
     edge("F67", {"frame": {"t_ns": at(9.9).t_ns}}, {"frame": {"t_ns": at(9.9).t_ns - 1_000_000}}),
     edge("F67", {"frame": {"holes": 1, "lease_lapses": 1}}, {"frame": {"trips": 1, "lease_lapses": 1}}),
     edge("F68", {"frame": {"lease_lapses": 0}}, {"frame": {"lease_lapses": 1}}),
@@ -222,6 +224,15 @@ def test_the_third_miss_of_the_frame_within_a_second() -> None:
         assert active == set()
     assert story.feed(0.5, frame={"skipped": 203}, **RUNNING) == {"F66"}
     assert not story.conditions.stops
+
+
+@pytest.mark.parametrize(("tier", "stops"), [(1, False), (2, False), (3, True)])
+def test_the_backstop_stops_only_what_lower_gain_does_not_end(tier: int, stops: bool) -> None:
+    """Goal: F64 notes a reduced gain and a hold, and stops the site at the last tier. Method: each tier."""
+    story = Story(GRID_TIED)
+    story.feed(0.0, **RUNNING)
+    assert story.feed(0.1, frame={"backstop": Backstop(tier)}, **RUNNING) == {"F64"}
+    assert bool(story.conditions.stops) == stops
 
 
 @pytest.mark.parametrize("side", ["charge", "discharge"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from controller.image import Mode
+from tools.report.latency import delay_and_lag_s, reachable_db, section, slowest
 from tools.report.measure import engaged, measure, ramp_kw_per_s, side_of
 from tools.report.page import told, write_report
 from tools.report.table import ReportError, Table, make_table, read_table
@@ -106,13 +107,16 @@ def test_the_page_stands_alone_and_says_the_figures(tmp_path: Path) -> None:
     """The folder holds page, picture and JSON; the page fetches nothing and says what the JSON says."""
     swing = sine(800, 1.0)
     table = table_of(swing, 0.9 * (swing - 4000), mode=np.full(T_S.size, 2.0))
-    measures = write_report(table, tmp_path / "out", "A <site>", {"Load": "sine & more"})
+    budget = [{"name": "dead <time>", "s": 0.0012, "how": "a & b"}, {"name": "lag", "s": 0.005, "how": "c"}]
+    measures = write_report(table, tmp_path / "out", "A <site>", {"Load": "sine & more"}, budget)
     page = (tmp_path / "out" / "report.html").read_text()
     sources = Sources()
     sources.feed(page)
     assert [source[:26] for source in sources.found] == ["data:image/svg+xml;base64,"]
     assert "A &lt;site&gt;" in page
     assert "sine &amp; more" in page
+    assert 'dead &lt;time&gt;</td><td class="number">1.20</td><td>a &amp; b' in page
+    assert '<th>sum</th><th class="number">6.20</th>' in page
     assert f"{measures.before.swing_kw:,.0f}" == "1,600"
     assert "1,600" in page
     assert "$" not in page.split("</style>")[1].replace(sources.found[0], "")
@@ -120,6 +124,27 @@ def test_the_page_stands_alone_and_says_the_figures(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "out" / "report.json").read_text())["measures"]
     assert figures["attenuation_db"] == pytest.approx(20, abs=0.01)
     assert "20.0   dB" in told(measures)
+
+
+def test_the_slowest_converter_speaks() -> None:
+    """Of two budgets the longer; delay is all before lag and slew; without any there is nothing to show."""
+    lines = [
+        {"name": name, "s": s, "how": ""}
+        for name, s in (("wire", 0.001), ("dead time", 0.002), ("lag", 0.005))
+    ]
+    assert slowest({"pcs-1": lines[:2], "pcs-2": lines}) == lines
+    assert delay_and_lag_s(lines) == pytest.approx((0.003, 0.005))
+    assert (slowest({}), section([])) == ((), "")
+
+
+def test_the_bound_of_a_link() -> None:
+    """Pure delay of 10 ms: -10.1 dB at 5 Hz, 0 dB at 1/(6 L); behind a lag the slow end is w (L + T)."""
+    hz = np.array([5.0, 1 / 0.06])
+    assert reachable_db(hz, 0.01, 0.0) == pytest.approx(
+        [20 * np.log10(2 * np.sin(np.pi * 0.05)), 0.0], abs=1e-9
+    )
+    slow_db = 20 * np.log10(2 * np.pi * 0.1 * 0.015)
+    assert reachable_db(np.array([0.1]), 0.01, 0.005)[0] == pytest.approx(slow_db, abs=0.01)
 
 
 def test_a_table_comes_back_from_a_packed_file(tmp_path: Path) -> None:

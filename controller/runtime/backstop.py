@@ -1,0 +1,200 @@
+"""The backstop: a sliding spectrum of grid power, 0.1 to 20 Hz, that takes the battery back when it amplifies.
+
+It knows no model of law, bus or converter, so it cannot share their errors. It compares what the grid carries with
+what it would carry without the battery, both from the samples themselves, line by line; a law that helps, or rests,
+can never show more grid than load. Runs with the supervisor, 10 values a cycle; budget 1 ms. It acts through the
+lease: its share multiplies the gain, and its tier is a condition (F64).
+
+Both powers are averaged over 10 ms, which removes ripple at 100 Hz and above, and differenced, which removes level
+and ramp. Each line is a pair of damped resonators in a row, tuned to f, with a memory of one period:
+
+    z <- r exp(j w) z + (1 - r) x,   r = exp(-f / 100 Hz);   amplitude = 2 |z| / (2 sin(pi f / 100 Hz))
+
+Two readings of it: the mean of the squares over 10 s tells whether the battery amplifies on the whole, which one late
+answer of a disturbed bus does not; the present value tells a ring, once it has lasted longer than an event echoes.
+"""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from controller.devices.check import CheckedSite
+from controller.image import Backstop as Look
+from controller.image import Instant
+from controller.runtime.waveform import Column, Powers, Waveform
+from controller.units import seconds
+
+RATE_HZ = 100.0
+LINES_HZ = np.geomspace(0.1, 20.0, 31)  # a quarter of an octave apart
+PERIODS = 1.0  # memory of a line; a sine between two of them shows 3 dB less, of both powers
+WARM_MEMORIES = 4.0  # after a gap a line counts from here on
+FLOOR_PU = 0.02  # of the rating, added to both: a target on its way to a new mean stays below it at 0.1 Hz
+REDUCE_DB, HOLD_DB, CALM_DB = 1.5, 6.0, 0.75  # grid over load
+AVERAGE_S, AVERAGE_PERIODS = 10.0, 8.0  # of the mean, whichever is longer
+PERSIST_PERIODS, PERSIST_S_MIN = (
+    np.array([[2.0], [6.0]]),
+    0.3,
+)  # how long the mean, the present value must stand above
+SHARE_MIN = 0.2  # a share below is no reduced gain any more: hold
+SHARE_AGAIN = 0.25  # after a hold
+CALM_S, REST_S = 10.0, 60.0  # calm of warm lines before the share doubles; before a hold ends
+HOLDS_MAX, HOLDS_WINDOW_S = 3, 3600.0  # as many holds within an hour, and a person has to look
+FALL_PER_S, RISE_PER_S = 2.0, 0.05  # how fast the share moves: no step of its own
+GAP_S_MAX = 0.05  # a longer hole in the samples starts the spectrum anew
+FREE, REDUCED, HOLD, SAFE = range(4)  # tiers
+
+
+class Spectrum:
+    """Amplitudes (kW) of the lines of two powers, before and grid, as they were lately."""
+
+    def __init__(self) -> None:
+        self.memory_s = PERIODS / LINES_HZ
+        self._keep = np.exp(-1.0 / (RATE_HZ * self.memory_s))
+        self._turn = self._keep * np.exp(2j * pi * LINES_HZ / RATE_HZ)
+        self._average = np.exp(-1.0 / (RATE_HZ * np.maximum(AVERAGE_S, AVERAGE_PERIODS / LINES_HZ)))
+        self._kw_per_step = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._first = np.zeros((2, LINES_HZ.size), complex)
+        self._second = np.zeros((2, LINES_HZ.size), complex)
+        self._square = np.zeros((2, LINES_HZ.size))
+        self._mean = np.zeros((2, LINES_HZ.size))
+        self._last: Column | None = None
+        self.age_s = 0.0
+
+    def take(self, powers_kw: Column) -> None:
+        """One value of each power, 10 ms after the last: (before, grid)."""
+        step_kw = powers_kw - self._last if self._last is not None else np.zeros(2)
+        self._last = powers_kw
+        self._first = self._turn * self._first + (1.0 - self._keep) * step_kw[:, None]
+        self._second = self._turn * self._second + (1.0 - self._keep) * self._first
+        amplitude_kw = np.abs(self._second) * self._kw_per_step
+        self._square += (1.0 - self._keep) * (amplitude_kw**2 - self._square)
+        self._mean += (1.0 - self._average) * (amplitude_kw**2 - self._mean)
+        self.age_s += 1.0 / RATE_HZ
+
+    @property
+    def amplitudes_kw(self) -> Column:
+        """(2, lines): before and grid."""
+        found: Column = np.sqrt(self._square)
+        return found
+
+    def excess_db(self, floor_kw: float) -> Column:
+        """(2, lines): grid over before on top of the floor, in the mean and at present; 0 before a line is warm."""
+        before, grid = np.stack([self._mean, self._square], axis=1) + floor_kw**2
+        found = 10.0 * np.log10(grid / before)
+        return np.where(self.age_s >= WARM_MEMORIES * self.memory_s, found, 0.0)
+
+
+class Tiers:
+    """What follows from the excess. aim: share of the gain that is left."""
+
+    def __init__(self) -> None:
+        self.tier = FREE
+        self.aim = 1.0
+        self._over_s = np.zeros((2, LINES_HZ.size))  # how long each line has stood above either limit
+        self._t_changed_s = 0.0
+        self._calm_s = 0.0
+        self._warm_s = 0.0  # how long the line that was judged last needs after a change
+        self._holds_s: tuple[float, ...] = ()
+
+    def take(self, excess_db: Column, t_s: float, dt_s: float) -> int | None:
+        """One cycle; returns the line that stands out, None: none does."""
+        above = excess_db > np.array([[REDUCE_DB], [HOLD_DB]])
+        self._over_s = np.where(above, self._over_s + dt_s, 0.0)
+        judged = self._over_s >= np.maximum(PERSIST_PERIODS / LINES_HZ, PERSIST_S_MIN)
+        self._calm_s = self._calm_s + dt_s if (excess_db[0] < CALM_DB).all() else 0.0
+        most_db = np.where(judged, excess_db, -np.inf).max(axis=0)
+        worst = int(np.argmax(most_db)) if judged.any() else None
+        if worst is not None:
+            self._warm_s = WARM_MEMORIES * PERIODS / float(LINES_HZ[worst])
+        if self.tier == SAFE:
+            return worst
+        if worst is None:
+            self._recover(t_s)
+        elif self.tier == HOLD:
+            if t_s - self._t_changed_s > 1.0 + self._warm_s:
+                self._go(SAFE, 0.0, t_s)  # it does not come from the gain
+        elif judged[1].any():
+            self._hold(t_s)
+        elif self.tier == FREE or t_s - self._t_changed_s > max(1.0, self._warm_s):
+            if 0.5 * self.aim < SHARE_MIN:
+                self._hold(t_s)
+            else:
+                self._go(REDUCED, 0.5 * self.aim, t_s)
+        return worst
+
+    def _hold(self, t_s: float) -> None:
+        self._holds_s = (*(at_s for at_s in self._holds_s if t_s - at_s < HOLDS_WINDOW_S), t_s)
+        self._go(SAFE if len(self._holds_s) >= HOLDS_MAX else HOLD, 0.0, t_s)
+
+    def _recover(self, t_s: float) -> None:
+        if self.tier == REDUCED and self._calm_s >= CALM_S + self._warm_s:
+            aim = min(2.0 * self.aim, 1.0)
+            self._go(FREE if aim == 1.0 else REDUCED, aim, t_s)
+        elif self.tier == HOLD and self._calm_s >= REST_S + self._warm_s:
+            self._go(REDUCED, SHARE_AGAIN, t_s)
+
+    def _go(self, tier: int, aim: float, t_s: float) -> None:
+        self.tier, self.aim, self._t_changed_s, self._calm_s = tier, aim, t_s, 0.0
+
+
+class Backstop:
+    """The spectrum of one site and what follows from it. judges: False while steps are made on purpose.
+
+    look() once a supervisor cycle; `share` then multiplies the gain of the wish.
+    """
+
+    def __init__(self, checked: CheckedSite) -> None:
+        self.share = 1.0
+        self.judges = True
+        self._floor_kw = FLOOR_PU * sum(line.rating_kw for line in checked.table.pcs)
+        self._waveform = Waveform(checked)
+        self._size = round(checked.site.sampling.rate_hz / RATE_HZ)
+        self._spectrum = Spectrum()
+        self._tiers = Tiers()
+        self._rest: Column = np.empty((2, 0))  # before, grid: not yet a whole mean
+        self._t_last_s = -GAP_S_MAX
+        self._engaged = False
+        self._t_ns = 0
+
+    def look(self, now: Instant, ring: Any, engaged: bool) -> Look:
+        """Take the samples since the last call and say where it stands.
+
+        Whatever cuts an oscillation off shows lines of its own for a while: when the battery comes, goes or changes its
+        share, the spectrum starts anew."""
+        dt_s = min(seconds(now.t_ns - self._t_ns), 1.0) if self._t_ns else 0.0
+        self._t_ns = now.t_ns
+        if self._waveform.blind or not self.judges:
+            return Look(blind=self._waveform.blind)
+        if engaged != self._engaged or self.share != self._tiers.aim:
+            self._spectrum.reset()
+        self._engaged = engaged
+        self._feed(self._waveform.take(ring))
+        excess_db = self._spectrum.excess_db(self._floor_kw)
+        worst = self._tiers.take(excess_db, seconds(now.t_ns), dt_s)
+        reach = (RISE_PER_S if self._tiers.aim > self.share else FALL_PER_S) * dt_s
+        self.share += float(np.clip(self._tiers.aim - self.share, -reach, reach))
+        line = int(np.argmax(excess_db[0])) if worst is None else worst
+        grid_kw = float(self._spectrum.amplitudes_kw[1, line])
+        return Look(
+            self._tiers.tier, self.share, float(LINES_HZ[line]), float(excess_db[:, line].max()), grid_kw
+        )
+
+    def _feed(self, powers: Powers) -> None:
+        if powers.t_s.size == 0:
+            return
+        if powers.t_s[0] - self._t_last_s > GAP_S_MAX:
+            self._spectrum.reset()
+            self._rest = self._rest[:, :0]
+        self._t_last_s = float(powers.t_s[-1])
+        sides = np.concatenate([self._rest, np.stack(powers.sides)], axis=1)
+        whole = sides.shape[1] // self._size * self._size
+        for pair in sides[:, :whole].reshape(2, -1, self._size).mean(axis=2).T:
+            self._spectrum.take(pair)
+        self._rest = sides[:, whole:]

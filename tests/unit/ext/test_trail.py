@@ -1,0 +1,33 @@
+"""Goal: every setpoint that left is told once, with its instant. Method: the commissioned site in virtual time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ext.witness import setpoints
+from tests.cases.virtual import Site, square_kw
+
+
+def test_setpoints_that_left() -> None:
+    """A training load: times rise, values are those of the bus, none is told twice, old ones give way."""
+    site = Site(square_kw(4.0))
+    site.engaged()
+    count, _, _ = setpoints(site.fastlink.executive, 0, 0)
+    site.run(0.1)
+    more, t_ns, kw = setpoints(site.fastlink.executive, 0, count)
+    assert 20 <= t_ns.size == kw.size == more - count <= 45  # 2.4 ms an exchange, reads between
+    assert (np.diff(t_ns) >= 2_300_000).all()
+    assert kw[-1] == site.fastlink.snapshot().frame.sent_kw[0]
+    assert setpoints(site.fastlink.executive, 0, more)[1].size == 0
+    site.run(3.0)
+    assert setpoints(site.fastlink.executive, 0, more)[1].size == 256
+
+
+def test_no_such_converter() -> None:
+    """IndexError, never another's memory."""
+    site = Site(square_kw(4.0))
+    for pcs in (-1, 8):
+        with pytest.raises(IndexError):
+            setpoints(site.fastlink.executive, pcs, 0)
+    assert setpoints(site.fastlink.executive, 7, 0)[1].size == 0
