@@ -5,8 +5,8 @@
     pcs_kw   = shape(load ahead - target) - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
-shape: what a loop with this delay may take without making any frequency worse, see ext.shape. A battery that rests where
-it is wanted, to 2 % of the rating, is told something new every 25 ms only: the wire is free when an edge comes.
+shape: what a loop with this delay may take without making any frequency worse, see ext.shape. A battery that rests
+where it is wanted, to 2 % of the rating, is told something new every 25 ms only: the wire is free when an edge comes.
 
 The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
 a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,

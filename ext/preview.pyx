@@ -16,7 +16,7 @@ cdef double LONG_PU = 0.02
 cdef double CALM_S = 0.002          # between edges: slope over this time
 cdef double CALM_PU = 0.005        # less is ripple
 cdef double CALM_SHARE = 1.0
-cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: what follows the edge is held back by lag and slew
+cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: lag and slew hold back what follows an edge
 cdef double SETTLE_S = 0.02         # after an edge: the load has reached its level
 cdef double SAME_PU = 0.04          # levels nearer than this are one
 cdef double SURE = 1.5              # weight of a level that has been met at least twice
@@ -65,7 +65,9 @@ cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) 
     cdef int32_t k
     for k in range(LEVEL_MAX):
         left_kw = sign * (v.level[k].kw - load_kw)
-        if v.level[k].weight >= SURE and -same_kw < left_kw < way_kw and fabs(v.level[k].kw - v.before_kw) > 2 * same_kw:
+        if v.level[k].weight < SURE or fabs(v.level[k].kw - v.before_kw) <= 2 * same_kw:
+            continue
+        if -same_kw < left_kw < way_kw:
             way_kw = left_kw
     if way_kw > 1e11:
         return load_kw
