@@ -1,9 +1,9 @@
 """How much of a swing a loop with this delay may take without making any frequency worse. Runs once, at the start.
 
 The battery answers a share F of the deviation after the delay d, so the grid keeps E = 1 - F exp(-j w d) of it
-(control.md 5.4). F = direct + (1 - direct) / (1 + j w slow): what may not pass at once passes slowly. Of all pairs that keep abs(E)
-below the limit from 0.1 to 50 Hz the one is taken that leaves the least of a spectrum of edges, which falls with the
-square of the frequency, in the band that a utility looks at, 0.1 to 20 Hz.
+(control.md 5.4). F = direct + (1 - direct) / (1 + j w slow): what may not pass at once passes slowly. Of all pairs that
+keep abs(E) below the limit from 0.1 to 50 Hz the one is taken that leaves the least of a spectrum of edges, which falls
+with the square of the frequency, in the band that a utility looks at, 0.1 to 20 Hz.
 
 From 10 ms on the late half of a step adds to the next in the 20 ms mean (M6 of control.md 7): the loop rests.
 """
