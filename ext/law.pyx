@@ -6,7 +6,8 @@
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
 shape: what a loop with this delay may take without making any frequency worse, see ext.shape. A battery that rests
-where it is wanted, to 2 % of the rating, is told something new every 25 ms only: the wire is free when an edge comes.
+where it is wanted, to 2 % of the rating, is told something new every ten exchanges only: the wire is free when an edge
+comes.
 
 The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
 a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,
@@ -27,8 +28,9 @@ from ext.shape cimport shape_of
 cdef double STEP_SHARE = 0.8        # load step, in ratings, for which the delay of the slew is taken
 cdef double WAIT_SHARE = 0.25       # of exchange and lag that stays as delay: the wire is mostly free, the lead works
 cdef double AHEAD_S = 0.002         # of the slew's delay that the preview of an edge hides
-cdef double QUIET_PU = 0.02         # of the rating: a smaller change waits
-cdef int64_t QUIET_NS = 25_000_000
+cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
+cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
+cdef double QUIET_EXCHANGES = 10.0  # how long it waits at most
 cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
 cdef int32_t NEWTON_STEPS = 3
 cdef int64_t HOLD_NS = 10_000_000   # F06: a lost load measurement is bridged this long
@@ -116,10 +118,10 @@ cdef double wish(Law *w, double load_kw, double gain, double dt_s) noexcept nogi
 cdef double rested(Law *w, double wanted_kw, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one."""
-    cdef double quiet_kw = QUIET_PU * w.setup.rating_kw
+    cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.setup.period_s) * w.setup.rating_kw
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
-    if (now_ns - w.t_alike_ns >= SURE_NS or now_ns - w.t_held_ns >= QUIET_NS
+    if (now_ns - w.t_alike_ns >= SURE_NS or now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.setup.period_s * 1e9
             or w.held_kw > high_kw or w.held_kw < -low_kw or w.shape.direct < 1.0):
         w.held_kw = lead(w, wanted_kw)
         w.t_held_ns = now_ns

@@ -2,8 +2,8 @@
 
 
 cdef struct Shape:
-    double gain                 # 1: the loop helps; 0: whatever it did would harm
-    double direct               # share that passes at once
+    double gain                 # share that is taken in the end; 0: whatever the loop did would harm
+    double direct               # of it, the part that passes at once
     double slow_s               # the rest passes through this lag
 
 

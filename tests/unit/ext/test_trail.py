@@ -10,17 +10,18 @@ from tests.cases.virtual import Site, square_kw
 
 
 def test_setpoints_that_left() -> None:
-    """A training load: times rise, values are those of the bus, none is told twice, old ones give way."""
+    """A training load: times rise, values are those of the bus, none is told twice, old ones give way; between edges
+    the wire is left free, so it is fewer than one in 2.4 ms."""
     site = Site(square_kw(4.0))
     site.engaged()
     count, _, _ = setpoints(site.fastlink.executive, 0, 0)
     site.run(0.1)
     more, t_ns, kw = setpoints(site.fastlink.executive, 0, count)
-    assert 20 <= t_ns.size == kw.size == more - count <= 45  # 2.4 ms an exchange, reads between
+    assert 4 <= t_ns.size == kw.size == more - count <= 45
     assert (np.diff(t_ns) >= 2_300_000).all()
     assert kw[-1] == site.fastlink.snapshot().frame.sent_kw[0]
     assert setpoints(site.fastlink.executive, 0, more)[1].size == 0
-    site.run(3.0)
+    site.run(10.0)
     assert setpoints(site.fastlink.executive, 0, more)[1].size == 256
 
 

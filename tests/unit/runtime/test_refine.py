@@ -58,7 +58,7 @@ def test_a_converter_that_was_set_anew_is_drift_after_three_windows() -> None:
 
 def test_a_still_load_tells_nothing() -> None:
     """A swing below a fifth of the rating: no window."""
-    assert windows((0.3, 5.0, 200.0), swing_kw=150.0)[1] == []
+    assert windows((0.3, 5.0, 200.0), swing_kw=60.0)[1] == []
 
 
 def test_two_converters_are_not_told_apart() -> None:
