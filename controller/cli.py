@@ -100,22 +100,50 @@ def status(
         raise MistakeError(f"{path}: is no status file. Delete it; a running site writes it anew.") from None
     stale = age_s > health.STALE_S
     print(json.dumps(seen | {"age_s": age_s, "stale": stale}) if as_json else said)
-    raise typer.Exit(FAULT if stale or seen["mode"] == "SAFE_STOP" else OK)
+    raise typer.Exit(FAULT if stale or seen["mode"] in ("SAFE_STOP", "FAULT", "LOCKOUT") else OK)
 
 
 @app.command()
-def acknowledge(site: SitePath, dir: Folder = None) -> None:
-    """Clear the latched faults of a site that does not run, once their cause is cured. Starts nothing."""
+def start(site: SitePath, dir: Folder = None) -> None:
+    """Ask a running site to begin, as soon as its rules allow; `status` says what it waits for."""
+    _ask(site, dir, "start")
+
+
+@app.command()
+def stop(site: SitePath, dir: Folder = None) -> None:
+    """Ask a running site to ramp to zero and rest in STANDBY until `start`. The process goes on."""
+    _ask(site, dir, "stop")
+
+
+@app.command()
+def maint(
+    site: SitePath,
+    end: Annotated[bool, typer.Option("--end", help="leave maintenance")] = False,
+    dir: Folder = None,
+) -> None:
+    """Turn the maintenance key of a site in STANDBY: nothing starts until --end. Only at the box."""
+    _ask(site, dir, "maint-end" if end else "maint")
+
+
+@app.command()
+def acknowledge(
+    site: SitePath,
+    reason: Annotated[str, typer.Option(help="what the cause was and how it was cured; needed")] = "",
+    dir: Folder = None,
+) -> None:
+    """Clear latched faults once their cause is cured; a LOCKOUT only at the box. Starts nothing."""
     from controller.runtime.executive import AlreadyRunningError, lock
     from controller.runtime.keeper import acknowledge as clear
 
     folder = run_folder(check_site(site).site.name, dir)
     try:
         held = lock(folder)
-    except AlreadyRunningError as error:
-        raise MistakeError(str(error)) from None
+    except AlreadyRunningError:
+        _ask(site, dir, "reset", reason)
+        print("reset taken; `status` says whether the cause is gone")
+        return
     try:
-        cleared = clear(folder)
+        cleared = clear(folder, reason, _is_local())
     finally:
         os.close(held)
     for latch in cleared:
@@ -220,6 +248,18 @@ def version(as_json: AsJson = False) -> None:
     """Say what this is."""
     found = {"stillwatt": _version(), "python": platform.python_version(), "machine": platform.machine()}
     print(json.dumps(found) if as_json else f"stillwatt {found['stillwatt']}, Python {found['python']}")
+
+
+def _ask(site: Path, dir: Path | None, verb: str, reason: str = "") -> None:
+    from controller.runtime import asks
+
+    asks.ask(run_folder(check_site(site).site.name, dir), verb, _is_local(), reason)
+
+
+def _is_local() -> bool:
+    from controller.runtime.verbs import is_local
+
+    return is_local()
 
 
 def _one(what: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
@@ -12,10 +12,11 @@ from controller.devices.tcp import TcpDevices
 from controller.image import Conditions, Forecast, Instant, Limits, ModeState, Telemetry, Wish
 from controller.runtime import survey
 from controller.runtime.desk import Desk
-from controller.runtime.events import Event, changes
+from controller.runtime.events import Event, changes, refusals
 from controller.runtime.fastlink import FastLink
 from controller.runtime.wear import Wear
-from controller.safety import conditions, envelope, modes, orders
+from controller.safety.command import Command, Rank, Refused
+from controller.safety.step import Inputs, State, step
 
 PERIOD_S = 0.1
 
@@ -31,10 +32,11 @@ class Cycle:
     wish: Wish
     limits: Limits
     events: tuple[Event, ...]
+    refused: Refused = ()
 
 
 class Supervisor:
-    """Holds what lasts from cycle to cycle. watchers get the record of every cycle."""
+    """Holds what lasts from cycle to cycle. watchers get the record of every cycle; inbox: commands for the next."""
 
     def __init__(
         self,
@@ -51,24 +53,32 @@ class Supervisor:
         self.desk = Desk(self.roster.order, self.wear.admit)
         self.fastlink = fastlink
         self.tcp = TcpDevices(table.tcp)
-        self.conditions = start or Conditions()
-        self.mode = ModeState()
+        self.state = State(start or Conditions(), ModeState(wanted=checked.site.control.auto_start))
         self.forecast = Forecast()
-        self.wanted = checked.site.control.auto_start
+        self.inbox: list[Command] = []
+        self._asked: list[str] = []
         self.watchers: list[Callable[[Cycle], None]] = []
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is wrong, and what the site can do."""
+        return self.state.conditions
+
+    @property
+    def mode(self) -> ModeState:
+        """Where the site stands."""
+        return self.state.mode
 
     def cycle(self, now: Instant) -> Limits:
         """One cycle at `now`; returns the lease that was published."""
-        before, mode_before = self.conditions, self.mode
+        before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.fastlink.snapshot()))
-        self.conditions = conditions.read(self.terms, before, mode_before, telemetry, now)
-        self.mode = modes.next_mode(self.terms, mode_before, self.conditions, self.wanted, now)
         wish = self.wisher.decide(telemetry, self.forecast, now)
-        asked = self.desk.fill(orders.wanted(self.terms, self.mode, self.conditions, now), now)
-        limits = envelope.limit(self.terms, self.mode, self.conditions, wish, asked, now)
+        self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
+        limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
-        events = changes(before, self.conditions, mode_before, self.mode, now) + self.wear.events()
-        self.record(Cycle(now, telemetry, self.conditions, self.mode, wish, limits, events))
+        events = changes(before, self.state, now) + refusals(outputs.refused, now) + self.wear.events()
+        self.record(Cycle(now, telemetry, self.conditions, self.mode, wish, limits, events, outputs.refused))
         return limits
 
     def record(self, cycle: Cycle) -> None:
@@ -76,10 +86,14 @@ class Supervisor:
         for watcher in self.watchers:
             watcher(cycle)
 
-    def stop(self) -> None:
-        """Ask for a normal stop: ramp to zero, stop order, STANDBY. Lasts until start()."""
-        self.wanted = False
+    def ask(self, verb: str) -> None:
+        """Ask for something with the box's own authority: `stop` ramps to zero and ends in STANDBY."""
+        self._asked.append(verb)
 
-    def start(self) -> None:
-        """Ask for GRID_TIED as soon as the rules allow it."""
-        self.wanted = True
+    def _commands(self, now: Instant) -> tuple[Command, ...]:
+        """What has come in since the last cycle."""
+        own = [Command(verb, Rank.LOCAL, now.t_ns + i, now.t_ns) for i, verb in enumerate(self._asked)]
+        taken = (*self.inbox, *own)
+        self.inbox.clear()
+        self._asked.clear()
+        return taken

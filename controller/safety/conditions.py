@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.image import Condition, Conditions, Effect, Instant, ModeState, Telemetry
+from controller.image import Asked, Condition, Conditions, Effect, Instant, Mode, ModeState, Telemetry
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -18,22 +18,27 @@ from controller.safety.facts import (
     traces_of,
     unanswered,
 )
-from controller.safety.table import ENTER_GRID, ROWS, Look, Row, grid_inside
+from controller.safety.table import ENTER_GRID, LEVELS, ROWS, Look, Row, grid_inside
 from controller.safety.terms import Part, Terms
 from controller.units import ns
 
+PRESSED_S_MAX = 10.0  # a reset held for longer is a stuck button
+
 
 def read(
-    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, now: Instant
+    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, asked: Asked, now: Instant
 ) -> Conditions:
     """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
-    watches = dict(previous.watches)
+    previous = _button(previous, asked, now)
+    if previous.reset == "local" and state.mode == Mode.LOCKOUT:
+        previous = replace(previous, answers={})  # T17: the self-test of T01 begins anew
+    watches = {key: w for key, w in previous.watches.items() if key[0] >= 0 or not _lifts(previous.reset, w)}
     ports_barred = barred_of(terms, previous, telemetry)
     looks = _looks(terms, previous, state, telemetry, ports_barred, now)
     for index, row in enumerate(ROWS):
         for look in looks[row.subjects]:
             key = (index, look.subject)
-            watch = judge(row, look, watches.get(key))
+            watch = judge(row, look, watches.get(key), previous.reset)
             if watch is None:
                 watches.pop(key, None)
             else:
@@ -57,18 +62,23 @@ def read(
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),
         counts=counts_of(previous, telemetry, now),
+        t_pressed_ns=previous.t_pressed_ns,
+        pressed=previous.pressed,
+        reset=previous.reset,
+        reset_reason=previous.reset_reason,
     )
 
 
-def judge(row: Row, look: Look, watch: Condition | None) -> Condition | None:
-    """The row's next state on one subject; None: nothing to remember."""
+def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Condition | None:
+    """The row's next state on one subject; None: nothing to remember. reset: who has released the button."""
     value, limit = row.signal(look), row.limit(look)
     clear = limit if row.clear is None else row.clear
     raw = value > (clear if watch is not None and watch.active else limit)  # false for nan: not known
     if not raw:
-        return _recover(row, look, watch)
+        return _recover(row, look, watch, reset)
     if watch is None:
-        watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure)
+        level = LEVELS[row.effect] if row.level is None else row.level
+        watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure, level=level)
     t_raw_ns = watch.t_raw_ns or look.t_ns
     if watch.active:
         return replace(watch, t_raw_ns=t_raw_ns, t_gone_ns=0)
@@ -77,16 +87,36 @@ def judge(row: Row, look: Look, watch: Condition | None) -> Condition | None:
     return replace(watch, cause=cause, t_raw_ns=t_raw_ns, active=tripped)
 
 
-def latched(code: str, name: str, subject: str, cause: str, cure: str) -> Condition:
-    """A class C condition from the record of an earlier run, or about that record itself (F73)."""
-    return Condition(code, name, subject, "C", Effect.STOP, cause, cure, active=True)
+def latched(code: str, name: str, subject: str, grade: str, cause: str, cure: str) -> Condition:
+    """A class C or D condition from the record of an earlier run, or about that record itself (F73)."""
+    return Condition(code, name, subject, grade, Effect.TRIP, cause, cure, active=True, level=3)
 
 
-def _recover(row: Row, look: Look, watch: Condition | None) -> Condition | None:
+def _button(previous: Conditions, asked: Asked, now: Instant) -> Conditions:
+    """The reset button. It acts when it is let go, within PRESSED_S_MAX and with a reason; once."""
+    if asked.pressed:
+        return replace(
+            previous,
+            t_pressed_ns=previous.t_pressed_ns or now.t_ns,
+            pressed=previous.pressed or asked.pressed,
+            reset="",
+            reset_reason=asked.reason,
+        )
+    held = previous.t_pressed_ns > 0 and now.t_ns - previous.t_pressed_ns <= ns(PRESSED_S_MAX)
+    acts = held and bool(previous.reset_reason)
+    return replace(previous, t_pressed_ns=0, pressed="", reset=previous.pressed if acts else "")
+
+
+def _lifts(reset: str, watch: Condition) -> bool:
+    """Whether this reset lifts a latch: class D only a person at the box."""
+    return reset == "local" or (reset == "operator" and watch.grade == "C")
+
+
+def _recover(row: Row, look: Look, watch: Condition | None, reset: str) -> Condition | None:
     if watch is None or not watch.active:
         return None
-    if watch.grade == "C":
-        return watch
+    if watch.grade in "CD":
+        return None if _lifts(reset, watch) else replace(watch, t_raw_ns=0)
     t_gone_ns = watch.t_gone_ns or look.t_ns
     clear_s = look.terms.clear_hold_s if row.clear_s is None else row.clear_s
     if look.t_ns - t_gone_ns >= ns(clear_s):

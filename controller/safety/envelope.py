@@ -1,16 +1,17 @@
-"""What the frame may do until the lease ends: the tightest of all limits, and nothing outside GRID_TIED."""
+"""What the frame may do until the lease ends: the tightest of all limits, and nothing where a mode rests."""
 
 from __future__ import annotations
 
 from math import isfinite
 
 from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
-from controller.safety.modes import STOP_S_MAX, quiet
 from controller.safety.terms import Terms
+from controller.safety.transition import RESTS, STOP_S_MAX, quiet
 from controller.units import ns, seconds
 
 SOC_TAPER_PCT = 2.0  # limits shrink to zero over the last 2 % before an end of the SOC window
 FALL_S = 0.5  # a full-power command reaches zero in this time; safety.md 2.3 allows 1 s
+LEVEL_PU = (1.0, 1.0, 0.5, 0.0)  # share of the limits that degradation D0 to D3 leaves
 
 
 def limit(
@@ -28,6 +29,7 @@ def limit(
     going = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and conditions.running
     discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
+    objective = engaged and conditions.level == 0  # D1 and worse: smooth, and want nothing else
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
     leak_kw = _finite(wish.leak_kw, 0.0)
@@ -43,7 +45,7 @@ def limit(
         export_kw_max=terms.export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
-        leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if engaged else 0.0,
+        leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
         orders=orders,
     )
@@ -56,8 +58,9 @@ def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant)
     """
     if state.mode == Mode.INIT or not all(c.accepted for c in conditions.converters):
         return 0  # Safety: INIT is silent
-    stopped = seconds(now.t_ns - state.t_since_ns) >= STOP_S_MAX or quiet(terms, conditions)
-    if state.mode == Mode.STANDBY or (state.mode == Mode.SAFE_STOP and stopped):
+    t_stop_ns = state.t_stopping_ns or state.t_since_ns
+    stopped = seconds(now.t_ns - t_stop_ns) >= STOP_S_MAX or quiet(terms, conditions)
+    if state.mode in (Mode.STANDBY, Mode.MAINT) or (state.mode in RESTS and stopped):
         return int(Permit.ORDER)
     return int(Permit.ORDER | Permit.SETPOINT)
 
@@ -72,13 +75,17 @@ def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
     battery = conditions.battery
     if not isfinite(battery.soc_pct_low) or not isfinite(battery.soc_pct_high):
         return 0.0, 0.0
+    level_pu = LEVEL_PU[conditions.level]
     discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct_low - terms.soc_pct_min)
     charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct_high)
     if conditions.has(Effect.NO_CHARGE):
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):
         discharge_kw = min(discharge_kw, conditions.load_kw + terms.export_kw_max - terms.pv_kw_max)
-    return _share(discharge_kw, terms.discharge_kw_max), _share(charge_kw, terms.charge_kw_max)
+    return (
+        min(_share(discharge_kw, terms.discharge_kw_max), level_pu),
+        min(_share(charge_kw, terms.charge_kw_max), level_pu),
+    )
 
 
 def _taper(room_pct: float) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from controller.image import Conditions, Converter, Instant, Mode, ModeState
-from controller.safety.modes import QUIET_PU, RETRY_HOLDS, STOP_S_MAX
 from controller.safety.terms import Part, Terms
+from controller.safety.transition import QUIET_PU, RETRY_HOLDS, STOP_S_MAX
 from controller.units import seconds
 
 CLEAR_WINDOW_S = 1.0  # one clear order at each retry, then the fault may speak again

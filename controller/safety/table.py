@@ -65,6 +65,8 @@ class Look:
 
 
 Number = Callable[[Look], float]
+LEVELS = {Effect.NOTE: 0, Effect.NO_CHARGE: 0, Effect.FREEZE: 1, Effect.EXPORT_WORST: 2, Effect.HOLD: 3,
+          Effect.STOP: 3, Effect.TRIP: 3}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Row:
     clear: float | None = None
     hold_s: float = 0.0
     clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
+    level: int | None = None  # degradation D0 to D3; None: that of the effect
 
 
 def at(value: float) -> Number:
@@ -160,8 +163,9 @@ def _pcs_start_s(look: Look) -> float:
 
 
 def _pcs_stuck_pu(look: Look) -> float:
-    stopped = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP)
-    if not stopped or look.t_ns - look.state.t_since_ns <= STUCK_S * NS_PER_S or not look.fresh:
+    stopped = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.MAINT)
+    since_ns = look.state.t_stopping_ns or look.state.t_since_ns
+    if not stopped or look.t_ns - since_ns <= STUCK_S * NS_PER_S or not look.fresh:
         return nan
     assert look.device is not None and look.part is not None
     rating_kw = max(look.part.discharge_kw_max, look.part.charge_kw_max)
@@ -307,10 +311,10 @@ ROWS = (
     Row("F20", "pcs-ignores", "pcs", _ignored_kw, _tolerance_kw, "B", Effect.STOP,
         "the power of {subject} is {value:.0f} kW away from what it was told, allowed {limit:.0f} kW",
         "look for a limit, a derating or a local mode on the converter itself", hold_s=IGNORED_S),
-    Row("F21", "pcs-sign", "pcs", _opposed, at(0.5), "C", Effect.STOP,
+    Row("F21", "pcs-sign", "pcs", _opposed, at(0.5), "D", Effect.TRIP,
         "{subject} does the opposite of what it was told",
         "prove the signs of counts_per_kw and of pcs_kw in its profile on the unit", hold_s=OPPOSED_S),
-    Row("F22", "pcs-stuck", "pcs", _pcs_stuck_pu, at(STUCK_PU), "C", Effect.STOP,
+    Row("F22", "pcs-stuck", "pcs", _pcs_stuck_pu, at(STUCK_PU), "D", Effect.TRIP,
         "{subject} still carries {value:.0%} of its rating after the stop, allowed {limit:.0%}",
         "open the battery contactor by hand, then find out why the converter does not follow"),
     Row("F24", "pcs-reboot", "pcs", _pcs_left, at(0.5), "B", Effect.STOP,
@@ -333,14 +337,14 @@ ROWS = (
     Row("F36", "cell-cold", "bms", _value("cell_c_min", -1.0), at(-CELL_C_MIN), "A", Effect.NO_CHARGE,
         "the coldest cell of {subject} is below 0 degC", "warm the battery; charging waits for +2 degC",
         clear=-CELL_C_MIN_CLEAR),
-    Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.STOP,
+    Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.TRIP,
         "the hottest cell of {subject} is at {value:.0f} degC, allowed {limit:.0f}",
         "check the cooling; the site returns below 50 degC", clear=CELL_C_MAX_CLEAR),
     Row("F48", "grid-lost", "site", _grid_lost, at(0.5), "A", Effect.STOP,
         "grid voltage or frequency left the window", "none: the site returns when the grid does", hold_s=0.2),
     Row("F66", "frame-overrun", "site", _frame_misses, at(FRAME_MISSES_MAX), "B", Effect.NOTE,
         "the frame fell behind {value:.0f} times within a second",
-        "look at the start-up ladder: real-time priority, isolated core", clear_s=1.0),
+        "look at the start-up ladder: real-time priority, isolated core", clear_s=1.0, level=2),
     Row("F67", "loop-hang", "site", _frame_age_s, at(FRAME_AGE_S_MAX), "B", Effect.STOP,
         "the frame has been silent for {value:.2f} s, allowed {limit:.2f} s",
         "look at the start-up ladder: real-time priority, isolated core", hold_s=0.1),
@@ -358,11 +362,11 @@ ROWS = (
     Row("F80", "tty-latency", "any", _late_pct, at(LATE_PCT_MAX), "A", Effect.NOTE,
         "{value:.0f} % of the replies of {subject} within a minute came too late, allowed {limit:.0f} %",
         "look at the port's settings in the status: receive trigger, latency timer; at the host's load",
-        clear_s=1.0),
+        clear_s=1.0, level=1),
     Row("F84", "bus-babble", "port", _babble_bytes, at(BABBLE_BYTES_MAX), "B", Effect.NOTE,
         "{value:.0f} bytes came over {subject} within half a second that nobody had asked for",
         "look for a stuck driver, a second master, missing bias or termination", clear_s=1.0),
     Row("F85", "bus-noise", "port", _noise_pu, at(NOISE_PU), "A", Effect.NOTE,
         "{value:.0%} of the requests over {subject} got a damaged reply, allowed {limit:.0%}",
-        "check shield, termination, bias and the line's length; a lower baud helps", clear_s=1.0),
+        "check shield, termination, bias and the line's length; a lower baud helps", clear_s=1.0, level=2),
 )  # fmt: skip

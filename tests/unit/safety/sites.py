@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from controller.image import Conditions, Device, Frame, Instant, ModeState, Telemetry, Track
+from controller.image import Asked, Conditions, Device, Frame, Instant, ModeState, Telemetry, Track
 from controller.safety import conditions
 from controller.safety.terms import Part, Terms
 from controller.units import ns
@@ -61,9 +61,10 @@ class Story:
         self.terms = terms
         self.state = state or ModeState()
         self.conditions = Conditions()
+        self.asked = Asked()
 
     def feed(self, seconds: float, **changes: Any) -> set[str]:
         """One cycle at `seconds`; returns the codes of the active conditions."""
         seen = telemetry(seconds, **changes)
-        self.conditions = conditions.read(self.terms, self.conditions, self.state, seen, seen.now)
+        self.conditions = conditions.read(self.terms, self.conditions, self.state, seen, self.asked, seen.now)
         return {c.code for c in self.conditions.active}

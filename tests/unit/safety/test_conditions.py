@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.image import Conditions, Effect, Mode, ModeState
+from controller.image import Asked, Conditions, Effect, Mode, ModeState
 from controller.safety import conditions
 from controller.safety.table import ROWS
 from tests.unit.safety.sites import BMS, START_S, TERMS, Story, at, telemetry
@@ -271,7 +271,7 @@ def test_the_weakest_rack_speaks_for_all() -> None:
         for name, values in (("bms-1", empty), ("bms-2", full))
     }
     seen = replace(seen, devices={**seen.devices, **racks})
-    read = conditions.read(terms, Conditions(), ModeState(), seen, seen.now).battery
+    read = conditions.read(terms, Conditions(), ModeState(), seen, Asked(), seen.now).battery
     assert (read.discharge_kw_read, read.charge_kw_read) == (0.0, 2 * 500.0 * 0.8)
     assert (read.soc_pct_low, read.soc_pct, read.soc_pct_high) == (2.0, 45.0, 88.0)
 
