@@ -320,7 +320,7 @@ def _spoken(seen: dict[str, Any], age_s: float, stale: bool) -> str:
     lines = [f"not running: the last status is {age_s:.0f} s old", head] if stale else [head]
     if seen["waiting"]:
         lines.append(f"  {seen['waiting']}")
-    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct")
+    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct", "soc_pct_low", "soc_pct_high")
     lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
     for name, device in seen["devices"].items():
         lines.append(f"  {name:<16} {device['state']:<10} age {_number(device['age_s'])} s")

@@ -235,12 +235,28 @@ class Converter:
 
 
 @dataclass(frozen=True, slots=True)
+class SocBand:
+    """The counted state of charge, see safety.soc: between low and high, by all we know."""
+
+    low_pct: float = float("nan")
+    high_pct: float = float("nan")
+    t_ns: int = 0  # of the newest reading in it
+    t_anchor_ns: int = 0  # last proven full or empty; the first reading at first
+    t_held_ns: int = 0  # since when the cells look full or empty, 0: they do not
+    dc_kw: float = float("nan")  # of that reading, > 0 discharges
+
+
+@dataclass(frozen=True, slots=True)
 class Battery:
     """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
 
     soc_pct: float = float("nan")  # mean of all racks
-    soc_pct_low: float = float("nan")  # emptiest rack: discharge is judged by it
-    soc_pct_high: float = float("nan")  # fullest rack: charge is judged by it
+    soc_pct_low: float = float("nan")  # low end of the interval: discharge is judged by it
+    soc_pct_high: float = float("nan")  # high end: charge is judged by it
+    band: SocBand = field(default_factory=SocBand)
+    anchor_due: bool = False  # it should be charged until full: the interval is too wide or too old
+    cell_c_low: float = float("nan")  # coldest and hottest cell of all racks; nan: a sensor fails
+    cell_c_high: float = float("nan")
     charge_kw_max: float = 0.0
     discharge_kw_max: float = 0.0
     charge_kw_read: float = 0.0  # of the last reply alone

@@ -19,6 +19,7 @@ from controller.runtime.ports import Ports
 from controller.runtime.supervisor import Cycle
 from controller.runtime.tasks import Task
 from controller.runtime.writer import Writer
+from controller.safety.orders import heaters
 
 FILE = "status.json"
 PERIOD_S = 0.5
@@ -95,6 +96,10 @@ class Health:
             "loop_delay_s": frame.loop_delay_s,
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
             "soc_pct": cycle.conditions.battery.soc_pct,
+            "soc_pct_low": cycle.conditions.battery.soc_pct_low,
+            "soc_pct_high": cycle.conditions.battery.soc_pct_high,
+            "level": cycle.conditions.level,
+            "heaters": heaters(cycle.conditions),
             "limits": {
                 "discharge_kw_max": sum(cycle.limits.discharge_kw_max),
                 "charge_kw_max": sum(cycle.limits.charge_kw_max),

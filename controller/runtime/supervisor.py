@@ -73,7 +73,8 @@ class Supervisor:
         """One cycle at `now`; returns the lease that was published."""
         before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.fastlink.snapshot()))
-        wish = self.wisher.decide(telemetry, self.forecast, now)
+        fill = self.conditions.battery.anchor_due
+        wish = self.wisher.decide(telemetry, self.forecast, now, fill)
         self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
         limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)

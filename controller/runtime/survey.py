@@ -8,7 +8,7 @@ from controller.config.site import Meter, Pcs, Unit
 from controller.devices.check import CheckedSite
 from controller.devices.profile import Profile
 from controller.plan.wish import Wisher
-from controller.safety.terms import SETTLE_S, TOLERANCE_KW, Part, Terms
+from controller.safety.terms import SETTLE_S, TOLERANCE_KW, CellRow, CellTable, Part, Terms
 
 TOLERANCE_PU = 0.05  # F20
 
@@ -36,6 +36,14 @@ def terms(checked: CheckedSite) -> Terms:
         pv_kw_max=site.pv.kw_max if "load_ia" in site.sampling.channels else 0.0,
         frame_s=1.0 / site.sampling.rate_hz,
         ports=tuple(site.ports),
+        capacity_kwh=site.battery.capacity_kwh,
+        soc_error_pct=site.battery.soc_error_pct,
+        full_cell_v=site.battery.full_cell_v,
+        empty_cell_v=site.battery.empty_cell_v,
+        cells=CellTable(
+            site.battery.cells.soc_pct,
+            tuple(CellRow(x.cell_c, x.charge_pu, x.discharge_pu) for x in site.battery.cells.rows),
+        ),
     )
 
 
@@ -57,6 +65,7 @@ def part(unit: Unit, profile: Profile) -> Part:
         order_states={name: order.states for name, order in profile.orders.items() if order.states},
         port=unit.port,
         settle_s=settle_s(unit) if isinstance(unit, Pcs) else SETTLE_S,
+        tells_cell_c=profile.kind == "bms" and {"cell_c_min", "cell_c_max"} <= profile.points.keys(),
         tolerance_kw=max(TOLERANCE_PU * rating_kw, TOLERANCE_KW),
     )
 

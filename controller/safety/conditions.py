@@ -49,7 +49,7 @@ def read(
         watches=watches,
         answers=answers,
         converters=converters_of(terms, previous, telemetry),
-        battery=battery_of(terms, previous.battery, telemetry, answers),
+        battery=battery_of(terms, previous.battery, telemetry, answers, now),
         frame=telemetry.frame,
         load_kw=telemetry.track.load_kw_mean,
         pv_kw=pv_of(terms, telemetry),

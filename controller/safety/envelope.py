@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
+from controller.safety import cells
 from controller.safety.terms import Terms
 from controller.safety.transition import RESTS, STOP_S_MAX, quiet
 from controller.units import ns, seconds
@@ -29,7 +30,10 @@ def limit(
     going = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and conditions.running
     discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
-    objective = engaged and conditions.level == 0  # D1 and worse: smooth, and want nothing else
+    # D1 and worse: smooth, and want nothing else; but a battery that must show where it stands is charged
+    objective = engaged and (
+        conditions.level == 0 or (conditions.level == 1 and conditions.battery.anchor_due)
+    )
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
     leak_kw = _finite(wish.leak_kw, 0.0)
@@ -77,7 +81,13 @@ def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
         return 0.0, 0.0
     level_pu = LEVEL_PU[conditions.level]
     discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct_low - terms.soc_pct_min)
-    charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct_high)
+    top_pct = 100.0 + SOC_TAPER_PCT if battery.anchor_due else terms.soc_pct_max
+    charge_kw = battery.charge_kw_max * _taper(top_pct - battery.soc_pct_high)
+    if terms.cells is not None and any(part.tells_cell_c for part in terms.bms):
+        known = (battery.cell_c_low, battery.cell_c_high, battery.soc_pct_low, battery.soc_pct_high)
+        discharge_pu, charge_pu = cells.rates(terms.cells, *known)
+        discharge_kw = min(discharge_kw, discharge_pu * terms.capacity_kwh)
+        charge_kw = min(charge_kw, charge_pu * terms.capacity_kwh)
     if conditions.has(Effect.NO_CHARGE):
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):

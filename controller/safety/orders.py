@@ -43,3 +43,8 @@ def _order(part: Part, converter: Converter, state: ModeState, terms: Terms, now
 def _in_clear_window(terms: Terms, age_s: float) -> bool:
     waits_s = (terms.clear_hold_s * holds for holds in RETRY_HOLDS)
     return any(wait_s <= age_s < wait_s + CLEAR_WINDOW_S for wait_s in waits_s)
+
+
+def heaters(conditions: Conditions) -> tuple[str, ...]:
+    """Racks that ask for heat: too cold to be charged, or not yet warm for long enough (F36)."""
+    return tuple(c.subject for c in conditions.active if c.code == "F36")

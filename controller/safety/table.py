@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf, isnan, nan
 
 from controller.image import Conditions, Device, Effect, Mode, ModeState, PortLook, Telemetry
+from controller.safety.cells import readable
+from controller.safety.soc import WIDTH_PCT_MAX
 from controller.safety.terms import PCS_SILENT_S, Part, Terms
 from controller.units import NS_PER_S, ns
 
@@ -27,7 +29,8 @@ PORT_HOLD_S = 2.0  # F79: a port that is back and verified by then costs no SAFE
 BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by itself
 NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 2.0, 10  # F85
 LATE_PCT_MAX = 5.0  # F80
-CELL_C_MIN, CELL_C_MIN_CLEAR = 0.0, 2.0  # F36: lithium plating
+TEMPERATURE_S = 2.0  # F14
+CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating
 CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
 # Windows: low and high in pu, Hz below and above nominal.
 STAY_GRID = (0.80, 1.15, 2.5, 1.5)  # F48; EN 50549 has 47.5 to 51.5 Hz
@@ -265,6 +268,18 @@ def _value(name: str, sign: float = 1.0) -> Number:
     return signal
 
 
+def _temperature_lost(look: Look) -> float:
+    """1 where the profile has cell temperatures and the reply has none that a sensor can have."""
+    if look.part is None or look.device is None or not look.part.tells_cell_c or not look.fresh:
+        return nan
+    told = (look.device.values.get(name, nan) for name in ("cell_c_min", "cell_c_max"))
+    return float(any(isnan(readable(cell_c)) for cell_c in told))
+
+
+def _soc_width_pct(look: Look) -> float:
+    return look.previous.battery.soc_pct_high - look.previous.battery.soc_pct_low
+
+
 def _age_s(look: Look) -> float:
     return look.age_s
 
@@ -299,6 +314,9 @@ ROWS = (
     Row("F12", "meter-lost", "meter", _grid_age_s, at(METER_LOST_S), "A", Effect.STOP,
         "{subject} has not answered for {value:.0f} s, allowed {limit:.0f} s",
         "check the meter's power, address and RS-485 line"),
+    Row("F14", "temp-sensor", "bms", _temperature_lost, at(0.5), "A", Effect.NO_CHARGE,
+        "{subject} tells no cell temperature that can be true",
+        "check the temperature sensors and their plugs; until then there is no power", hold_s=TEMPERATURE_S),
     Row("F16", "pcs-mute", "pcs", _silent_s, _silent_s_max, "B", Effect.STOP,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the converter's power, address, baud and RS-485 line"),
@@ -336,10 +354,13 @@ ROWS = (
         "check the BMS's power, address and RS-485 line"),
     Row("F36", "cell-cold", "bms", _value("cell_c_min", -1.0), at(-CELL_C_MIN), "A", Effect.NO_CHARGE,
         "the coldest cell of {subject} is below 0 degC", "warm the battery; charging waits for +2 degC",
-        clear=-CELL_C_MIN_CLEAR),
+        clear=-CELL_C_MIN_CLEAR, clear_s=CELL_C_MIN_CLEAR_S),
     Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.TRIP,
         "the hottest cell of {subject} is at {value:.0f} degC, allowed {limit:.0f}",
         "check the cooling; the site returns below 50 degC", clear=CELL_C_MAX_CLEAR),
+    Row("F41", "soc-drift", "site", _soc_width_pct, at(WIDTH_PCT_MAX), "A", Effect.NOTE,
+        "the state of charge is known to {value:.0f} % only, wanted {limit:.0f} %",
+        "none: the battery is charged until it is full, which shows where it stands", level=1, clear_s=0.0),
     Row("F48", "grid-lost", "site", _grid_lost, at(0.5), "A", Effect.STOP,
         "grid voltage or frequency left the window", "none: the site returns when the grid does", hold_s=0.2),
     Row("F66", "frame-overrun", "site", _frame_misses, at(FRAME_MISSES_MAX), "B", Effect.NOTE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 PCS_SILENT_S = 0.35  # F16 allows 0.5 s from the last good reply: this, one supervisor cycle and the frame
 STALE_S = 0.5  # IL-04: no growth of the limits
@@ -25,6 +26,7 @@ class Part:
     charge_kw_max: float = 0.0
     can_arm: bool = False  # of a pcs: it has a watchdog and an order that arms it
     measures: str = ""  # of a meter: grid, pv
+    tells_cell_c: bool = False  # of a bms: its profile has cell temperatures
     order_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # left out: any state
     port: str = ""  # serial port it hangs on
     settle_s: float = SETTLE_S  # of a pcs: setpoint sent to power there, at full swing
@@ -39,6 +41,23 @@ class Part:
     def lost_s(self) -> float:
         """Age from which the device counts as lost, s."""
         return max(LOST_S, POLLS_STALE * self.period_s)
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """Limits at one cell temperature, share of the capacity an hour, one value a SOC of the table."""
+
+    cell_c: float
+    charge_pu: tuple[float, ...]
+    discharge_pu: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellTable:
+    """Limits of the cells: rising SOC and rising temperatures, two of each at least."""
+
+    soc_pct: tuple[float, ...]
+    rows: tuple[CellRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,11 @@ class Terms:
     pv_kw_max: float = 0.0
     frame_s: float = 1e-4
     ports: tuple[str, ...] = ()  # in the order of the frame
+    capacity_kwh: float = inf
+    soc_error_pct: float = 0.0  # how far the BMS may be off before its first anchor
+    full_cell_v: float = inf  # at rest or nearly
+    empty_cell_v: float = -inf
+    cells: CellTable | None = None  # None: the BMS speaks alone
     pcs: tuple[Part, ...] = field(init=False)
     bms: tuple[Part, ...] = field(init=False)
 

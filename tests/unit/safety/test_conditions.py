@@ -10,6 +10,7 @@ import pytest
 
 from controller.image import Asked, Conditions, Effect, Mode, ModeState
 from controller.safety import conditions
+from controller.safety.orders import heaters
 from controller.safety.table import ROWS
 from tests.unit.safety.sites import BMS, START_S, TERMS, Story, at, telemetry
 
@@ -100,7 +101,7 @@ def test_effects_of_the_two_stage_rows() -> None:
 def test_every_row_has_an_edge() -> None:
     """Goal: no row without its edge test.
     Method: codes of the table against codes of EDGES and their own tests."""
-    tested = {param.values[0] for param in EDGES} | {"F20", "F66"} | IN_BUS_ROWS
+    tested = {param.values[0] for param in EDGES} | {"F20", "F66", "F14", "F41"} | IN_BUS_ROWS
     assert {row.code for row in ROWS} == tested
 
 
@@ -164,12 +165,15 @@ def test_class_c_stays() -> None:
 
 
 def test_hysteresis_of_a_cold_cell() -> None:
-    """Goal: charging returns at +2 degC, not at 0. Method: -1, +1.9 for a minute, +2 for the hold time."""
+    """Goal: charging returns after 10 min at +2 degC, not at 0. Method: -1, +1.9 for a minute, +2 for 10 min."""
     story = Story()
     assert story.feed(0.0, bms={"values": {"cell_c_min": -1.0}}) == {"F36"}
     assert story.feed(60.0, bms={"values": {"cell_c_min": 1.9}}) == {"F36"}
     assert story.feed(61.0, bms={"values": {"cell_c_min": 2.0}}) == {"F36"}
-    assert story.feed(91.0, bms={"values": {"cell_c_min": 2.0}}) == set()
+    assert story.feed(660.9, bms={"values": {"cell_c_min": 2.0}}) == {"F36"}
+    assert heaters(story.conditions) == ("bms-1",)
+    assert story.feed(661.0, bms={"values": {"cell_c_min": 2.0}}) == set()
+    assert heaters(story.conditions) == ()
 
 
 def test_a_converter_that_does_not_start() -> None:
