@@ -232,6 +232,7 @@ class Converter:
     fresh: bool
     armed: bool  # its own watchdog, read back
     accepted: bool  # identity read, accepted, and the same as at first
+    forming: bool = False  # it forms the bus, or will as soon as no source carries it; read back
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.image import Asked, Condition, Conditions, Effect, Instant, Mode, ModeState, Telemetry
+from controller.safety import hall_rows, table
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -18,23 +19,36 @@ from controller.safety.facts import (
     traces_of,
     unanswered,
 )
-from controller.safety.table import ENTER_GRID, LEVELS, ROWS, Look, Row, grid_inside
+from controller.safety.hall import Hall
+from controller.safety.look import LEVELS, Look, Row
 from controller.safety.terms import Part, Terms
+from controller.safety.window import ENTER_GRID, grid_inside
 from controller.units import ns
 
+ROWS = (*table.ROWS, *hall_rows.ROWS)
+NO_HALL = Hall()
 PRESSED_S_MAX = 10.0  # a reset held for longer is a stuck button
 
 
 def read(
-    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, asked: Asked, now: Instant
+    terms: Terms,
+    previous: Conditions,
+    state: ModeState,
+    telemetry: Telemetry,
+    asked: Asked,
+    now: Instant,
+    hall: Hall = NO_HALL,
 ) -> Conditions:
-    """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
+    """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result.
+
+    hall: as it was in the last cycle.
+    """
     previous = _button(previous, asked, now)
     if previous.reset == "local" and state.mode == Mode.LOCKOUT:
         previous = replace(previous, answers={})  # T17: the self-test of T01 begins anew
     watches = {key: w for key, w in previous.watches.items() if key[0] >= 0 or not _lifts(previous.reset, w)}
     ports_barred = barred_of(terms, previous, telemetry)
-    looks = _looks(terms, previous, state, telemetry, ports_barred, now)
+    looks = _looks(terms, previous, state, telemetry, ports_barred, hall, now)
     for index, row in enumerate(ROWS):
         for look in looks[row.subjects]:
             key = (index, look.subject)
@@ -130,13 +144,14 @@ def _looks(
     state: ModeState,
     telemetry: Telemetry,
     barred: tuple[str, ...],
+    hall: Hall,
     now: Instant,
 ) -> dict[str, list[Look]]:
     """The views of this cycle by kind of subject; the rows of a kind share them."""
 
     def look(subject: str, part: Part | None = None) -> Look:
         device = telemetry.devices.get(subject)
-        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device, barred)
+        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device, barred, hall)
 
     ports = _ports(previous, telemetry)
     looks: dict[str, list[Look]] = {"site": [look("site")], "port": [look(port) for port in ports]}
@@ -145,6 +160,9 @@ def _looks(
         seen = look(part.name, part)
         looks[part.kind].append(seen)
         looks["any"].append(seen)
+    fallback = terms.fallback
+    looks["ats"] = [] if fallback is None else [look(fallback.switch)]
+    looks["genset"] = [] if fallback is None else [look(part.name) for part in fallback.sets]
     return looks
 
 

@@ -6,11 +6,15 @@ from math import isfinite
 
 from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
 from controller.safety import cells
+from controller.safety.gensets import ready_kw
+from controller.safety.hall import Hall
+from controller.safety.island import PLANNED
 from controller.safety.terms import Terms
 from controller.safety.transition import RESTS, STOP_S_MAX, quiet
 from controller.units import ns, seconds
 
 SOC_TAPER_PCT = 2.0  # limits shrink to zero over the last 2 % before an end of the SOC window
+NO_HALL = Hall()
 FALL_S = 0.5  # a full-power command reaches zero in this time; safety.md 2.3 allows 1 s
 LEVEL_PU = (1.0, 1.0, 0.5, 0.0)  # share of the limits that degradation D0 to D3 leaves
 
@@ -22,13 +26,16 @@ def limit(
     wish: Wish,
     orders: tuple[Order, ...],
     now: Instant,
+    hall: Hall = NO_HALL,
 ) -> Limits:
     """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits.
 
     The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection.
     """
-    going = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
+    source_kw = source(terms, state, hall)
+    going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and conditions.running
+    import_kw_max, export_kw_max = source_kw or (terms.import_kw_max, terms.export_kw_max)
     discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
     # D1 and worse: smooth, and want nothing else; but a battery that must show where it stands is charged
     objective = engaged and (
@@ -45,14 +52,30 @@ def limit(
         permit=permit(terms, state, conditions, now) | bars(terms, conditions),
         discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
         charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
-        import_kw_max=terms.import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)),
-        export_kw_max=terms.export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
+        import_kw_max=import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)),
+        export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
         orders=orders,
     )
+
+
+def source(terms: Terms, state: ModeState, hall: Hall) -> tuple[float, float] | None:
+    """Most and least (as export) that may be drawn from what carries the bus, kW; None: no power of ours.
+
+    A genset is held inside its load window, so the least is an import: a negative export. On a planned departure
+    the grid is brought to zero.
+    """
+    if state.mode == Mode.GRID_TIED:
+        return terms.import_kw_max, terms.export_kw_max
+    if state.mode == Mode.GENSET and hall.position == "genset" and terms.fallback is not None:
+        kw = ready_kw(terms.fallback, hall)
+        return terms.fallback.load_pu_max * kw, -terms.fallback.load_pu_min * kw
+    if state.mode == Mode.ISLANDING and state.row == PLANNED and hall.position == "grid":
+        return 0.0, 0.0
+    return None
 
 
 def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant) -> int:

@@ -137,6 +137,7 @@ def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> t
                 fresh=device.age_s <= part.stale_s,
                 armed=device.armed,
                 accepted=accepts(part, device.identity) and not renamed(previous, device),
+                forming=device.values.get("form_word", 0.0) == 1.0,
             )
         )
     return tuple(found)

@@ -11,6 +11,8 @@ from dataclasses import replace
 from math import isnan
 
 from controller.image import Asked, Conditions, Effect, Instant, Mode, ModeState
+from controller.safety import island
+from controller.safety.hall import Hall
 from controller.safety.table import STUCK_PU
 from controller.safety.terms import Terms
 from controller.safety.transition import (
@@ -29,6 +31,7 @@ from controller.safety.transition import (
 INIT_S_MAX = 120.0  # T01
 FAULTS_MAX, FAULTS_S = 3, 86_400.0  # T16: the third FAULT within a day locks the site
 ALL = tuple(Mode)
+NO_HALL = Hall()
 
 
 def _not(*modes: Mode) -> tuple[Mode, ...]:
@@ -175,12 +178,26 @@ def _missing(view: View) -> str:
     return f"T01: no answer within {INIT_S_MAX:.0f} s; {_there(view) or 'devices late'}"
 
 
-STOPS = (
-    Row("T16", _not(Mode.LOCKOUT), Mode.LOCKOUT, "nobody: it happens",
-        "a class D condition, or the third FAULT within 24 h", _must_lock, _lock_cause, waits=False),
-    Row("T12", _not(*RESTS), Mode.SAFE_STOP, "any condition",
-        "a condition that stops; in an island one that trips", _stop_asked, _first_stop, waits=False),
-)  # fmt: skip
+LOCK = Row(
+    "T16",
+    _not(Mode.LOCKOUT),
+    Mode.LOCKOUT,
+    "nobody: it happens",
+    "a class D condition, or the third FAULT within 24 h",
+    _must_lock,
+    _lock_cause,
+    waits=False,
+)
+STOP = Row(
+    "T12",
+    _not(*RESTS),
+    Mode.SAFE_STOP,
+    "any condition",
+    "a condition that stops; in an island one that trips",
+    _stop_asked,
+    _first_stop,
+    waits=False,
+)
 GRID = (
     Row("T01", (Mode.INIT,), Mode.STANDBY, "automatic",
         "every mandatory device has answered three times, each converter under an accepted identity",
@@ -212,17 +229,22 @@ GRID = (
     Row("N6", (Mode.MAINT,), Mode.STANDBY, "the key switch at the box", "key off, devices answer, power zero",
         _key_off, lambda view: "key switch off"),
 )  # fmt: skip
-ROWS = (*STOPS, *GRID)
+ROWS = (LOCK, *island.FIRST, STOP, *island.ROWS, *GRID)
 
 
 def next_mode(
-    terms: Terms, state: ModeState, conditions: Conditions, asked: Asked, now: Instant
+    terms: Terms,
+    state: ModeState,
+    conditions: Conditions,
+    asked: Asked,
+    now: Instant,
+    hall: Hall = NO_HALL,
 ) -> ModeState:
     """The mode of this cycle: the first row whose guard holds, else the same with what it waits for."""
     if state.t_since_ns == 0:
         state = replace(state, t_since_ns=now.t_ns)
     state = replace(state, wanted=_wanted(state, asked))
-    view = View(terms, state, conditions, asked, now)
+    view = View(terms, state, conditions, asked, now, hall)
     waiting = ""
     for row in ROWS:
         if state.mode not in row.sources or row.target == state.mode:

@@ -1,4 +1,4 @@
-"""The safety step read aloud: conditions, mode, orders, envelope. Pure; all memory goes through State."""
+"""The safety step read aloud: conditions, mode, fallback, orders, interlocks, envelope. Pure: memory is State."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.image import Conditions, Instant, Limits, ModeState, Telemetry, Wish
-from controller.safety import command, conditions, envelope, modes, orders
+from controller.safety import command, conditions, envelope, fallback, hall, interlocks, modes, orders
 from controller.safety.command import Command, Desk, Refused
+from controller.safety.hall import Hall
 from controller.safety.terms import Terms
+from controller.safety.transition import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class State:
     conditions: Conditions = field(default_factory=Conditions)
     mode: ModeState = field(default_factory=ModeState)
     desk: Desk = field(default_factory=Desk)
+    hall: Hall = field(default_factory=Hall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,19 @@ class Outputs:
     limits: Limits
     orders: Mapping[str, str]  # device: order
     refused: Refused = ()
+    blocked: tuple[tuple[str, str, str], ...] = ()  # interlock, device, why
 
 
 def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[State, Outputs]:
     """One cycle, right for any time between 0.05 and 1 s since the last one (safety.md N5)."""
     desk, asked, refused = command.settle(state.desk, inputs.commands, now)
-    seen = conditions.read(terms, state.conditions, state.mode, inputs.telemetry, asked, now)
-    mode = modes.next_mode(terms, state.mode, seen, asked, now)
-    wanted = orders.wanted(terms, mode, seen, now)
-    limits = envelope.limit(terms, mode, seen, inputs.wish, (), now)
-    return State(seen, mode, desk), Outputs(limits, wanted, refused)
+    telemetry = inputs.telemetry
+    seen = conditions.read(terms, state.conditions, state.mode, telemetry, asked, now, state.hall)
+    facts = hall.read(terms, state.hall, seen, telemetry, now)
+    mode = modes.next_mode(terms, state.mode, seen, asked, now, facts)
+    facts = fallback.step(View(terms, mode, seen, asked, now, facts), state.mode, telemetry.devices)
+    view = View(terms, mode, seen, asked, now, facts)
+    passed, blocked = interlocks.screened(view, orders.proposed(view, telemetry.devices))
+    facts = fallback.ordered(terms.fallback, facts, passed, now)
+    limits = envelope.limit(terms, mode, seen, inputs.wish, (), now, facts)
+    return State(seen, mode, desk, facts), Outputs(limits, passed, refused, blocked)

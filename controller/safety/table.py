@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf, isnan, nan
 
-from controller.image import Conditions, Device, Effect, Mode, ModeState, PortLook, Telemetry
+from controller.image import Conditions, Device, Effect, Mode, PortLook
 from controller.safety.cells import readable
+from controller.safety.look import Look, Number, Row, at
 from controller.safety.soc import WIDTH_PCT_MAX
-from controller.safety.terms import PCS_SILENT_S, Part, Terms
+from controller.safety.terms import PCS_SILENT_S, Part
+from controller.safety.window import STAY_GRID, grid_inside
 from controller.units import NS_PER_S, ns
 
 SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long
@@ -32,78 +32,6 @@ LATE_PCT_MAX = 5.0  # F80
 TEMPERATURE_S = 2.0  # F14
 CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating
 CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
-# Windows: low and high in pu, Hz below and above nominal.
-STAY_GRID = (0.80, 1.15, 2.5, 1.5)  # F48; EN 50549 has 47.5 to 51.5 Hz
-ENTER_GRID = (0.917, 1.05, 0.5, 0.1)  # enter service, IEEE 1547
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One row's view of one subject in one cycle."""
-
-    terms: Terms
-    previous: Conditions
-    state: ModeState
-    telemetry: Telemetry
-    t_ns: int
-    subject: str
-    part: Part | None = None
-    device: Device | None = None
-    barred: tuple[str, ...] = ()  # ports on which nothing may be written
-
-    @property
-    def age_s(self) -> float:
-        """Age of the device's oldest block; nan before its first reply, so that INIT can wait for it."""
-        return nan if self.device is None or self.device.age_s == inf else self.device.age_s
-
-    @property
-    def cut_off(self) -> bool:
-        """Its port is away or not yet verified: F79 speaks for the device."""
-        return self.part is not None and self.part.port in self.barred
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the device's last reply may be believed."""
-        return self.part is not None and self.age_s <= self.part.stale_s
-
-
-Number = Callable[[Look], float]
-LEVELS = {Effect.NOTE: 0, Effect.NO_CHARGE: 0, Effect.FREEZE: 1, Effect.EXPORT_WORST: 2, Effect.HOLD: 3,
-          Effect.STOP: 3, Effect.TRIP: 3}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Trips when signal > limit for hold_s; gone at signal <= clear (default: the limit). nan: not known."""
-
-    code: str
-    name: str
-    subjects: str  # pcs, bms, meter, port, site
-    signal: Number
-    limit: Number
-    grade: str
-    effect: Effect
-    cause: str  # of {subject}, {value}, {limit}
-    cure: str
-    clear: float | None = None
-    hold_s: float = 0.0
-    clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
-    level: int | None = None  # degradation D0 to D3; None: that of the effect
-
-
-def at(value: float) -> Number:
-    """A limit that is one number."""
-    return lambda look: value
-
-
-def grid_inside(terms: Terms, telemetry: Telemetry, window: tuple[float, float, float, float]) -> bool:
-    """Whether voltage and frequency lie in the closed window; False where they are not known."""
-    voltage_v, frequency_hz = telemetry.track.voltage_v, telemetry.track.frequency_hz
-    low_pu, high_pu, below_hz, above_hz = window
-    return (
-        low_pu * terms.voltage_v <= voltage_v <= high_pu * terms.voltage_v
-        and terms.frequency_hz - below_hz <= frequency_hz <= terms.frequency_hz + above_hz
-    )
 
 
 def _sample_age_s(look: Look) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.image import Asked, Conditions, Effect, Instant, Mode, ModeState
+from controller.safety.hall import Hall
 from controller.safety.terms import Terms
 from controller.units import NS_PER_S, ns, seconds
 
@@ -28,6 +29,7 @@ class View:
     conditions: Conditions
     asked: Asked
     now: Instant
+    hall: Hall = field(default_factory=Hall)
 
     @property
     def age_s(self) -> float:
