@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from controller.config.battery import Battery
+from controller.config.fallback import Fallback
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 
 # Bounds of the frame's fixed tables, ext.image: PCS_MAX, PORT_MAX, CHANNEL_MAX.
@@ -181,13 +182,13 @@ class Meter(Unit):
 
 
 class Genset(Unit):
-    """One generating set. It is read and shown; nothing starts it yet."""
+    """One generating set. It is read and shown; with `fallback` it is started and stopped."""
 
     kw_max: float = option(REQUIRED, "rated power", low=1, high=100_000)
 
 
 class Switch(Unit):
-    """One automatic transfer switch. It is read and shown; the interlock itself is hard-wired."""
+    """One automatic transfer switch. It is read and shown; with `fallback` commanded; the interlock is hard-wired."""
 
     source_1: Literal["grid", "genset"] = option("grid", "what feeds position I", why="the usual wiring")
     source_2: Literal["grid", "genset"] = option("genset", "what feeds position II", why="the usual wiring")
@@ -252,6 +253,7 @@ class Site(Section):
     )
     pv: Pv = option(Pv(), "photovoltaics", why="most sites have none")
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
+    fallback: Fallback | None = option(None, "life without the grid", why="most sites rest without it")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
         """Every device of the site with its path in the file, converters first."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controller.image import Condition, Conditions, Effect, Instant, Mode, ModeState
 from controller.safety.command import Refused
+from controller.safety.hall import Hall, Phase
 from controller.safety.step import State
 
 
@@ -36,6 +37,7 @@ def changes(before: State, after: State, now: Instant) -> tuple[Event, ...]:
     return (
         *_conditions(before.conditions, after.conditions, now),
         *_transition(before.mode, after.mode, now),
+        *_hall(before.hall, after.hall, now),
     )
 
 
@@ -58,6 +60,40 @@ def _conditions(before: Conditions, after: Conditions, now: Instant) -> Iterator
     for key, condition in old.items():
         if key not in new:
             yield of(condition, now, "info", f"{condition.name} is over")
+
+
+def _hall(before: Hall, after: Hall, now: Instant) -> Iterator[Event]:
+    """What switch, gensets and shedding did."""
+    if after.position != before.position:
+        text = f"switch at {after.position}" if after.position else "position of the switch not known"
+        yield Event(now.t_ns, now.utc_s, "switch", "position", "site", "info", text)
+    for name, run in after.sets.items():
+        was = before.sets[name].phase if name in before.sets else Phase.OFF
+        if run.phase != was:
+            level = "warning" if run.phase == Phase.LOCKED else "info"
+            why = f": {run.why}" if run.why else ""
+            text = f"{was.name} -> {run.phase.name}{why}"
+            yield Event(now.t_ns, now.utc_s, "genset", "phase", name, level, text)
+    if after.shed_stage != before.shed_stage:
+        text = f"load shedding stage {before.shed_stage} -> {after.shed_stage}"
+        yield Event(now.t_ns, now.utc_s, "shed", "stage", "site", "warning", text)
+
+
+def barriers(blocked: tuple[tuple[str, str, str], ...], now: Instant) -> tuple[Event, ...]:
+    """Orders that an interlock kept back."""
+    return tuple(
+        Event(
+            now.t_ns,
+            now.utc_s,
+            code,
+            "interlock",
+            device,
+            "error",
+            why,
+            "see which source or switch is wrong",
+        )
+        for code, device, why in blocked
+    )
 
 
 def of(condition: Condition, now: Instant, level: str, text: str) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
@@ -12,10 +12,11 @@ from controller.devices.tcp import TcpDevices
 from controller.image import Conditions, Forecast, Instant, Limits, ModeState, Telemetry, Wish
 from controller.runtime import survey
 from controller.runtime.desk import Desk
-from controller.runtime.events import Event, changes, refusals
+from controller.runtime.events import Event, barriers, changes, refusals
 from controller.runtime.fastlink import FastLink
 from controller.runtime.wear import Wear
 from controller.safety.command import Command, Rank, Refused
+from controller.safety.hall import Hall
 from controller.safety.step import Inputs, State, step
 
 PERIOD_S = 0.1
@@ -33,6 +34,7 @@ class Cycle:
     limits: Limits
     events: tuple[Event, ...]
     refused: Refused = ()
+    hall: Hall = field(default_factory=Hall)
 
 
 class Supervisor:
@@ -78,8 +80,10 @@ class Supervisor:
         self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
         limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
-        events = changes(before, self.state, now) + refusals(outputs.refused, now) + self.wear.events()
-        self.record(Cycle(now, telemetry, self.conditions, self.mode, wish, limits, events, outputs.refused))
+        told = refusals(outputs.refused, now) + barriers(outputs.blocked, now) + self.wear.events()
+        events = changes(before, self.state, now) + told
+        seen = (self.conditions, self.mode, wish, limits, events, outputs.refused, self.state.hall)
+        self.record(Cycle(now, telemetry, *seen))
         return limits
 
     def record(self, cycle: Cycle) -> None:

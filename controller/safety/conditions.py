@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.image import Asked, Condition, Conditions, Effect, Instant, Mode, ModeState, Telemetry
@@ -22,6 +23,7 @@ from controller.safety.facts import (
 from controller.safety.hall import Hall
 from controller.safety.look import LEVELS, Look, Row
 from controller.safety.terms import Part, Terms
+from controller.safety.transition import ISLANDS
 from controller.safety.window import ENTER_GRID, grid_inside
 from controller.units import ns
 
@@ -46,21 +48,12 @@ def read(
     previous = _button(previous, asked, now)
     if previous.reset == "local" and state.mode == Mode.LOCKOUT:
         previous = replace(previous, answers={})  # T17: the self-test of T01 begins anew
-    watches = {key: w for key, w in previous.watches.items() if key[0] >= 0 or not _lifts(previous.reset, w)}
     ports_barred = barred_of(terms, previous, telemetry)
     looks = _looks(terms, previous, state, telemetry, ports_barred, hall, now)
-    for index, row in enumerate(ROWS):
-        for look in looks[row.subjects]:
-            key = (index, look.subject)
-            watch = judge(row, look, watches.get(key), previous.reset)
-            if watch is None:
-                watches.pop(key, None)
-            else:
-                watches[key] = watch
     answers = answers_of(terms, previous, telemetry, now)
     grid_ok = grid_inside(terms, telemetry, ENTER_GRID)
     return Conditions(
-        watches=watches,
+        watches=_judged(previous, state, looks),
         answers=answers,
         converters=converters_of(terms, previous, telemetry),
         battery=battery_of(terms, previous.battery, telemetry, answers, now),
@@ -81,6 +74,23 @@ def read(
         reset=previous.reset,
         reset_reason=previous.reset_reason,
     )
+
+
+def _judged(
+    previous: Conditions, state: ModeState, looks: Mapping[str, list[Look]]
+) -> dict[tuple[int, str], Condition]:
+    """Every row on every subject. Latches of an earlier run have no row: only a reset lifts them."""
+    watches = {key: w for key, w in previous.watches.items() if key[0] >= 0 or not _lifts(previous.reset, w)}
+    for index, row in enumerate(ROWS):
+        for look in looks[row.subjects]:
+            key = (index, look.subject)
+            forgotten = not row.islands and state.mode in ISLANDS
+            watch = None if forgotten else judge(row, look, watches.get(key), previous.reset)
+            if watch is None:
+                watches.pop(key, None)
+            else:
+                watches[key] = watch
+    return watches
 
 
 def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Condition | None:

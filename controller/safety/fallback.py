@@ -11,7 +11,7 @@ from controller.safety import gensets
 from controller.safety.hall import Hall, held_s
 from controller.safety.island import DEAD_S, PLANNED, can_form, leaving
 from controller.safety.terms import FallbackTerms
-from controller.safety.transition import View, active_names, within
+from controller.safety.transition import ISLANDS, View, active_names, within
 
 BALANCED_S = 2.0  # T03: as long must the grid carry next to nothing before the switch opens
 OVERLOAD_PU, RELIEF_PU = 0.9, 0.7  # F32: of what the converters may give; shed above, restore below
@@ -103,7 +103,8 @@ def forms(view: View) -> bool | None:
 def wanted_kw(view: View) -> float:
     """Load that gensets should carry; nan: none is to run."""
     mode = view.state.mode
-    runs = mode == Mode.GENSET_START or (mode == Mode.GENSET and not leaving(view))
+    carries = mode == Mode.GENSET and (view.hall.position == "genset" or not leaving(view))
+    runs = mode == Mode.GENSET_START or carries
     blind = mode == Mode.BLACK_START and bool(can_form(view))
     return max(view.hall.load_kw, 0.0) if runs or blind else nan
 
@@ -193,9 +194,7 @@ def _carries_kw(view: View, hall: Hall) -> float:
     """What the island's source may give; nan: the grid carries, or nothing does."""
     terms, mode = view.terms.fallback, view.state.mode
     assert terms is not None
-    if mode == Mode.GENSET:
+    if mode == Mode.GENSET and hall.position == "genset":
         return terms.load_pu_max * gensets.ready_kw(terms, hall)
-    islands = (Mode.ISLANDING, Mode.ISLANDED, Mode.GENSET_START, Mode.RESYNC, Mode.BLACK_START)
-    return (
-        min(view.terms.discharge_kw_max, view.conditions.battery.discharge_kw_max) if mode in islands else nan
-    )
+    gives_kw = min(view.terms.discharge_kw_max, view.conditions.battery.discharge_kw_max)
+    return gives_kw if mode in ISLANDS else nan

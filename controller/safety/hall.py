@@ -58,6 +58,7 @@ class Hall:
     t_utility_ns: int = 0  # since when the grid behind the switch is healthy, 0: it is not
     utility_dead: bool = False  # and without voltage
     t_bus_ns: int = 0  # since when the bus is inside the wide window
+    t_lost_ns: int = 0  # since when it is outside
     t_dead_ns: int = 0  # since when the bus has no voltage
     load_kw: float = 0.0
     grid_kw: float = nan
@@ -88,6 +89,7 @@ def read(terms: Terms, before: Hall, conditions: Conditions, telemetry: Telemetr
     hall = replace(
         hall,
         t_bus_ns=_since(before.t_bus_ns, bus_ok, now),
+        t_lost_ns=_since(before.t_lost_ns, not bus_ok, now),
         t_dead_ns=_since(before.t_dead_ns, bus_dead, now),
         load_kw=conditions.load_kw,
         grid_kw=grid_kw,

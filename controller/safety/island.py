@@ -16,6 +16,7 @@ from controller.safety.transition import STOP_S_MAX, Row, View, within
 HOUR_S = 3600.0
 BUS_S = 1.0  # T05: a bus that holds for so long is formed
 DEAD_S = 5.0  # T11
+LOST_S = 0.2  # T04
 UNPLANNED, PLANNED = "T04", "T03"
 
 
@@ -56,11 +57,11 @@ def _bus_formed(view: View) -> bool:
 
 
 def _bus_lost(view: View) -> bool:
-    return any(stop.code == "F48" for stop in view.conditions.stops)
-
-
-def _only_bus_lost(view: View) -> bool:
-    return _bus_lost(view) and all(stop.code == "F48" for stop in view.conditions.stops)
+    """On the grid F48 speaks; in an island the bus itself, for as long."""
+    if view.state.mode == Mode.GRID_TIED:
+        stops = view.conditions.stops
+        return bool(stops) and all(stop.code == "F48" for stop in stops)
+    return held_s(view.hall.t_lost_ns, view.now) >= LOST_S
 
 
 def _leave_planned(view: View) -> str:
@@ -76,7 +77,7 @@ def _leave_planned(view: View) -> str:
 
 
 def _grid_gone(view: View) -> str:
-    if view.terms.fallback is None or not _only_bus_lost(view) or view.state.t_stopping_ns:
+    if view.terms.fallback is None or not _bus_lost(view) or view.state.t_stopping_ns:
         return "bus holds"
     return can_form(view) if not held(view) else ""  # the bus is dead: there is no source to hold
 

@@ -63,6 +63,7 @@ class Row:
     clear: float | None = None
     hold_s: float = 0.0
     clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
+    islands: bool = True  # False: not judged in an island, and forgotten there
     level: int | None = None  # degradation D0 to D3; None: that of the effect
 
 
