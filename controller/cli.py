@@ -104,6 +104,16 @@ def status(
 
 
 @app.command()
+def explain(
+    word: Annotated[str, typer.Argument(metavar="ID|MODE", help="F37, T06, IL-01, ISLANDED")],
+) -> None:
+    """Say what an id of the event log or a mode means, and what to do."""
+    from controller.runtime.explain import explain as lines_of
+
+    print("\n".join(lines_of(word)))
+
+
+@app.command()
 def start(site: SitePath, dir: Folder = None) -> None:
     """Ask a running site to begin, as soon as its rules allow; `status` says what it waits for."""
     _ask(site, dir, "start")
