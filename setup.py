@@ -44,20 +44,16 @@ def safety() -> list[Extension]:
     if IN_PLACE & set(sys.argv) or not wanted:
         return []
     found = [path for path in sorted(Path("controller/safety").glob("*.py")) if path.stem != "__init__"]
-    return [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-O1"],
+    return [Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-O1", "-g0"],
                       extra_link_args=LDFLAGS) for path in found]  # fmt: skip
 
 
 def modules() -> list[Extension]:
     """Frame and tools with the directives of C, the safety step with those of Python: equal traces (P11)."""
     python = {"language_level": 3, "annotation_typing": False}
-    own = os.environ.get("STILLWATT_ONLY", "") != "controller.safety"
-    frame = (
-        cythonize(extensions(), nthreads=2, build_dir="build/cython", compiler_directives=DIRECTIVES)
-        if own
-        else []
-    )
-    return frame + cythonize(safety(), nthreads=2, build_dir="build/cython", compiler_directives=python)
+    both, where = ((extensions(), DIRECTIVES), (safety(), python)), "build/cython"
+    return [module for found, rules in both if found
+            for module in cythonize(found, nthreads=2, build_dir=where, compiler_directives=rules)]  # fmt: skip
 
 
 setup(

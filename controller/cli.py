@@ -126,6 +126,18 @@ def stop(site: SitePath, dir: Folder = None) -> None:
 
 
 @app.command()
+def island(site: SitePath, dir: Folder = None) -> None:
+    """Ask a running site to leave the grid in order: grid power to zero, switch open, converters form the bus."""
+    _ask(site, dir, "island")
+
+
+@app.command(name="black-start")
+def black_start(site: SitePath, dir: Folder = None) -> None:
+    """Ask a site on a dead bus to form it anew. Only at the box, by somebody who knows why it died."""
+    _ask(site, dir, "black-start")
+
+
+@app.command()
 def maint(
     site: SitePath,
     end: Annotated[bool, typer.Option("--end", help="leave maintenance")] = False,

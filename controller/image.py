@@ -209,7 +209,7 @@ class Condition:
 class Asked:
     """What people and programs ask of safety in this cycle, as far as they may: see safety.command.
 
-    start, stop, island and grid are asked once; pressed and key are held.
+    start, stop, island and black_start are asked once; pressed and key are held.
     """
 
     start: bool = False
@@ -218,7 +218,6 @@ class Asked:
     reason: str = ""  # of the reset, in the person's words
     key: bool = False  # the maintenance key switch
     island: bool = False  # planned: leave the grid
-    grid: bool = False  # go back to it as soon as it is healthy
     black_start: bool = False
 
 

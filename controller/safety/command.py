@@ -30,7 +30,6 @@ RAISES: Mapping[str, tuple[Rank, ...]] = {
     "start": (Rank.LOCAL, Rank.OPERATOR, Rank.SUPERVISOR, Rank.SCHEDULER),
     "reset": (Rank.LOCAL, Rank.OPERATOR),
     "island": (Rank.LOCAL, Rank.OPERATOR),
-    "grid": (Rank.LOCAL, Rank.GRID, Rank.OPERATOR, Rank.SUPERVISOR),
     "black-start": (Rank.LOCAL,),
     "maint": (Rank.LOCAL,),
     "maint-end": (Rank.LOCAL,),
@@ -79,7 +78,6 @@ def settle(desk: Desk, commands: tuple[Command, ...], now: Instant) -> tuple[Des
         reason="" if reset is None else reset.reason,
         key=desk.key,
         island="island" in asked,
-        grid="grid" in asked,
         black_start="black-start" in asked,
     )
     return desk, found, tuple(refused)

@@ -229,13 +229,16 @@ def ready_kw(terms: FallbackTerms, hall: Hall) -> float:
 
 
 def requests(terms: FallbackTerms, hall: Hall, devices: Mapping[str, Device]) -> dict[str, str]:
-    """The order each set needs: start while it should run and does not, stop while it should not and does."""
+    """The order each set needs: start while it should run and does not, stop while it should not and does.
+
+    A set that runs without having been started here, by hand or before this run, is left alone.
+    """
     found = {}
     for part in terms.sets:
-        phase, device = hall.sets.get(part.name, SetRun()).phase, devices.get(part.name)
+        run, device = hall.sets.get(part.name, SetRun()), devices.get(part.name)
         state = device.state if device is not None and device.age_s <= part.stale_s else "unknown"
-        if phase in ON and state == "off":
+        if run.phase in ON and state == "off":
             found[part.name] = "start"
-        elif phase not in ON and state in ("starting", "running"):
+        elif run.phase not in ON and run.t_starts_ns and state in ("starting", "running"):
             found[part.name] = "stop"
     return found

@@ -82,7 +82,8 @@ def _grid_gone(view: View) -> str:
     return can_form(view) if not held(view) else ""  # the bus is dead: there is no source to hold
 
 
-def _formed(view: View) -> str:
+def formed(view: View) -> str:
+    """T05: the converters carry the bus behind an open switch; else what is missing."""
     if view.hall.position != "open":
         return "switch not proven open"
     return "" if _bus_formed(view) else "converters do not form the bus yet"
@@ -146,7 +147,7 @@ def leaving(view: View) -> bool:
 
 
 def _taken_back(view: View) -> str:
-    return _formed(view) if leaving(view) or view.hall.aim == "open" else "genset carries the load"
+    return formed(view) if leaving(view) or view.hall.aim == "open" else "genset carries the load"
 
 
 def _may_return(view: View) -> str:
@@ -218,11 +219,11 @@ ROWS = (
         _leave_planned, lambda view: "island asked for", waits=False),
     Row("T05", (Mode.ISLANDING,), Mode.ISLANDED, "automatic",
         "switch proven open, every converter forms, bus in its window for 1 s",
-        _formed, lambda view: "the converters form the bus"),
+        formed, lambda view: "the converters form the bus"),
     Row(PLANNED, (Mode.ISLANDING,), Mode.GRID_TIED, "automatic", "planned, planned_s_max over, still at the grid",
         _planned_over, lambda view: "could not leave the grid in time", waits=False),
     Row("T05", (Mode.ISLANDING,), Mode.SAFE_STOP, "automatic", "islanding_s_max over",
-        _islanding_over, lambda view: f"T05: {_formed(view)}", waits=False),
+        _islanding_over, lambda view: f"T05: {formed(view)}", waits=False),
     Row("T12", (Mode.ISLANDED, Mode.GENSET_START), Mode.SAFE_STOP, "automatic", "the island's bus is lost",
         _island_lost, _bus_text, waits=False),
     Row("T09", (Mode.ISLANDED,), Mode.RESYNC, "automatic, operator",
@@ -247,9 +248,9 @@ ROWS = (
     Row("T09", (Mode.RESYNC,), Mode.ISLANDED, "automatic", "resync_s_max over, switch still open",
         _return_over, lambda view: "could not return in time", waits=False),
     Row("N6", (Mode.BLACK_START,), Mode.ISLANDED, "automatic", "as T05",
-        _formed, lambda view: "the converters form the bus"),
+        formed, lambda view: "the converters form the bus"),
     Row("N6", (Mode.BLACK_START,), Mode.GENSET, "automatic", "as T07",
         _genset_carries, lambda view: "a genset carries the bus", waits=False),
     Row("N6", (Mode.BLACK_START,), Mode.SAFE_STOP, "automatic", "black_start_s_max over",
-        _black_start_over, lambda view: f"black start: {_formed(view)}", waits=False),
+        _black_start_over, lambda view: f"black start: {formed(view)}", waits=False),
 )  # fmt: skip

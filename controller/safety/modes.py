@@ -71,12 +71,25 @@ def _there(view: View) -> str:
     return "waiting for the identity of " + ", ".join(refused) if refused else ""
 
 
+def _init_done(view: View) -> str:
+    """An island that runs on while this process was away is taken up, never stopped (safety.md N4)."""
+    runs = view.terms.fallback is not None and island.forming(view)
+    return _there(view) or ("taking up the island that was found" if runs else "")
+
+
+def _take_up(view: View) -> str:
+    found = view.terms.fallback is not None and not island.formed(view)
+    return _there(view) or ("" if found else "no island found")
+
+
 def _may_engage(view: View) -> str:
     conditions, terms = view.conditions, view.terms
     unarmed = [c.name for c in conditions.converters if not c.armed]
     active = active_names(conditions)
+    away = terms.fallback is not None and view.hall.position != "grid"
     checks = (
         (not view.state.wanted, "no start asked for"),
+        (away, "the switch is not proven at the grid"),
         (bool(active), "stopping " + active),
         (bool(unarmed), "arming the watchdog of " + ", ".join(unarmed)),
         (isnan(conditions.battery.soc_pct), "state of charge not known"),
@@ -199,9 +212,13 @@ STOP = Row(
     waits=False,
 )
 GRID = (
+    Row("T01", (Mode.INIT,), Mode.ISLANDED, "automatic",
+        "as T05, found so at the start: nothing is assumed, everything is read",
+        _take_up, lambda view: "an island was found", waits=False),
     Row("T01", (Mode.INIT,), Mode.STANDBY, "automatic",
-        "every mandatory device has answered three times, each converter under an accepted identity",
-        _there, lambda view: "all devices answered"),
+        "every mandatory device has answered three times, each converter under an accepted identity; "
+        "no converter forms a bus",
+        _init_done, lambda view: "all devices answered"),
     Row("T01", (Mode.INIT,), Mode.SAFE_STOP, "automatic", "INIT lasts longer than 120 s",
         _init_over, _missing, waits=False),
     Row("T02", (Mode.STANDBY,), Mode.GRID_TIED, "auto_start, operator, scheduler",

@@ -26,7 +26,7 @@ def test_what_is_asked() -> None:
     """Goal: every verb arrives as its own wish. Method: one after the other."""
     expected = {
         "start": Asked(start=True), "stop": Asked(stop=True), "island": Asked(island=True),
-        "grid": Asked(grid=True), "black-start": Asked(black_start=True),
+        "black-start": Asked(black_start=True),
         "reset": Asked(pressed="local", reason="why"), "maint": Asked(key=True), "maint-end": Asked(),
     }  # fmt: skip
     assert set(expected) == {*REDUCES, *RAISES}

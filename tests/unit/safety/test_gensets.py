@@ -218,8 +218,14 @@ def test_one_set_in_crank_at_a_time() -> None:
 )
 def test_requests(phase: Phase, device: Device, order: str) -> None:
     """Goal: the order follows phase and reading; a stale reading orders nothing. Method: the table."""
-    found = requests(ONE, Hall(sets={"genset-1": SetRun(phase=phase)}), {"genset-1": device})
+    run = SetRun(phase=phase, t_starts_ns=(at(-50.0).t_ns,))
+    found = requests(ONE, Hall(sets={"genset-1": run}), {"genset-1": device})
     assert found == ({"genset-1": order} if order else {})
+
+
+def test_a_set_that_runs_by_itself_is_left_alone() -> None:
+    """Goal: no blackout after a restart, no quarrel with a person. Method: a set never started here."""
+    assert requests(ONE, Hall(sets={"genset-1": SetRun()}), {"genset-1": running()}) == {}
 
 
 def test_ready_power() -> None:

@@ -28,7 +28,7 @@ from tests.unit.safety.halls import (
     view,
 )
 from tests.unit.safety.sites import TERMS
-from tests.unit.safety.test_modes import fault, with_faults
+from tests.unit.safety.test_modes import READY, fault, with_faults
 
 
 def after(mode: Mode, here: Hall, conditions: Conditions = FORMS, asked: Asked | None = None, seconds: float = 0.0,
@@ -40,6 +40,12 @@ def after(mode: Mode, here: Hall, conditions: Conditions = FORMS, asked: Asked |
 
 ASKED = Asked(island=True)
 ROWS: list[Any] = [
+    ("T01", Mode.INIT, ISLAND, FORMS, {}, Mode.ISLANDED),
+    ("", Mode.INIT, replace(ISLAND, t_bus_ns=since(-0.9)), FORMS, {}, Mode.INIT),
+    ("", Mode.INIT, ISLAND, replace(FORMS, unanswered=("bms-1",)), {}, Mode.INIT),
+    ("T01", Mode.INIT, ISLAND, FOLLOWS, {}, Mode.STANDBY),
+    ("", Mode.STANDBY, ISLAND, READY, {}, Mode.STANDBY),
+    ("T02", Mode.STANDBY, HEALTHY, READY, {}, Mode.GRID_TIED),
     ("T03", Mode.GRID_TIED, HEALTHY, soc(30.0, base=FOLLOWS), {"asked": ASKED}, Mode.ISLANDING),
     ("", Mode.GRID_TIED, HEALTHY, soc(29.9, base=FOLLOWS), {"asked": ASKED}, Mode.GRID_TIED),
     ("T03", Mode.GRID_TIED, replace(HEALTHY, load_kw=1200.0), FOLLOWS, {"asked": ASKED}, Mode.ISLANDING),
