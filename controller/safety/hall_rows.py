@@ -9,7 +9,7 @@ from controller.safety.hall import Phase, SetRun
 from controller.safety.look import Look, Row, at
 from controller.units import NS_PER_S
 
-OVERLOAD_PU = 0.9  # F32
+OVERLOAD_PU = 0.9  # F32: of what the source may give; load is shed above it
 LOW_LOAD_S = 900.0  # F57
 REVERSE_PU = 0.05  # F58
 FUEL_PCT = 25.0  # F59: about half a day of the usual tank
