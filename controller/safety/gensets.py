@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 
 from controller.image import Device, Instant
-from controller.safety.hall import Hall, Phase, SetRun, held_s
+from controller.safety.hall import HOUR_S, Hall, Phase, SetRun, held_s
 from controller.safety.terms import FallbackTerms, SetPart
 from controller.units import NS_PER_S
 
-HOUR_S = 3600.0
 SPEED_PU_MIN = 0.9  # of nominal frequency: it runs
 RUNNING = (Phase.WARM, Phase.READY, Phase.COOL)
 ON = (Phase.CRANK, *RUNNING)

@@ -12,6 +12,7 @@ from controller.safety.terms import Terms
 from controller.safety.window import ENTER_GRID, STAY_GRID, window_holds
 from controller.units import seconds
 
+HOUR_S = 3600.0
 DEAD_PU = 0.10  # T11: no voltage worth the name
 PERMISSIVE_S_MAX = 0.100  # IL-01: an older permissive is none
 AGREE_MIN = 2  # IL-12: readings that agree before a position counts

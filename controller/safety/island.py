@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from controller.image import Mode
 from controller.safety.gensets import ready_kw
-from controller.safety.hall import Phase, SetRun, held_s
+from controller.safety.hall import HOUR_S, Phase, SetRun, held_s
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import STOP_S_MAX, Row, View, within
 
-HOUR_S = 3600.0
 BUS_S = 1.0  # T05: a bus that holds for so long is formed
 DEAD_S = 5.0  # T11
 LOST_S = 0.2  # T04

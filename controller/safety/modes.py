@@ -223,7 +223,7 @@ GRID = (
         _init_over, _missing, waits=False),
     Row("T02", (Mode.STANDBY,), Mode.GRID_TIED, "auto_start, operator, scheduler",
         "a start is asked for; converters stopped, their watchdogs armed and read back; SOC known; "
-        "inputs fresh for 2 s; grid in its window for enter_service_s",
+        "inputs fresh for 2 s; grid in its window for enter_service_s; with a fallback the switch at the grid",
         _may_engage, lambda view: "site is ready"),
     Row("N6", (Mode.GRID_TIED,), Mode.STANDBY, "anyone",
         "a stop is asked for and the converters rest, at the latest after 4 s",
