@@ -100,22 +100,72 @@ def status(
         raise MistakeError(f"{path}: is no status file. Delete it; a running site writes it anew.") from None
     stale = age_s > health.STALE_S
     print(json.dumps(seen | {"age_s": age_s, "stale": stale}) if as_json else said)
-    raise typer.Exit(FAULT if stale or seen["mode"] == "SAFE_STOP" else OK)
+    raise typer.Exit(FAULT if stale or seen["mode"] in ("SAFE_STOP", "FAULT", "LOCKOUT") else OK)
 
 
 @app.command()
-def acknowledge(site: SitePath, dir: Folder = None) -> None:
-    """Clear the latched faults of a site that does not run, once their cause is cured. Starts nothing."""
+def explain(
+    word: Annotated[str, typer.Argument(metavar="ID|MODE", help="F37, T06, IL-01, ISLANDED")],
+) -> None:
+    """Say what an id of the event log or a mode means, and what to do."""
+    from controller.runtime.explain import explain as lines_of
+
+    print("\n".join(lines_of(word)))
+
+
+@app.command()
+def start(site: SitePath, dir: Folder = None) -> None:
+    """Ask a running site to begin, as soon as its rules allow; `status` says what it waits for."""
+    _ask(site, dir, "start")
+
+
+@app.command()
+def stop(site: SitePath, dir: Folder = None) -> None:
+    """Ask a running site to ramp to zero and rest in STANDBY until `start`. The process goes on."""
+    _ask(site, dir, "stop")
+
+
+@app.command()
+def island(site: SitePath, dir: Folder = None) -> None:
+    """Ask a running site to leave the grid in order: grid power to zero, switch open, converters form the bus."""
+    _ask(site, dir, "island")
+
+
+@app.command(name="black-start")
+def black_start(site: SitePath, dir: Folder = None) -> None:
+    """Ask a site on a dead bus to form it anew. Only at the box, by somebody who knows why it died."""
+    _ask(site, dir, "black-start")
+
+
+@app.command()
+def maint(
+    site: SitePath,
+    end: Annotated[bool, typer.Option("--end", help="leave maintenance")] = False,
+    dir: Folder = None,
+) -> None:
+    """Turn the maintenance key of a site in STANDBY: nothing starts until --end. Only at the box."""
+    _ask(site, dir, "maint-end" if end else "maint")
+
+
+@app.command()
+def acknowledge(
+    site: SitePath,
+    reason: Annotated[str, typer.Option(help="what the cause was and how it was cured; needed")] = "",
+    dir: Folder = None,
+) -> None:
+    """Clear latched faults once their cause is cured; a LOCKOUT only at the box. Starts nothing."""
     from controller.runtime.executive import AlreadyRunningError, lock
     from controller.runtime.keeper import acknowledge as clear
 
     folder = run_folder(check_site(site).site.name, dir)
     try:
         held = lock(folder)
-    except AlreadyRunningError as error:
-        raise MistakeError(str(error)) from None
+    except AlreadyRunningError:
+        _ask(site, dir, "reset", reason)
+        print("reset taken; `status` says whether the cause is gone")
+        return
     try:
-        cleared = clear(folder)
+        cleared = clear(folder, reason, _is_local())
     finally:
         os.close(held)
     for latch in cleared:
@@ -222,6 +272,18 @@ def version(as_json: AsJson = False) -> None:
     print(json.dumps(found) if as_json else f"stillwatt {found['stillwatt']}, Python {found['python']}")
 
 
+def _ask(site: Path, dir: Path | None, verb: str, reason: str = "") -> None:
+    from controller.runtime import asks
+
+    asks.ask(run_folder(check_site(site).site.name, dir), verb, _is_local(), reason)
+
+
+def _is_local() -> bool:
+    from controller.runtime.verbs import is_local
+
+    return is_local()
+
+
 def _one(what: list[str]) -> str:
     if len(what) != 1:
         raise MistakeError(f"{' '.join(what)}: with a site one name is needed, as pcs-1.pcs_kw.")
@@ -280,7 +342,7 @@ def _spoken(seen: dict[str, Any], age_s: float, stale: bool) -> str:
     lines = [f"not running: the last status is {age_s:.0f} s old", head] if stale else [head]
     if seen["waiting"]:
         lines.append(f"  {seen['waiting']}")
-    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct")
+    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct", "soc_pct_low", "soc_pct_high")
     lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
     if seen["slow_law"]:
         lines.append(f"  {seen['slow_law']}")

@@ -18,12 +18,21 @@ CHANNELS = (
 
 
 class Mode(IntEnum):
-    """Modes of the site, as an operator says them on the phone."""
+    """Modes of the site, as an operator says them on the phone. Where each may go: safety.modes."""
 
-    INIT = 0
+    INIT = 0  # devices are read, nothing is written
     STANDBY = 1
     GRID_TIED = 2
-    SAFE_STOP = 3
+    SAFE_STOP = 3  # goes on alone, or becomes FAULT
+    FAULT = 4  # class C: waits for an operator
+    LOCKOUT = 5  # class D: waits for a person at the box
+    MAINT = 6  # key switch: nobody but the person there commands
+    ISLANDING = 7  # on the way from a source to a bus that the converters form
+    ISLANDED = 8  # the converters form the bus
+    GENSET_START = 9  # they form it while a genset starts
+    GENSET = 10  # a genset forms it
+    RESYNC = 11  # on the way back to the grid
+    BLACK_START = 12  # from a dead bus
 
 
 class Permit(IntEnum):
@@ -212,7 +221,8 @@ class Effect(IntEnum):
     NO_CHARGE = 2  # no charging (IL-04)
     FREEZE = 3  # no growth of the battery's limits, no engaging
     HOLD = 4  # no power, nothing written to the port, the mode stays: a short flap of a port (F79)
-    STOP = 5  # SAFE_STOP
+    STOP = 5  # SAFE_STOP; an island goes on, frozen: zero power would be a blackout
+    TRIP = 6  # SAFE_STOP of an island too
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +232,30 @@ class Condition:
     code: str  # id in the fault catalogue: F16
     name: str  # pcs-mute
     subject: str  # device, port or "site"
-    grade: str  # reset class A, B or C of reference/safety.md 2.4
+    grade: str  # reset class A, B, C or D of reference/safety.md 2.4
     effect: Effect
     cause: str  # plain words with the value and the limit
     cure: str
     active: bool = False
     t_raw_ns: int = 0  # since when the limit is passed without a break, 0: it is not
     t_gone_ns: int = 0  # since when the cause of an active condition is gone, 0: it is not
+    level: int = 0  # degradation D0 to D3 while it is active
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What people and programs ask of safety in this cycle, as far as they may: see safety.command.
+
+    start, stop, island and black_start are asked once; pressed and key are held.
+    """
+
+    start: bool = False
+    stop: bool = False
+    pressed: str = ""  # the reset button: "operator", "local" (at the box), empty: nobody presses
+    reason: str = ""  # of the reset, in the person's words
+    key: bool = False  # the maintenance key switch
+    island: bool = False  # planned: leave the grid
+    black_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +268,19 @@ class Converter:
     fresh: bool
     armed: bool  # its own watchdog, read back
     accepted: bool  # identity read, accepted, and the same as at first
+    forming: bool = False  # it forms the bus, or will as soon as no source carries it; read back
+
+
+@dataclass(frozen=True, slots=True)
+class SocBand:
+    """The counted state of charge, see safety.soc: between low and high, by all we know."""
+
+    low_pct: float = float("nan")
+    high_pct: float = float("nan")
+    t_ns: int = 0  # of the newest reading in it
+    t_anchor_ns: int = 0  # last proven full or empty; the first reading at first
+    t_held_ns: int = 0  # since when the cells look full or empty, 0: they do not
+    dc_kw: float = float("nan")  # of that reading, > 0 discharges
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +288,12 @@ class Battery:
     """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
 
     soc_pct: float = float("nan")  # mean of all racks
-    soc_pct_low: float = float("nan")  # emptiest rack: discharge is judged by it
-    soc_pct_high: float = float("nan")  # fullest rack: charge is judged by it
+    soc_pct_low: float = float("nan")  # low end of the interval: discharge is judged by it
+    soc_pct_high: float = float("nan")  # high end: charge is judged by it
+    band: SocBand = field(default_factory=SocBand)
+    anchor_due: bool = False  # it should be charged until full: the interval is too wide or too old
+    cell_c_low: float = float("nan")  # coldest and hottest cell of all racks; nan: a sensor fails
+    cell_c_high: float = float("nan")
     charge_kw_max: float = 0.0
     discharge_kw_max: float = 0.0
     charge_kw_read: float = 0.0  # of the last reply alone
@@ -303,6 +347,10 @@ class Conditions:
         default_factory=dict
     )  # converter: what it was told of late
     counts: tuple[Counts, ...] = ()  # of the ports, over the last seconds
+    t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
+    pressed: str = ""  # by whom
+    reset: str = ""  # a reset took effect in this cycle: "operator" or "local"
+    reset_reason: str = ""  # of the last one, as the person gave it
 
     @property
     def active(self) -> tuple[Condition, ...]:
@@ -317,8 +365,13 @@ class Conditions:
     @property
     def stops(self) -> tuple[Condition, ...]:
         """Active conditions that ask for SAFE_STOP, the hardest reset class first."""
-        found = [c for c in self.active if c.effect == Effect.STOP]
+        found = [c for c in self.active if c.effect >= Effect.STOP]
         return tuple(sorted(found, key=lambda c: c.grade, reverse=True))
+
+    @property
+    def level(self) -> int:
+        """Degradation D0 to D3 that the active conditions ask for."""
+        return max((c.level for c in self.watches.values() if c.active), default=0)
 
     @property
     def running(self) -> bool:
@@ -335,10 +388,13 @@ class ModeState:
     reason: str = "start"  # why this mode was entered
     waiting: str = ""  # what keeps it from going on, empty: nothing
     row: str = ""  # id of the transition that led here
-    t_stopping_ns: int = 0  # GRID_TIED: since when a normal stop ramps down, 0: none
+    t_stopping_ns: int = 0  # since when a stop ramps down or has ramped down, 0: none
     t_retries_ns: tuple[int, ...] = ()  # class B stops and holds of the last hour
     t_hold_ns: int = 0  # GRID_TIED: since when a condition holds the power at zero, 0: none does
-    latched: bool = False  # SAFE_STOP that waits for a person
+    latched: bool = False  # waits for a person
+    wanted: bool = False  # a start was asked for, and since then no stop; FAULT and LOCKOUT forget it
+    t_faults_ns: tuple[int, ...] = ()  # entries into FAULT of the last day
+    released: bool = False  # LOCKOUT: a person has reset it, the self-test goes on
 
 
 @dataclass(frozen=True, slots=True)

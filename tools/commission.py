@@ -41,7 +41,7 @@ def simulate(checked: CheckedSite, scene: Scene) -> Commission:
     load_kw = np.full(2, scene.load_kw)
     plant = Plant(checked, load_kw, 1.0, scene.waveform, scene.seed, scene.link)
     virtual = VirtualSite(commission.link.executive, plant)
-    commission.attach(supervisor, supervisor.stop)
+    commission.attach(supervisor, lambda: supervisor.ask("stop"))
     while not commission.over:
         turn(virtual, supervisor, commission)
     commission.evaluate()

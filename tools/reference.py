@@ -1,4 +1,5 @@
-"""Writes what is known of every option: boards/reference.md for people, boards/*.schema.json for editors.
+"""Writes what is known of every option: boards/reference.md for people, boards/*.schema.json for editors;
+and out of the tables of safety the operator's page, boards/operation.md.
 
 `python -m tools.reference` writes, `python -m tools.reference --check` exits 1 when a file is stale.
 """
@@ -17,6 +18,7 @@ from controller.config.option import Section, unit_of
 from controller.config.wording import SHOWN, allowed, solved
 from controller.devices.profile import Profile
 from controller.devices.profiles import all_names, load
+from controller.runtime.explain import page
 
 KINDS: tuple[tuple[str, str, type[Section]], ...] = (
     ("site", "boards/sites/<name>.yaml: one site", Site),
@@ -43,6 +45,7 @@ COLUMNS = "| option | unit | allowed | default | what it is | why this default |
 def generated() -> dict[Path, str]:
     """Every generated file with its text."""
     texts = {BOARDS / "reference.md": HEAD + "".join(map(_chapter, KINDS)) + _profiles()}
+    texts[BOARDS / "operation.md"] = page()
     for name, title, model in KINDS:
         schema = {"$schema": DIALECT, **model.model_json_schema(), "title": title}
         texts[BOARDS / f"{name}.schema.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from controller.config.battery import Battery
+from controller.config.fallback import Fallback
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
 
@@ -137,33 +139,6 @@ class TcpPort(Section):
             )
 
 
-class Battery(Section):
-    """What the battery may be used for."""
-
-    capacity_kwh: float = option(REQUIRED, "usable energy", low=1, high=10_000_000)
-    soc_pct_min: float = option(10, "lowest state of charge in use", low=0, high=100, why="LFP cell reserve")
-    soc_pct_max: float = option(
-        95, "highest state of charge in use", low=0, high=100, why="top balancing apart"
-    )
-    soc_pct_target: float = option(
-        50, "where the SOC returns to", low=0, high=100, why="equal room for a rise and a fall of the load"
-    )
-
-    def faults(self) -> Iterator[Fault]:
-        """The window is in order."""
-        if self.soc_pct_min >= self.soc_pct_max:
-            yield Fault(
-                ("soc_pct_min",),
-                f"is {self.soc_pct_min:g}; it must be below soc_pct_max ({self.soc_pct_max:g}). Lower it.",
-            )
-        elif not self.soc_pct_min < self.soc_pct_target < self.soc_pct_max:
-            yield Fault(
-                ("soc_pct_target",),
-                f"is {self.soc_pct_target:g}; allowed is between soc_pct_min ({self.soc_pct_min:g}) and "
-                f"soc_pct_max ({self.soc_pct_max:g}), both excluded. Move it inside.",
-            )
-
-
 class Unit(Section):
     """One device on a bus."""
 
@@ -219,13 +194,13 @@ class Meter(Unit):
 
 
 class Genset(Unit):
-    """One generating set. It is read and shown; nothing starts it yet."""
+    """One generating set. It is read and shown; with `fallback` it is started and stopped."""
 
     kw_max: float = option(REQUIRED, "rated power", low=1, high=100_000)
 
 
 class Switch(Unit):
-    """One automatic transfer switch. It is read and shown; the interlock itself is hard-wired."""
+    """One automatic transfer switch. It is read and shown; with `fallback` commanded; the interlock is hard-wired."""
 
     source_1: Literal["grid", "genset"] = option("grid", "what feeds position I", why="the usual wiring")
     source_2: Literal["grid", "genset"] = option("genset", "what feeds position II", why="the usual wiring")
@@ -293,6 +268,7 @@ class Site(Section):
         Support(), "help for the grid's frequency", why="a contract asks for it, or nobody"
     )
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
+    fallback: Fallback | None = option(None, "life without the grid", why="most sites rest without it")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
         """Every device of the site with its path in the file, converters first."""

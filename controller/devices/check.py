@@ -18,6 +18,9 @@ from controller.devices.table import POLL_MAX, RULE_MAX, BusTable, compile
 
 KINDS = {"pcs": "pcs", "bms": "bms", "meters": "meter", "gensets": "genset", "switches": "ats"}
 COUNTS_MAX = {"s16": 32767, "s32": 2147483647}
+FALLBACK_ORDERS = {
+    "pcs": ("form", "follow"), "gensets": ("start", "stop"), "switches": ("source-1", "source-2", "open"),
+}  # fmt: skip
 LIMITS = ("discharge_kw_max", "charge_kw_max")
 
 
@@ -128,6 +131,26 @@ def device_faults(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault
         yield from _transport(path, unit, profile, site)
         if isinstance(unit, Pcs):
             yield from _commanded(path, unit, profile, site)
+    if site.fallback is not None:
+        yield from _fallback(site, profiles)
+
+
+def _fallback(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
+    """Everything that the sequences command takes the orders, over RS-485."""
+    if len(site.switches) != 1:
+        text = f"needs exactly one switch; the site has {len(site.switches)}. Name one under switches."
+        yield Fault(("fallback",), text)
+    for path, unit in site.units():
+        profile = profiles.get(unit.profile)
+        missing = [
+            name for name in FALLBACK_ORDERS.get(str(path[0]), ()) if profile and name not in profile.orders
+        ]
+        if missing:
+            text = f"is {unit.profile}, which has no order {', '.join(missing)}; `fallback` needs it."
+            yield Fault((*path, "profile"), f"{text} Choose another or remove fallback.")
+        elif path[0] in FALLBACK_ORDERS and unit.port in site.tcp:
+            text = f"is {unit.port}, one of `tcp`; an order over TCP passes no guard. Name one of `ports`."
+            yield Fault((*path, "port"), text)
 
 
 def _transport(path: Path, unit: Unit, profile: Profile, site: Site) -> Iterator[Fault]:

@@ -34,7 +34,7 @@ WORDS = {"u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2}
 # Canonical point names. A profile offers a subset; rooms above know no other names.
 PCS_POINTS = ("pcs_kw", "dc_v", "dc_a", "dc_kw", "frequency_hz", "voltage_v", "state_word", "fault_word",
               "enable_word", "mode_word", "watchdog_s", "identity", "soc_pct", "soh_pct", "discharge_kw_max",
-              "charge_kw_max", "meter_kw")  # fmt: skip
+              "charge_kw_max", "meter_kw", "form_word")  # fmt: skip
 BMS_POINTS = ("soc_pct", "soh_pct", "dc_v", "dc_a", "cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max",
               "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word",
               "fault_word", "identity")  # fmt: skip
@@ -43,11 +43,11 @@ GENSET_POINTS = ("power_kw", "voltage_v", "current_a", "frequency_hz", "energy_k
                  "mode_word", "fault_word", "load_pct", "fuel_pct", "coolant_c", "starter_v", "speed_rpm",
                  "oil_kpa", "run_h", "identity")  # fmt: skip
 ATS_POINTS = ("position_word", "mode_word", "source_1_word", "source_2_word", "start_relay_word", "test_word",
-              "cycles", "identity")  # fmt: skip
+              "cycles", "sync_word", "dead_word", "identity")  # fmt: skip
 POINTS = {"pcs": PCS_POINTS, "bms": BMS_POINTS, "meter": METER_POINTS, "genset": GENSET_POINTS,
           "ats": ATS_POINTS}  # fmt: skip
 ORDERS = ("start", "stop", "clear", "arm")
-ORDERS_OF: dict[str, tuple[str, ...]] = {"pcs": ORDERS, "bms": ("clear", "arm"), "meter": (),
+ORDERS_OF: dict[str, tuple[str, ...]] = {"pcs": (*ORDERS, "form", "follow"), "bms": ("clear", "arm"), "meter": (),
                                          "genset": ("start", "stop", "auto"),
                                          "ats": ("source-1", "source-2", "open")}  # fmt: skip
 CANARY = (

@@ -192,7 +192,8 @@ def _add_tcp(draft: _Draft, unit: Unit, profile: Profile) -> None:
 
 def _add_orders(draft: _Draft, unit: Unit, profile: Profile) -> None:
     places = draft.orders.setdefault(unit.name, {})
-    if profile.kind not in ("pcs", "bms") or profile.read_only:
+    backup = draft.site.fallback is not None and profile.kind in ("genset", "ats")
+    if not (profile.kind in ("pcs", "bms") or backup) or profile.read_only:
         return
     for name, order in profile.orders.items():
         places[name] = (len(draft.polls), order.words)

@@ -19,9 +19,13 @@ class Wisher:
         self.leak_kw_max = LEAK_PU_MAX * rating_kw
         self.ramp_kw_per_s_max = ramp_kw_per_s_max
 
-    def decide(self, telemetry: Telemetry, forecast: Forecast, now: Instant) -> Wish:
-        """Leak in kW, > 0 charges: at 2000 kW and 47 % of 50 %, (3 - 1) / 5 of 40 kW = 16 kW."""
-        return Wish(leak_kw=self._leak_kw(_soc_pct(telemetry)), ramp_kw_per_s_max=self.ramp_kw_per_s_max)
+    def decide(self, telemetry: Telemetry, forecast: Forecast, now: Instant, fill: bool = False) -> Wish:
+        """Leak in kW, > 0 charges: at 2000 kW and 47 % of 50 %, (3 - 1) / 5 of 40 kW = 16 kW.
+
+        fill: charge until full, to show where the state of charge stands.
+        """
+        leak_kw = self.leak_kw_max if fill else self._leak_kw(_soc_pct(telemetry))
+        return Wish(leak_kw=leak_kw, ramp_kw_per_s_max=self.ramp_kw_per_s_max)
 
     def _leak_kw(self, soc_pct: float) -> float:
         if not isfinite(soc_pct):

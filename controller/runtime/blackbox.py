@@ -1,4 +1,4 @@
-"""The last half minute of cycles, in memory, written as JSON lines when the site goes to SAFE_STOP."""
+"""The last half minute of cycles, in memory, written as JSON lines when the site stops for a fault."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from controller.image import Mode
 from controller.runtime.plain import plain
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
+from controller.safety.transition import RESTS
 
 CYCLES = 300  # 30 s at 10 Hz
 AFTER_CYCLES = 20  # go on for 2 s, so that the reaction is in the record
@@ -28,9 +29,9 @@ class Blackbox:
         self.dumps = 0
 
     def record(self, cycle: Cycle) -> None:
-        """Keep one cycle; on a change to SAFE_STOP ask for a dump a little later."""
+        """Keep one cycle; when the site stops for a fault, ask for a dump a little later."""
         self._cycles.append(cycle)
-        if cycle.mode.mode == Mode.SAFE_STOP != self._mode and self._left < 0:
+        if cycle.mode.mode in RESTS and self._mode not in RESTS and self._left < 0:
             self._left = AFTER_CYCLES
         self._mode = cycle.mode.mode
         if self._left == 0:

@@ -151,7 +151,7 @@ class Commission:
     def attach(self, supervisor: Supervisor, ask_stop: Callable[[], None]) -> None:
         """Hold the site in STANDBY until it has been looked at. ask_stop: called once at the end."""
         self._supervisor, self._ask_stop = supervisor, ask_stop
-        supervisor.wanted = False
+        supervisor.ask("stop")
         supervisor.backstop.judges = False  # its steps move the grid, and the load does not
         supervisor.watchers.append(self.record)
 
@@ -187,7 +187,7 @@ class Commission:
                 raise CommissionError(f"the site is in {mode.name}: {cycle.mode.reason}. Cure that first.")
             if mode == Mode.STANDBY and not self._not_yet(cycle):
                 self._rows = self._planned(cycle)
-                self._supervisor.start()
+                self._supervisor.ask("start")
                 self._t_asked_ns = cycle.now.t_ns
         elif mode == Mode.GRID_TIED and cycle.conditions.running:
             self._cycle = cycle

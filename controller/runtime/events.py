@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.image import Condition, Conditions, Effect, Instant, Mode, ModeState
+from controller.safety.command import Refused
+from controller.safety.hall import Hall, Phase
+from controller.safety.step import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,29 @@ class Event:
     cure: str = ""
 
 
-def changes(
-    before: Conditions, after: Conditions, mode_before: ModeState, mode_after: ModeState, now: Instant
-) -> tuple[Event, ...]:
+LEVELS = {Mode.SAFE_STOP: "warning", Mode.FAULT: "error", Mode.LOCKOUT: "error"}
+CURES = {
+    Mode.FAULT: "cure the cause, then: stillwatt acknowledge SITE --reason TEXT",
+    Mode.LOCKOUT: "cure the cause, then at the box itself: stillwatt acknowledge SITE --reason TEXT",
+}
+
+
+def changes(before: State, after: State, now: Instant) -> tuple[Event, ...]:
     """Every condition that came or went and every transition, in that order."""
-    return (*_conditions(before, after, now), *_transition(mode_before, mode_after, now))
+    return (
+        *_conditions(before.conditions, after.conditions, now),
+        *_transition(before.mode, after.mode, now),
+        *_hall(before.hall, after.hall, now),
+    )
+
+
+def refusals(refused: Refused, now: Instant) -> tuple[Event, ...]:
+    """Commands that were not taken (IL-15)."""
+    return tuple(
+        Event(now.t_ns, now.utc_s, "IL-15", "command-refused", command.rank.name.lower(), "warning",
+              f"{command.verb}: {fault}", "see who sends it; send it again, anew")
+        for command, fault in refused
+    )  # fmt: skip
 
 
 def _conditions(before: Conditions, after: Conditions, now: Instant) -> Iterator[Event]:
@@ -34,11 +55,45 @@ def _conditions(before: Conditions, after: Conditions, now: Instant) -> Iterator
     new = {key: c for key, c in after.watches.items() if c.active}
     for key, condition in new.items():
         if key not in old:
-            level = "error" if condition.effect == Effect.STOP else "warning"
+            level = "error" if condition.effect >= Effect.STOP else "warning"
             yield of(condition, now, level, condition.cause)
     for key, condition in old.items():
         if key not in new:
             yield of(condition, now, "info", f"{condition.name} is over")
+
+
+def _hall(before: Hall, after: Hall, now: Instant) -> Iterator[Event]:
+    """What switch, gensets and shedding did."""
+    if after.position != before.position:
+        text = f"switch at {after.position}" if after.position else "position of the switch not known"
+        yield Event(now.t_ns, now.utc_s, "switch", "position", "site", "info", text)
+    for name, run in after.sets.items():
+        was = before.sets[name].phase if name in before.sets else Phase.OFF
+        if run.phase != was:
+            level = "warning" if run.phase == Phase.LOCKED else "info"
+            why = f": {run.why}" if run.why else ""
+            text = f"{was.name} -> {run.phase.name}{why}"
+            yield Event(now.t_ns, now.utc_s, "genset", "phase", name, level, text)
+    if after.shed_stage != before.shed_stage:
+        text = f"load shedding stage {before.shed_stage} -> {after.shed_stage}"
+        yield Event(now.t_ns, now.utc_s, "shed", "stage", "site", "warning", text)
+
+
+def barriers(blocked: tuple[tuple[str, str, str], ...], now: Instant) -> tuple[Event, ...]:
+    """Orders that an interlock kept back."""
+    return tuple(
+        Event(
+            now.t_ns,
+            now.utc_s,
+            code,
+            "interlock",
+            device,
+            "error",
+            why,
+            "see which source or switch is wrong",
+        )
+        for code, device, why in blocked
+    )
 
 
 def of(condition: Condition, now: Instant, level: str, text: str) -> Event:
@@ -50,9 +105,8 @@ def of(condition: Condition, now: Instant, level: str, text: str) -> Event:
 
 def _transition(before: ModeState, after: ModeState, now: Instant) -> Iterator[Event]:
     if after.mode != before.mode:
-        level = "warning" if after.mode == Mode.SAFE_STOP else "info"
+        level, cure = LEVELS.get(after.mode, "info"), CURES.get(after.mode, "")
         text = f"{before.mode.name} -> {after.mode.name}: {after.reason}"
-        cure = "acknowledge by hand once the cause is cured" if after.latched else ""
         yield Event(now.t_ns, now.utc_s, after.row, "mode", "site", level, text, cure)
     elif after.t_stopping_ns and not before.t_stopping_ns:
         yield Event(now.t_ns, now.utc_s, "N6", "mode", "site", "info", "stop asked for: ramping to zero")

@@ -14,6 +14,7 @@ from types import FrameType
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
 from controller.runtime import health, keeper, known, supervisor
+from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
 from controller.runtime.events import Event
@@ -28,7 +29,7 @@ from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
 from controller.runtime.wear import Wear
 from controller.runtime.writer import Writer
-from controller.safety import modes
+from controller.safety.transition import RESTS, quiet
 from controller.units import ns
 
 LOCK = "run.lock"
@@ -77,7 +78,9 @@ class Executive:
             self._keeper.record,
             self._blackbox.record,
             self._health.record,
+            lambda cycle: self._asks.answer(cycle.refused),
         ]
+        self._asks = Asks(folder)
         self._until_ns = 0  # of --seconds, 0: for ever
         self._stop_ns = 0  # since when a stop is asked for, 0: none
         self._fitter = Writer()  # a latch must not wait for a fit
@@ -101,7 +104,7 @@ class Executive:
         try:
             table.run(self._go_on)
             time.sleep(REST_S)
-            fault = self._supervisor.mode.mode == Mode.SAFE_STOP
+            fault = self._supervisor.mode.mode in RESTS
         except Exception as error:  # Safety: without a new lease the frame ramps to zero by itself
             self._tell(_assertion(error))
             self._blackbox.dump()
@@ -131,12 +134,16 @@ class Executive:
         commission = self._commission
         return (
             *([Task("capture", CAPTURE_S, 5, commission.look)] if commission else []),
-            Task("supervisor", supervisor.PERIOD_S, 20, self._supervisor.cycle),
+            Task("supervisor", supervisor.PERIOD_S, 20, self._supervise),
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
             Task("collect", COLLECT_S, 20, lambda now: gc.collect()),
         )
+
+    def _supervise(self, now: Instant) -> None:
+        self._supervisor.inbox += self._asks.take()
+        self._supervisor.cycle(now)
 
     def _look_outside(self, now: Instant) -> None:
         self._ports.step(now)
@@ -152,13 +159,13 @@ class Executive:
 
     def _at_rest(self) -> bool:
         conditions, mode = self._supervisor.conditions, self._supervisor.mode.mode
-        return mode in (Mode.INIT, Mode.STANDBY) or (
-            mode == Mode.SAFE_STOP and modes.quiet(self._supervisor.terms, conditions)
+        return mode in (Mode.INIT, Mode.STANDBY, Mode.MAINT) or (
+            mode in RESTS and quiet(self._supervisor.terms, conditions)
         )
 
     def _ask_stop(self) -> None:
         self._stop_ns = clock().t_ns
-        self._supervisor.stop()
+        self._supervisor.ask("stop")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._stop_ns:
@@ -170,6 +177,7 @@ class Executive:
         self._supervisor.tcp.stop()
         self._ports.close()
         self._fitter.close()
+        self._asks.close()
         self._writer.close()
         ladder.close()
         try:

@@ -23,6 +23,7 @@ from controller.runtime.ports import Ports
 from controller.runtime.supervisor import Cycle
 from controller.runtime.tasks import Task
 from controller.runtime.writer import Writer
+from controller.safety.orders import heaters
 
 FILE = "status.json"
 PERIOD_S = 0.5
@@ -30,6 +31,7 @@ STALE_S = 2.0  # older than this, the process is taken for dead
 EVENTS = 20  # of late
 PORT_FIELDS = ("state", "bytes_out", "bytes_in", "io_errors", "unsolicited", "lost")
 TASK_FIELDS = ("name", "period_s", "budget_ms", "runs", "overruns", "skipped", "longest_ms")
+HALL_FIELDS = ("position", "aim", "sync", "dead", "load_kw", "shed_stage", "budget_kw")
 DEVICE_FIELDS = (
     "kind",
     "age_s",
@@ -115,6 +117,12 @@ class Health:
             "follows": known.rows(self._file, self._checked, self.dynamics),
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],
             "soc_pct": cycle.conditions.battery.soc_pct,
+            "soc_pct_low": cycle.conditions.battery.soc_pct_low,
+            "soc_pct_high": cycle.conditions.battery.soc_pct_high,
+            "level": cycle.conditions.level,
+            "heaters": heaters(cycle.conditions),
+            "hall": _fields(cycle.hall, HALL_FIELDS)
+            | {"gensets": {name: run.phase for name, run in cycle.hall.sets.items()}},
             "limits": {
                 "discharge_kw_max": sum(cycle.limits.discharge_kw_max),
                 "charge_kw_max": sum(cycle.limits.charge_kw_max),

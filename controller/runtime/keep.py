@@ -25,7 +25,7 @@ Outcome = Literal["new", "good", "older", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A class C condition that waits for a person."""
+    """A class C or D condition that waits for a person."""
 
     code: str
     name: str
@@ -33,6 +33,7 @@ class Latch:
     cause: str
     cure: str
     utc_s: float
+    grade: str = "C"
 
 
 @dataclass(frozen=True, slots=True)

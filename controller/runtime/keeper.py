@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from controller.image import Conditions, Instant
+from controller.image import Conditions, Instant, Mode
 from controller.runtime import keep
 from controller.runtime.dynamics import Dynamics
 from controller.runtime.events import Event
 from controller.runtime.keep import Latch, Record
+from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
 from controller.safety.conditions import latched
 from controller.units import NS_PER_S
 
+RELEASES = ("T15", "T17")  # transitions by which a person has lifted the latches
 PERIOD_S = 10.0  # between two writes without a new latch: flash lives for years (F74)
 GAP_S_MAX = 1.0  # energy is not counted over a longer hole
 UNREADABLE = Latch(
@@ -23,7 +25,7 @@ UNREADABLE = Latch(
     name="torn-write",
     subject="site",
     cause="no slot of the state record is whole: latches of earlier runs are lost",
-    cure="look for what stopped the site last, then: stillwatt acknowledge SITE",
+    cure="look for what stopped the site last, then: stillwatt acknowledge SITE --reason TEXT",
     utc_s=0.0,
 )
 
@@ -51,7 +53,7 @@ class Keeper:
         latches = self.record_now.latches
         return Conditions(
             watches={
-                (-1 - i, x.subject): latched(x.code, x.name, x.subject, x.cause, x.cure)
+                (-1 - i, x.subject): latched(x.code, x.name, x.subject, x.grade, x.cause, x.cure)
                 for i, x in enumerate(latches)
             }
         )
@@ -75,17 +77,16 @@ class Keeper:
         return tuple(found)
 
     def record(self, cycle: Cycle) -> None:
-        """Take one cycle; a new latch is written at once."""
+        """Take one cycle; a latch that comes or is lifted is written at once."""
         self._count(cycle)
-        latches = _latches(cycle)
-        known = {(x.code, x.subject) for x in self.record_now.latches}
-        new = tuple(x for x in latches if (x.code, x.subject) not in known)
+        before = self.record_now.latches
+        latches = _merged(() if cycle.mode.row in RELEASES else before, _latches(cycle), cycle.mode.mode)
         worn = self.spent is not None and self.spent != self.record_now.writes
         if worn and self.spent is not None:
             self.record_now = replace(self.record_now, writes=dict(self.spent))
-        if new:
-            self.record_now = replace(self.record_now, latches=self.record_now.latches + new)
-        if new or worn:
+        if latches != before:
+            self.record_now = replace(self.record_now, latches=latches)
+        if latches != before or worn:
             self.step(cycle.now)
 
     def learn(self, dynamics: Mapping[str, Dynamics]) -> None:
@@ -124,17 +125,34 @@ class Keeper:
         )
 
 
-def acknowledge(folder: Path) -> tuple[Latch, ...]:
-    """Clear the latches of a site that does not run; returns them. Starts nothing. Raises OSError."""
+def acknowledge(folder: Path, reason: str, local: bool) -> tuple[Latch, ...]:
+    """Clear the latches of a site that does not run; returns them. Starts nothing.
+
+    Raises OSError, and MistakeError without a reason or for a class D latch from afar.
+    """
     record, outcome = keep.read(folder)
     cleared = (*record.latches, UNREADABLE) if outcome == "unreadable" else record.latches
+    if cleared and not reason:
+        raise MistakeError("a reset needs its reason in words. Give --reason TEXT.")
+    if not local and any(latch.grade == "D" for latch in cleared):
+        raise MistakeError("the site is in LOCKOUT; it is unlocked at the box itself, not from afar.")
     if cleared:
         keep.write(folder, replace(record, sequence=record.sequence + 1, latches=()))
     return cleared
 
 
 def _latches(cycle: Cycle) -> tuple[Latch, ...]:
-    """Class C conditions, and the cause of a stop whose retries are used up."""
+    """Class C and D conditions, and the cause of a stop whose retries are used up."""
     stops = cycle.conditions.stops
-    kept = stops if cycle.mode.latched else tuple(c for c in stops if c.grade == "C")
-    return tuple(Latch(c.code, c.name, c.subject, c.cause, c.cure, cycle.now.utc_s) for c in kept)
+    kept = stops if cycle.mode.latched else tuple(c for c in stops if c.grade in "CD")
+    return tuple(
+        Latch(c.code, c.name, c.subject, c.cause, c.cure, cycle.now.utc_s, "D" if c.grade == "D" else "C")
+        for c in kept
+    )
+
+
+def _merged(before: tuple[Latch, ...], found: tuple[Latch, ...], mode: Mode) -> tuple[Latch, ...]:
+    """Each once, as first seen. In LOCKOUT every latch is class D: a power cycle does not soften it."""
+    known = {(x.code, x.subject) for x in before}
+    merged = (*before, *(x for x in found if (x.code, x.subject) not in known))
+    return tuple(replace(x, grade="D") for x in merged) if mode == Mode.LOCKOUT else merged

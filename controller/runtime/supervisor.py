@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
@@ -23,10 +23,12 @@ from controller.image import (
 from controller.runtime import survey
 from controller.runtime.backstop import Backstop
 from controller.runtime.desk import Desk
-from controller.runtime.events import Event, changes
+from controller.runtime.events import Event, barriers, changes, refusals
 from controller.runtime.fastlink import FastLink
 from controller.runtime.wear import Wear
-from controller.safety import conditions, envelope, modes, orders
+from controller.safety.command import Command, Rank, Refused
+from controller.safety.hall import Hall
+from controller.safety.step import Inputs, State, step
 
 PERIOD_S = 0.1
 
@@ -42,10 +44,12 @@ class Cycle:
     wish: Wish
     limits: Limits
     events: tuple[Event, ...]
+    refused: Refused = ()
+    hall: Hall = field(default_factory=Hall)
 
 
 class Supervisor:
-    """Holds what lasts from cycle to cycle. watchers get the record of every cycle."""
+    """Holds what lasts from cycle to cycle. watchers get the record of every cycle; inbox: commands for the next."""
 
     def __init__(
         self,
@@ -62,27 +66,38 @@ class Supervisor:
         self.desk = Desk(self.roster.order, self.wear.admit)
         self.fastlink = fastlink
         self.tcp = TcpDevices(table.tcp)
-        self.conditions = start or Conditions()
+        self.state = State(start or Conditions(), ModeState(wanted=checked.site.control.auto_start))
         self.backstop = Backstop(checked)
         self.drifts: Mapping[str, float] = {}  # see runtime.refine
-        self.mode = ModeState()
         self.forecast = Forecast()
-        self.wanted = checked.site.control.auto_start
+        self.inbox: list[Command] = []
+        self._asked: list[str] = []
         self.watchers: list[Callable[[Cycle], None]] = []
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is wrong, and what the site can do."""
+        return self.state.conditions
+
+    @property
+    def mode(self) -> ModeState:
+        """Where the site stands."""
+        return self.state.mode
 
     def cycle(self, now: Instant) -> Limits:
         """One cycle at `now`; returns the lease that was published."""
-        before, mode_before = self.conditions, self.mode
+        before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
-        self.conditions = conditions.read(self.terms, before, mode_before, telemetry, now)
-        self.mode = modes.next_mode(self.terms, mode_before, self.conditions, self.wanted, now)
-        wish = self.wisher.decide(telemetry, self.forecast, now)
+        fill = self.conditions.battery.anchor_due
+        wish = self.wisher.decide(telemetry, self.forecast, now, fill)
         wish = replace(wish, gain=wish.gain * self.backstop.share)
-        asked = self.desk.fill(orders.wanted(self.terms, self.mode, self.conditions, now), now)
-        limits = envelope.limit(self.terms, self.mode, self.conditions, wish, asked, now)
+        self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
+        limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
-        events = changes(before, self.conditions, mode_before, self.mode, now) + self.wear.events()
-        self.record(Cycle(now, telemetry, self.conditions, self.mode, wish, limits, events))
+        told = refusals(outputs.refused, now) + barriers(outputs.blocked, now) + self.wear.events()
+        events = changes(before, self.state, now) + told
+        seen = (self.conditions, self.mode, wish, limits, events, outputs.refused, self.state.hall)
+        self.record(Cycle(now, telemetry, *seen))
         return limits
 
     def seen(self, now: Instant) -> FastImage:
@@ -97,10 +112,14 @@ class Supervisor:
         for watcher in self.watchers:
             watcher(cycle)
 
-    def stop(self) -> None:
-        """Ask for a normal stop: ramp to zero, stop order, STANDBY. Lasts until start()."""
-        self.wanted = False
+    def ask(self, verb: str) -> None:
+        """Ask for something with the box's own authority: `stop` ramps to zero and ends in STANDBY."""
+        self._asked.append(verb)
 
-    def start(self) -> None:
-        """Ask for GRID_TIED as soon as the rules allow it."""
-        self.wanted = True
+    def _commands(self, now: Instant) -> tuple[Command, ...]:
+        """What has come in since the last cycle."""
+        own = [Command(verb, Rank.LOCAL, now.t_ns + i, now.t_ns) for i, verb in enumerate(self._asked)]
+        taken = (*self.inbox, *own)
+        self.inbox.clear()
+        self._asked.clear()
+        return taken

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 from controller.config.site import Meter, Pcs, Unit
 from controller.devices.check import CheckedSite
 from controller.devices.profile import Profile
 from controller.plan.wish import Wisher
-from controller.safety.terms import SETTLE_S, TOLERANCE_KW, Part, Terms
+from controller.safety.terms import (
+    SETTLE_S,
+    TOLERANCE_KW,
+    CellRow,
+    CellTable,
+    FallbackTerms,
+    Part,
+    SetPart,
+    Shed,
+    Terms,
+)
 
 TOLERANCE_PU = 0.05  # F20
 
-GUARDED = ("pcs", "bms", "meters")  # gensets and switches are read and shown; safety does not act on them yet
+GUARDED = ("pcs", "bms", "meters")  # gensets and switches concern the fallback alone
 
 
 def terms(checked: CheckedSite) -> Terms:
@@ -36,7 +47,48 @@ def terms(checked: CheckedSite) -> Terms:
         pv_kw_max=site.pv.kw_max if "load_ia" in site.sampling.channels else 0.0,
         frame_s=1.0 / site.sampling.rate_hz,
         ports=tuple(site.ports),
+        capacity_kwh=site.battery.capacity_kwh,
+        soc_error_pct=site.battery.soc_error_pct,
+        full_cell_v=site.battery.full_cell_v,
+        empty_cell_v=site.battery.empty_cell_v,
+        cells=CellTable(
+            site.battery.cells.soc_pct,
+            tuple(CellRow(x.cell_c, x.charge_pu, x.discharge_pu) for x in site.battery.cells.rows),
+        ),
+        fallback=fallback(checked),
     )
+
+
+def fallback(checked: CheckedSite) -> FallbackTerms | None:
+    """Life without the grid, where the site has it: the options by their own names."""
+    site = checked.site
+    if site.fallback is None:
+        return None
+    options, switch = site.fallback, site.switches[0]
+    positions = {"source-1": switch.source_1, "source-2": switch.source_2, "open": "open"}
+    times: dict[str, Any] = {}
+    for section in (options.island, options.back, options.transfer, options.genset):
+        times |= dict(section)
+    closed, automatic = times.pop("transition") == "closed", times.pop("black_start") == "automatic"
+    return FallbackTerms(
+        frequency_hz=float(site.grid.frequency_hz),
+        switch=switch.name,
+        positions=positions,
+        switch_orders={place: state for state, place in positions.items()},
+        grid_word="source_1_word" if switch.source_1 == "grid" else "source_2_word",
+        switch_stale_s=stale_s(checked, switch),
+        sets=tuple(SetPart(unit.name, unit.kw_max, stale_s(checked, unit)) for unit in site.gensets),
+        sheds=tuple(Shed(x.name, x.kw, x.soc_pct) for x in options.sheds),
+        shed_hold_s=options.shed_hold_s,
+        closed=closed,
+        auto_black_start=automatic,
+        **times,
+    )
+
+
+def stale_s(checked: CheckedSite, unit: Unit) -> float:
+    """Age from which a device's values are stale, s."""
+    return part(unit, checked.profiles[unit.profile]).stale_s
 
 
 def part(unit: Unit, profile: Profile) -> Part:
@@ -52,11 +104,13 @@ def part(unit: Unit, profile: Profile) -> Part:
         accepted=profile.identity.accepted if profile.identity is not None else (),
         discharge_kw_max=discharge_kw_max,
         charge_kw_max=charge_kw_max,
+        can_form={"form", "follow"} <= profile.orders.keys(),
         can_arm=profile.watchdog is not None and "arm" in profile.orders,
         measures=unit.measures if isinstance(unit, Meter) else "",
         order_states={name: order.states for name, order in profile.orders.items() if order.states},
         port=unit.port,
         settle_s=settle_s(unit) if isinstance(unit, Pcs) else SETTLE_S,
+        tells_cell_c=profile.kind == "bms" and {"cell_c_min", "cell_c_max"} <= profile.points.keys(),
         tolerance_kw=max(TOLERANCE_PU * rating_kw, TOLERANCE_KW),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from controller.image import Condition, Conditions, Effect, Instant, ModeState, Telemetry
+from controller.image import Asked, Condition, Conditions, Effect, Instant, Mode, ModeState, Telemetry
+from controller.safety import hall_rows, table
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -18,34 +20,43 @@ from controller.safety.facts import (
     traces_of,
     unanswered,
 )
-from controller.safety.look import Look, Row
-from controller.safety.table import ENTER_GRID, ROWS, grid_inside
+from controller.safety.hall import Hall
+from controller.safety.look import LEVELS, Look, Row
 from controller.safety.terms import Part, Terms
+from controller.safety.transition import ISLANDS
+from controller.safety.window import ENTER_GRID, grid_inside
 from controller.units import ns
+
+ROWS = (*table.ROWS, *hall_rows.ROWS)
+NO_HALL = Hall()
+PRESSED_S_MAX = 10.0  # a reset held for longer is a stuck button
 
 
 def read(
-    terms: Terms, previous: Conditions, state: ModeState, telemetry: Telemetry, now: Instant
+    terms: Terms,
+    previous: Conditions,
+    state: ModeState,
+    telemetry: Telemetry,
+    asked: Asked,
+    now: Instant,
+    hall: Hall = NO_HALL,
 ) -> Conditions:
-    """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result."""
-    watches = dict(previous.watches)
+    """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result.
+
+    hall: as it was in the last cycle.
+    """
+    previous = _button(previous, asked, now)
+    if previous.reset == "local" and state.mode == Mode.LOCKOUT:
+        previous = replace(previous, answers={})  # T17: the self-test of T01 begins anew
     ports_barred = barred_of(terms, previous, telemetry)
-    looks = _looks(terms, previous, state, telemetry, ports_barred, now)
-    for index, row in enumerate(ROWS):
-        for look in looks[row.subjects]:
-            key = (index, look.subject)
-            watch = judge(row, look, watches.get(key))
-            if watch is None:
-                watches.pop(key, None)
-            else:
-                watches[key] = watch
+    looks = _looks(terms, previous, state, telemetry, ports_barred, hall, now)
     answers = answers_of(terms, previous, telemetry, now)
     grid_ok = grid_inside(terms, telemetry, ENTER_GRID)
     return Conditions(
-        watches=watches,
+        watches=_judged(previous, state, looks),
         answers=answers,
         converters=converters_of(terms, previous, telemetry),
-        battery=battery_of(terms, previous.battery, telemetry, answers),
+        battery=battery_of(terms, previous.battery, telemetry, answers, now),
         frame=telemetry.frame,
         load_kw=telemetry.track.load_kw_mean,
         pv_kw=pv_of(terms, telemetry),
@@ -58,18 +69,40 @@ def read(
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),
         counts=counts_of(previous, telemetry, now),
+        t_pressed_ns=previous.t_pressed_ns,
+        pressed=previous.pressed,
+        reset=previous.reset,
+        reset_reason=previous.reset_reason,
     )
 
 
-def judge(row: Row, look: Look, watch: Condition | None) -> Condition | None:
-    """The row's next state on one subject; None: nothing to remember."""
+def _judged(
+    previous: Conditions, state: ModeState, looks: Mapping[str, list[Look]]
+) -> dict[tuple[int, str], Condition]:
+    """Every row on every subject. Latches of an earlier run have no row: only a reset lifts them."""
+    watches = {key: w for key, w in previous.watches.items() if key[0] >= 0 or not _lifts(previous.reset, w)}
+    for index, row in enumerate(ROWS):
+        for look in looks[row.subjects]:
+            key = (index, look.subject)
+            forgotten = not row.islands and state.mode in ISLANDS
+            watch = None if forgotten else judge(row, look, watches.get(key), previous.reset)
+            if watch is None:
+                watches.pop(key, None)
+            else:
+                watches[key] = watch
+    return watches
+
+
+def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Condition | None:
+    """The row's next state on one subject; None: nothing to remember. reset: who has released the button."""
     value, limit = row.signal(look), row.limit(look)
     clear = limit if row.clear is None else row.clear
     raw = value > (clear if watch is not None and watch.active else limit)  # false for nan: not known
     if not raw:
-        return _recover(row, look, watch)
+        return _recover(row, look, watch, reset)
     if watch is None:
-        watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure)
+        level = LEVELS[row.effect] if row.level is None else row.level
+        watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure, level=level)
     t_raw_ns = watch.t_raw_ns or look.t_ns
     if watch.active:
         return replace(watch, t_raw_ns=t_raw_ns, t_gone_ns=0)
@@ -78,16 +111,36 @@ def judge(row: Row, look: Look, watch: Condition | None) -> Condition | None:
     return replace(watch, cause=cause, t_raw_ns=t_raw_ns, active=tripped)
 
 
-def latched(code: str, name: str, subject: str, cause: str, cure: str) -> Condition:
-    """A class C condition from the record of an earlier run, or about that record itself (F73)."""
-    return Condition(code, name, subject, "C", Effect.STOP, cause, cure, active=True)
+def latched(code: str, name: str, subject: str, grade: str, cause: str, cure: str) -> Condition:
+    """A class C or D condition from the record of an earlier run, or about that record itself (F73)."""
+    return Condition(code, name, subject, grade, Effect.TRIP, cause, cure, active=True, level=3)
 
 
-def _recover(row: Row, look: Look, watch: Condition | None) -> Condition | None:
+def _button(previous: Conditions, asked: Asked, now: Instant) -> Conditions:
+    """The reset button. It acts when it is let go, within PRESSED_S_MAX and with a reason; once."""
+    if asked.pressed:
+        return replace(
+            previous,
+            t_pressed_ns=previous.t_pressed_ns or now.t_ns,
+            pressed=previous.pressed or asked.pressed,
+            reset="",
+            reset_reason=asked.reason,
+        )
+    held = previous.t_pressed_ns > 0 and now.t_ns - previous.t_pressed_ns <= ns(PRESSED_S_MAX)
+    acts = held and bool(previous.reset_reason)
+    return replace(previous, t_pressed_ns=0, pressed="", reset=previous.pressed if acts else "")
+
+
+def _lifts(reset: str, watch: Condition) -> bool:
+    """Whether this reset lifts a latch: class D only a person at the box."""
+    return reset == "local" or (reset == "operator" and watch.grade == "C")
+
+
+def _recover(row: Row, look: Look, watch: Condition | None, reset: str) -> Condition | None:
     if watch is None or not watch.active:
         return None
-    if watch.grade == "C":
-        return watch
+    if watch.grade in "CD":
+        return None if _lifts(reset, watch) else replace(watch, t_raw_ns=0)
     t_gone_ns = watch.t_gone_ns or look.t_ns
     clear_s = look.terms.clear_hold_s if row.clear_s is None else row.clear_s
     if look.t_ns - t_gone_ns >= ns(clear_s):
@@ -101,13 +154,14 @@ def _looks(
     state: ModeState,
     telemetry: Telemetry,
     barred: tuple[str, ...],
+    hall: Hall,
     now: Instant,
 ) -> dict[str, list[Look]]:
     """The views of this cycle by kind of subject; the rows of a kind share them."""
 
     def look(subject: str, part: Part | None = None) -> Look:
         device = telemetry.devices.get(subject)
-        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device, barred)
+        return Look(terms, previous, state, telemetry, now.t_ns, subject, part, device, barred, hall)
 
     ports = _ports(previous, telemetry)
     looks: dict[str, list[Look]] = {"site": [look("site")], "port": [look(port) for port in ports]}
@@ -116,6 +170,9 @@ def _looks(
         seen = look(part.name, part)
         looks[part.kind].append(seen)
         looks["any"].append(seen)
+    fallback = terms.fallback
+    looks["ats"] = [] if fallback is None else [look(fallback.switch)]
+    looks["genset"] = [] if fallback is None else [look(part.name) for part in fallback.sets]
     return looks
 
 

@@ -1,16 +1,22 @@
-"""What the frame may do until the lease ends: the tightest of all limits, and nothing outside GRID_TIED."""
+"""What the frame may do until the lease ends: the tightest of all limits, and nothing where a mode rests."""
 
 from __future__ import annotations
 
 from math import isfinite
 
 from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
-from controller.safety.modes import STOP_S_MAX, quiet
+from controller.safety import cells
+from controller.safety.gensets import ready_kw
+from controller.safety.hall import Hall
+from controller.safety.island import PLANNED
 from controller.safety.terms import Terms
+from controller.safety.transition import RESTS, STOP_S_MAX, quiet
 from controller.units import ns, seconds
 
 SOC_TAPER_PCT = 2.0  # limits shrink to zero over the last 2 % before an end of the SOC window
+NO_HALL = Hall()
 FALL_S = 0.5  # a full-power command reaches zero in this time; safety.md 2.3 allows 1 s
+LEVEL_PU = (1.0, 1.0, 0.5, 0.0)  # share of the limits that degradation D0 to D3 leaves
 
 
 def limit(
@@ -20,14 +26,21 @@ def limit(
     wish: Wish,
     orders: tuple[Order, ...],
     now: Instant,
+    hall: Hall = NO_HALL,
 ) -> Limits:
     """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits.
 
     The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection.
     """
-    going = state.mode == Mode.GRID_TIED and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
+    source_kw = source(terms, state, hall)
+    going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and conditions.running
+    import_kw_max, export_kw_max = source_kw or (terms.import_kw_max, terms.export_kw_max)
     discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
+    # D1 and worse: smooth, and want nothing else; but a battery that must show where it stands is charged
+    objective = engaged and (
+        conditions.level == 0 or (conditions.level == 1 and conditions.battery.anchor_due)
+    )
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
     leak_kw = _finite(wish.leak_kw, 0.0)
@@ -39,14 +52,30 @@ def limit(
         permit=permit(terms, state, conditions, now) | bars(terms, conditions),
         discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
         charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
-        import_kw_max=terms.import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)),
-        export_kw_max=terms.export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
+        import_kw_max=import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)),
+        export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
-        leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if engaged else 0.0,
+        leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
         orders=orders,
     )
+
+
+def source(terms: Terms, state: ModeState, hall: Hall) -> tuple[float, float] | None:
+    """Most and least (as export) that may be drawn from what carries the bus, kW; None: no power of ours.
+
+    A genset is held inside its load window, so the least is an import: a negative export. On a planned departure
+    the grid is brought to zero.
+    """
+    if state.mode == Mode.GRID_TIED:
+        return terms.import_kw_max, terms.export_kw_max
+    if state.mode == Mode.GENSET and hall.position == "genset" and terms.fallback is not None:
+        kw = ready_kw(terms.fallback, hall)
+        return terms.fallback.load_pu_max * kw, -terms.fallback.load_pu_min * kw
+    if state.mode == Mode.ISLANDING and state.row == PLANNED and hall.position == "grid":
+        return 0.0, 0.0
+    return None
 
 
 def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant) -> int:
@@ -56,8 +85,9 @@ def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant)
     """
     if state.mode == Mode.INIT or not all(c.accepted for c in conditions.converters):
         return 0  # Safety: INIT is silent
-    stopped = seconds(now.t_ns - state.t_since_ns) >= STOP_S_MAX or quiet(terms, conditions)
-    if state.mode == Mode.STANDBY or (state.mode == Mode.SAFE_STOP and stopped):
+    t_stop_ns = state.t_stopping_ns or state.t_since_ns
+    stopped = seconds(now.t_ns - t_stop_ns) >= STOP_S_MAX or quiet(terms, conditions)
+    if state.mode in (Mode.STANDBY, Mode.MAINT) or (state.mode in RESTS and stopped):
         return int(Permit.ORDER)
     return int(Permit.ORDER | Permit.SETPOINT)
 
@@ -72,13 +102,23 @@ def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
     battery = conditions.battery
     if not isfinite(battery.soc_pct_low) or not isfinite(battery.soc_pct_high):
         return 0.0, 0.0
+    level_pu = LEVEL_PU[conditions.level]
     discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct_low - terms.soc_pct_min)
-    charge_kw = battery.charge_kw_max * _taper(terms.soc_pct_max - battery.soc_pct_high)
+    top_pct = 100.0 + SOC_TAPER_PCT if battery.anchor_due else terms.soc_pct_max
+    charge_kw = battery.charge_kw_max * _taper(top_pct - battery.soc_pct_high)
+    if terms.cells is not None and any(part.tells_cell_c for part in terms.bms):
+        known = (battery.cell_c_low, battery.cell_c_high, battery.soc_pct_low, battery.soc_pct_high)
+        discharge_pu, charge_pu = cells.rates(terms.cells, *known)
+        discharge_kw = min(discharge_kw, discharge_pu * terms.capacity_kwh)
+        charge_kw = min(charge_kw, charge_pu * terms.capacity_kwh)
     if conditions.has(Effect.NO_CHARGE):
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):
         discharge_kw = min(discharge_kw, conditions.load_kw + terms.export_kw_max - terms.pv_kw_max)
-    return _share(discharge_kw, terms.discharge_kw_max), _share(charge_kw, terms.charge_kw_max)
+    return (
+        min(_share(discharge_kw, terms.discharge_kw_max), level_pu),
+        min(_share(charge_kw, terms.charge_kw_max), level_pu),
+    )
 
 
 def _taper(room_pct: float) -> float:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 
-from controller.image import Answers, Battery, Conditions, Converter, Counts, Instant, Sent, Telemetry
+from controller.image import (
+    Answers,
+    Battery,
+    Conditions,
+    Converter,
+    Counts,
+    Device,
+    Instant,
+    Sent,
+    Telemetry,
+)
+from controller.safety import cells, soc
 from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms
 from controller.units import NS_PER_MS, NS_PER_S, ns
@@ -125,13 +137,14 @@ def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> t
                 fresh=device.age_s <= part.stale_s,
                 armed=device.armed,
                 accepted=accepts(part, device.identity) and not renamed(previous, device),
+                forming=device.values.get("form_word", 0.0) == 1.0,
             )
         )
     return tuple(found)
 
 
 def battery_of(
-    terms: Terms, before: Battery, telemetry: Telemetry, answers: Mapping[str, Answers]
+    terms: Terms, before: Battery, telemetry: Telemetry, answers: Mapping[str, Answers], now: Instant
 ) -> Battery:
     """Live limits of all racks together; frozen while a rack is stale, zero where a number is missing.
 
@@ -146,22 +159,48 @@ def battery_of(
     replies = sum(answers[part.name].count for part in terms.bms)
     if replies == before.replies:
         return before
-    charge_kw = len(racks) * min(_power_kw(rack.values, "charge_a_max") for rack in racks)
-    discharge_kw = (
-        len(racks) * min(_power_kw(rack.values, "discharge_a_max") for rack in racks) * DISCHARGE_AC_PER_DC
+    charge_kw, discharge_kw = (
+        len(racks) * min(_power_kw(rack.values, name) for rack in racks)
+        for name in ("charge_a_max", "discharge_a_max")
     )
-    soc_pct = [rack.values.get("soc_pct", nan) for rack in racks]
-    known = not any(isnan(pct) for pct in soc_pct)
+    discharge_kw *= DISCHARGE_AC_PER_DC
+    seen = reading_of(racks)
+    band = soc.track(before.band, terms, seen, now)
+    low_pct, high_pct = soc.hull(band, seen)
     return Battery(
-        soc_pct=sum(soc_pct) / len(soc_pct),
-        soc_pct_low=min(soc_pct) if known else nan,
-        soc_pct_high=max(soc_pct) if known else nan,
+        soc_pct=sum(_of(racks, "soc_pct")) / len(racks),
+        soc_pct_low=low_pct,
+        soc_pct_high=high_pct,
+        band=band,
+        anchor_due=soc.due(replace(band, low_pct=low_pct, high_pct=high_pct), now),
+        cell_c_low=_all(min, [cells.readable(cell_c) for cell_c in _of(racks, "cell_c_min")]),
+        cell_c_high=_all(max, [cells.readable(cell_c) for cell_c in _of(racks, "cell_c_max")]),
         charge_kw_max=min(charge_kw, before.charge_kw_read),
         discharge_kw_max=min(discharge_kw, before.discharge_kw_read),
         charge_kw_read=charge_kw,
         discharge_kw_read=discharge_kw,
         replies=replies,
     )
+
+
+def reading_of(racks: list[Device]) -> soc.Reading:
+    """What the count of the state of charge takes from one reply of every rack."""
+    return soc.Reading(
+        soc_pct_low=_all(min, _of(racks, "soc_pct")),
+        soc_pct_high=_all(max, _of(racks, "soc_pct")),
+        dc_kw=sum(rack.values.get("dc_a", nan) * rack.values.get("dc_v", nan) / 1000.0 for rack in racks),
+        cell_v_low=_all(max, _of(racks, "cell_v_min")),
+        cell_v_high=_all(min, _of(racks, "cell_v_max")),
+    )
+
+
+def _of(racks: list[Device], name: str) -> list[float]:
+    return [rack.values.get(name, nan) for rack in racks]
+
+
+def _all(pick: Callable[[list[float]], float], values: list[float]) -> float:
+    """The smallest or largest; nan where one is missing."""
+    return nan if any(isnan(value) for value in values) else pick(values)
 
 
 def frame_misses_of(

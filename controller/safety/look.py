@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, nan
 
 from controller.image import Conditions, Device, Effect, ModeState, Telemetry
+from controller.safety.hall import Hall
 from controller.safety.terms import Part, Terms
 
 
@@ -23,6 +24,7 @@ class Look:
     part: Part | None = None
     device: Device | None = None
     barred: tuple[str, ...] = ()  # ports on which nothing may be written
+    hall: Hall = field(default_factory=Hall)
 
     @property
     def age_s(self) -> float:
@@ -41,6 +43,8 @@ class Look:
 
 
 Number = Callable[[Look], float]
+LEVELS = {Effect.NOTE: 0, Effect.NO_CHARGE: 0, Effect.FREEZE: 1, Effect.EXPORT_WORST: 2, Effect.HOLD: 3,
+          Effect.STOP: 3, Effect.TRIP: 3}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Row:
     clear: float | None = None
     hold_s: float = 0.0
     clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
+    islands: bool = True  # False: not judged in an island, and forgotten there
+    level: int | None = None  # degradation D0 to D3; None: that of the effect
 
 
 def at(value: float) -> Number:

@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
-from controller.image import Conditions, Converter, Instant, Mode, ModeState
-from controller.safety.modes import QUIET_PU, RETRY_HOLDS, STOP_S_MAX
+from collections.abc import Mapping
+
+from controller.image import Conditions, Converter, Device, Instant, Mode, ModeState
+from controller.safety import fallback, gensets
 from controller.safety.terms import Part, Terms
+from controller.safety.transition import ISLANDS, QUIET_PU, RETRY_HOLDS, STOP_S_MAX, View
 from controller.units import seconds
 
 CLEAR_WINDOW_S = 1.0  # one clear order at each retry, then the fault may speak again
 
 
-def wanted(terms: Terms, state: ModeState, conditions: Conditions, now: Instant) -> dict[str, str]:
-    """Converter -> order it needs and takes in its state. Left out: those whose identity is refused."""
+def proposed(view: View, devices: Mapping[str, Device]) -> dict[str, tuple[str, str]]:
+    """Device: (kind, order) of converters, gensets and switch; for the switch the position it should take."""
+    terms = view.terms
+    forms = None if terms.fallback is None else fallback.forms(view)
+    own = wanted(terms, view.state, view.conditions, view.now, forms)
+    found = {name: ("pcs", order) for name, order in own.items()}
+    if terms.fallback is not None and view.state.mode not in (Mode.INIT, Mode.MAINT):
+        asked = gensets.requests(terms.fallback, view.hall, devices)
+        found |= {name: ("genset", order) for name, order in asked.items()}
+        found |= fallback.switch_order(view)
+    return found
+
+
+def wanted(
+    terms: Terms, state: ModeState, conditions: Conditions, now: Instant, forms: bool | None = None
+) -> dict[str, str]:
+    """Converter -> order it needs and takes in its state. Left out: those whose identity is refused.
+
+    forms: whether they should form the bus; None: as they are.
+    """
     found = {}
     for part, converter in zip(terms.pcs, conditions.converters, strict=False):
-        name = _order(part, converter, state, terms, now) if converter.accepted else ""
+        name = _order(part, converter, state, terms, now, forms) if converter.accepted else ""
         allowed = part.order_states.get(name, ())
         if name and (not allowed or converter.state in allowed):
             found[part.name] = name
     return found
 
 
-def _order(part: Part, converter: Converter, state: ModeState, terms: Terms, now: Instant) -> str:
+def _order(
+    part: Part, converter: Converter, state: ModeState, terms: Terms, now: Instant, forms: bool | None
+) -> str:
     active = converter.state in ("running", "starting")
+    if state.mode in ISLANDS:
+        if part.can_arm and not converter.armed and not active:
+            return "arm"
+        if forms is not None and forms != converter.forming:
+            return "form" if forms else "follow"
+        return "" if active else "start"
     if state.mode == Mode.STANDBY:
         if active:
             return "stop"
+        if converter.forming:
+            return "follow"
         return "arm" if part.can_arm and not converter.armed else ""
     if state.mode == Mode.GRID_TIED and not state.t_stopping_ns:
         return "" if active else "start"
@@ -43,3 +74,8 @@ def _order(part: Part, converter: Converter, state: ModeState, terms: Terms, now
 def _in_clear_window(terms: Terms, age_s: float) -> bool:
     waits_s = (terms.clear_hold_s * holds for holds in RETRY_HOLDS)
     return any(wait_s <= age_s < wait_s + CLEAR_WINDOW_S for wait_s in waits_s)
+
+
+def heaters(conditions: Conditions) -> tuple[str, ...]:
+    """Racks that ask for heat: too cold to be charged, or not yet warm for long enough (F36)."""
+    return tuple(c.subject for c in conditions.active if c.code == "F36")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from math import inf, isnan, nan
 
-from controller.image import Conditions, Device, Effect, Mode, PortLook, Telemetry
+from controller.image import Conditions, Device, Effect, Mode, PortLook
+from controller.safety.cells import readable
 from controller.safety.look import Look, Number, Row, at
-from controller.safety.terms import PCS_SILENT_S, Part, Terms
+from controller.safety.soc import WIDTH_PCT_MAX
+from controller.safety.terms import PCS_SILENT_S, Part
 from controller.safety.waveform import WAVEFORM_ROWS
+from controller.safety.window import STAY_GRID, grid_inside
 from controller.units import NS_PER_S, ns
 
 SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long
@@ -27,21 +30,9 @@ PORT_HOLD_S = 2.0  # F79: a port that is back and verified by then costs no SAFE
 BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by itself
 NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 2.0, 10  # F85
 LATE_PCT_MAX = 5.0  # F80
-CELL_C_MIN, CELL_C_MIN_CLEAR = 0.0, 2.0  # F36: lithium plating
+TEMPERATURE_S = 2.0  # F14
+CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating
 CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
-# Windows: low and high in pu, Hz below and above nominal.
-STAY_GRID = (0.80, 1.15, 2.5, 1.5)  # F48; EN 50549 has 47.5 to 51.5 Hz
-ENTER_GRID = (0.917, 1.05, 0.5, 0.1)  # enter service, IEEE 1547
-
-
-def grid_inside(terms: Terms, telemetry: Telemetry, window: tuple[float, float, float, float]) -> bool:
-    """Whether voltage and frequency lie in the closed window; False where they are not known."""
-    voltage_v, frequency_hz = telemetry.track.voltage_v, telemetry.track.frequency_hz
-    low_pu, high_pu, below_hz, above_hz = window
-    return (
-        low_pu * terms.voltage_v <= voltage_v <= high_pu * terms.voltage_v
-        and terms.frequency_hz - below_hz <= frequency_hz <= terms.frequency_hz + above_hz
-    )
 
 
 def _sample_age_s(look: Look) -> float:
@@ -104,8 +95,9 @@ def _pcs_start_s(look: Look) -> float:
 
 
 def _pcs_stuck_pu(look: Look) -> float:
-    stopped = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP)
-    if not stopped or look.t_ns - look.state.t_since_ns <= STUCK_S * NS_PER_S or not look.fresh:
+    stopped = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.MAINT)
+    since_ns = look.state.t_stopping_ns or look.state.t_since_ns
+    if not stopped or look.t_ns - since_ns <= STUCK_S * NS_PER_S or not look.fresh:
         return nan
     assert look.device is not None and look.part is not None
     rating_kw = max(look.part.discharge_kw_max, look.part.charge_kw_max)
@@ -213,6 +205,18 @@ def _value(name: str, sign: float = 1.0) -> Number:
     return signal
 
 
+def _temperature_lost(look: Look) -> float:
+    """1 where the profile has cell temperatures and the reply has none that a sensor can have."""
+    if look.part is None or look.device is None or not look.part.tells_cell_c or not look.fresh:
+        return nan
+    told = (look.device.values.get(name, nan) for name in ("cell_c_min", "cell_c_max"))
+    return float(any(isnan(readable(cell_c)) for cell_c in told))
+
+
+def _soc_width_pct(look: Look) -> float:
+    return look.previous.battery.soc_pct_high - look.previous.battery.soc_pct_low
+
+
 def _age_s(look: Look) -> float:
     return look.age_s
 
@@ -248,6 +252,9 @@ ROWS = (
     Row("F12", "meter-lost", "meter", _grid_age_s, at(METER_LOST_S), "A", Effect.STOP,
         "{subject} has not answered for {value:.0f} s, allowed {limit:.0f} s",
         "check the meter's power, address and RS-485 line"),
+    Row("F14", "temp-sensor", "bms", _temperature_lost, at(0.5), "A", Effect.NO_CHARGE,
+        "{subject} tells no cell temperature that can be true",
+        "check the temperature sensors and their plugs; until then there is no power", hold_s=TEMPERATURE_S),
     Row("F16", "pcs-mute", "pcs", _silent_s, _silent_s_max, "B", Effect.STOP,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
         "check the converter's power, address, baud and RS-485 line"),
@@ -260,10 +267,10 @@ ROWS = (
     Row("F20", "pcs-ignores", "pcs", _ignored_kw, _tolerance_kw, "B", Effect.STOP,
         "the power of {subject} is {value:.0f} kW away from what it was told, allowed {limit:.0f} kW",
         "look for a limit, a derating or a local mode on the converter itself", hold_s=IGNORED_S),
-    Row("F21", "pcs-sign", "pcs", _opposed, at(0.5), "C", Effect.STOP,
+    Row("F21", "pcs-sign", "pcs", _opposed, at(0.5), "D", Effect.TRIP,
         "{subject} does the opposite of what it was told",
         "prove the signs of counts_per_kw and of pcs_kw in its profile on the unit", hold_s=OPPOSED_S),
-    Row("F22", "pcs-stuck", "pcs", _pcs_stuck_pu, at(STUCK_PU), "C", Effect.STOP,
+    Row("F22", "pcs-stuck", "pcs", _pcs_stuck_pu, at(STUCK_PU), "D", Effect.TRIP,
         "{subject} still carries {value:.0%} of its rating after the stop, allowed {limit:.0%}",
         "open the battery contactor by hand, then find out why the converter does not follow"),
     Row("F24", "pcs-reboot", "pcs", _pcs_left, at(0.5), "B", Effect.STOP,
@@ -288,12 +295,16 @@ ROWS = (
         "check the BMS's power, address and RS-485 line"),
     Row("F36", "cell-cold", "bms", _value("cell_c_min", -1.0), at(-CELL_C_MIN), "A", Effect.NO_CHARGE,
         "the coldest cell of {subject} is below 0 degC", "warm the battery; charging waits for +2 degC",
-        clear=-CELL_C_MIN_CLEAR),
-    Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.STOP,
+        clear=-CELL_C_MIN_CLEAR, clear_s=CELL_C_MIN_CLEAR_S),
+    Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.TRIP,
         "the hottest cell of {subject} is at {value:.0f} degC, allowed {limit:.0f}",
         "check the cooling; the site returns below 50 degC", clear=CELL_C_MAX_CLEAR),
+    Row("F41", "soc-drift", "site", _soc_width_pct, at(WIDTH_PCT_MAX), "A", Effect.NOTE,
+        "the state of charge is known to {value:.0f} % only, wanted {limit:.0f} %",
+        "none: the battery is charged until it is full, which shows where it stands", level=1, clear_s=0.0),
     Row("F48", "grid-lost", "site", _grid_lost, at(0.5), "A", Effect.STOP,
-        "grid voltage or frequency left the window", "none: the site returns when the grid does", hold_s=0.2),
+        "grid voltage or frequency left the window", "none: the site returns when the grid does",
+        hold_s=0.2, islands=False),
     Row("F64", "gpu-oscillation", "site", _backstop_tier, at(0), "A", Effect.NOTE,
         "the grid swings more with the battery than without: its gain is reduced",
         "measure the converters: stillwatt commission SITE; look at the slow law in the status", clear_s=1.0),
@@ -302,7 +313,7 @@ ROWS = (
         "measure the converters: stillwatt commission SITE; look for another controller on the same bus"),
     Row("F66", "frame-overrun", "site", _frame_misses, at(FRAME_MISSES_MAX), "B", Effect.NOTE,
         "the frame fell behind {value:.0f} times within a second",
-        "look at the start-up ladder: real-time priority, isolated core", clear_s=1.0),
+        "look at the start-up ladder: real-time priority, isolated core", clear_s=1.0, level=2),
     Row("F67", "loop-hang", "site", _frame_age_s, at(FRAME_AGE_S_MAX), "B", Effect.STOP,
         "the frame has been silent for {value:.2f} s, allowed {limit:.2f} s",
         "look at the start-up ladder: real-time priority, isolated core", hold_s=0.1),
@@ -320,11 +331,11 @@ ROWS = (
     Row("F80", "tty-latency", "any", _late_pct, at(LATE_PCT_MAX), "A", Effect.NOTE,
         "{value:.0f} % of the replies of {subject} within a minute came too late, allowed {limit:.0f} %",
         "look at the port's settings in the status: receive trigger, latency timer; at the host's load",
-        clear_s=1.0),
+        clear_s=1.0, level=1),
     Row("F84", "bus-babble", "port", _babble_bytes, at(BABBLE_BYTES_MAX), "B", Effect.NOTE,
         "{value:.0f} bytes came over {subject} within half a second that nobody had asked for",
         "look for a stuck driver, a second master, missing bias or termination", clear_s=1.0),
     Row("F85", "bus-noise", "port", _noise_pu, at(NOISE_PU), "A", Effect.NOTE,
         "{value:.0%} of the requests over {subject} got a damaged reply, allowed {limit:.0%}",
-        "check shield, termination, bias and the line's length; a lower baud helps", clear_s=1.0),
+        "check shield, termination, bias and the line's length; a lower baud helps", clear_s=1.0, level=2),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 PCS_SILENT_S = 0.35  # F16 allows 0.5 s from the last good reply: this, one supervisor cycle and the frame
 STALE_S = 0.5  # IL-04: no growth of the limits
@@ -23,8 +24,10 @@ class Part:
     accepted: tuple[str, ...] = ()  # identities; "*": any that it tells, empty: it has none
     discharge_kw_max: float = 0.0  # of a pcs: the tightest of site file and profile
     charge_kw_max: float = 0.0
+    can_form: bool = False  # of a pcs: it has orders to form the bus and to follow again
     can_arm: bool = False  # of a pcs: it has a watchdog and an order that arms it
     measures: str = ""  # of a meter: grid, pv
+    tells_cell_c: bool = False  # of a bms: its profile has cell temperatures
     order_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # left out: any state
     port: str = ""  # serial port it hangs on
     settle_s: float = SETTLE_S  # of a pcs: setpoint sent to power there, at full swing
@@ -39,6 +42,92 @@ class Part:
     def lost_s(self) -> float:
         """Age from which the device counts as lost, s."""
         return max(LOST_S, POLLS_STALE * self.period_s)
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """Limits at one cell temperature, share of the capacity an hour, one value a SOC of the table."""
+
+    cell_c: float
+    charge_pu: tuple[float, ...]
+    discharge_pu: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellTable:
+    """Limits of the cells: rising SOC and rising temperatures, two of each at least."""
+
+    soc_pct: tuple[float, ...]
+    rows: tuple[CellRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPart:
+    """One genset that the site may start."""
+
+    name: str
+    kw_max: float
+    stale_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """One stage of load that may be shed: its power, and the SOC below which an island does without it."""
+
+    name: str
+    kw: float
+    soc_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackTerms:
+    """How the site lives without the grid; the options are those of `fallback` in the site file."""
+
+    frequency_hz: float
+    switch: str  # the transfer switch
+    positions: Mapping[str, str]  # state of the switch: grid, genset, open
+    switch_orders: Mapping[str, str]  # the other way round: position: order of the switch
+    grid_word: str  # point of the switch that tells whether its grid side is there
+    switch_stale_s: float
+    sets: tuple[SetPart, ...] = ()
+    sheds: tuple[Shed, ...] = ()
+    closed: bool = True  # transition under the sync-check permissive; else with a dead bus between
+    auto_black_start: bool = False
+    reserve_pct: float = 30.0
+    forming_pu_max: float = 0.8
+    balance_pu: float = 0.02
+    islanding_s_max: float = 5.0
+    planned_s_max: float = 30.0
+    return_s: float = 300.0
+    resync_s_max: float = 120.0
+    resyncs_per_h_max: int = 3
+    handover_s: float = 2.0
+    black_start_s_max: float = 240.0
+    start_delay_s: float = 10.0
+    start_pct: float = 40.0
+    stop_pct: float = 80.0
+    ready_s_max: float = 180.0
+    crank_s: float = 10.0
+    crank_rest_s: float = 10.0
+    attempts_max: int = 3
+    warm_up_s: float = 15.0
+    warm_up_cold_s: float = 60.0
+    cold_c: float = -10.0
+    run_s_min: float = 1800.0
+    run_s_max: float = 0.0
+    cool_down_s: float = 180.0
+    off_s_min: float = 300.0
+    starts_per_h_max: int = 4
+    stage_pu: float = 0.8
+    load_pu_min: float = 0.3
+    load_pu_max: float = 0.9
+    fuel_pct_min: float = 10.0
+    close_s_max: float = 0.5
+    close_rest_s: float = 10.0
+    shed_hold_s: float = 60.0
+    chatter_max: int = 3
+    chatter_s: float = 60.0
+    chatter_hold_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +148,12 @@ class Terms:
     pv_kw_max: float = 0.0
     frame_s: float = 1e-4
     ports: tuple[str, ...] = ()  # in the order of the frame
+    capacity_kwh: float = inf
+    soc_error_pct: float = 0.0  # how far the BMS may be off before its first anchor
+    full_cell_v: float = inf  # at rest or nearly
+    empty_cell_v: float = -inf
+    cells: CellTable | None = None  # None: the BMS speaks alone
+    fallback: FallbackTerms | None = None  # None: without the grid the site rests
     pcs: tuple[Part, ...] = field(init=False)
     bms: tuple[Part, ...] = field(init=False)
 

@@ -178,10 +178,17 @@ OTHERS: dict[str, Literal] = {
         },
         "SOCO",
     ),
+    "ats-stillwatt-plant": Literal(
+        {"state": [2, 1, 1, 0, 1], "identity": [0x5359]},
+        {"position_word": 2, "source_1_word": 1, "source_2_word": 1, "sync_word": 0, "dead_word": 1,
+         "identity": 0x5359},
+        "21337",
+    ),
 }  # fmt: skip
 LITERALS = CONVERTERS | RACKS | METERS | OTHERS
 STATES = {
     "pcs-kaco-gridsave": "running", "pcs-sunspec-124": "running", "pcs-sma-sunny-island": "running",
     "pcs-sungrow-sh": "running", "pcs-huawei-luna": "running", "pcs-victron-gx": "running",
     "genset-dse-gencomm": "running", "genset-comap-intelilite4": "running", "ats-socomec-atys": "source-1",
+    "ats-stillwatt-plant": "source-2",
 }  # fmt: skip

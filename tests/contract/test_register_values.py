@@ -37,6 +37,7 @@ SOLTARO = {
 }
 REPLIES: dict[str, dict[str, Sequence[int]]] = {
     "pcs-stillwatt-plant": {"status": [3, 0xFA18, 13105, 0xFF38, 2000, 0], "identity": [0x5357]},
+    "pcs-stillwatt-forming": {"status": [3, 0xFA18, 13105, 0xFF38, 2000, 0, 1], "identity": [0x5358]},
     "pcs-sinexcel-pws1": {
         "status": [0x0044], "power": [0xFB2E], "ac": [2301, 2302, 2303, 10, 10, 10, 5002],
         "dc": [0xFF85, 7654, 0xFFF0], "faults": [0x20], "watchdog": [60],
@@ -53,6 +54,10 @@ VALUES: dict[str, dict[str, float]] = {
     "pcs-stillwatt-plant": {
         "state_word": 3, "pcs_kw": -151.2, "dc_v": 1310.5, "dc_a": -20.0, "watchdog_s": 2.0, "fault_word": 0,
         "identity": 21335,
+    },
+    "pcs-stillwatt-forming": {
+        "state_word": 3, "pcs_kw": -151.2, "dc_v": 1310.5, "dc_a": -20.0, "watchdog_s": 2.0, "fault_word": 0,
+        "identity": 21336, "form_word": 1,
     },
     "pcs-sinexcel-pws1": {
         "state_word": 0x44, "pcs_kw": -12.34, "voltage_v": 230.1, "frequency_hz": 50.02, "dc_kw": -1.23,
@@ -75,7 +80,8 @@ VALUES: dict[str, dict[str, float]] = {
     },
 }  # fmt: skip
 IDENTITIES = {
-    "pcs-stillwatt-plant": "21335", "pcs-sinexcel-pws1": "Sinexcel PWS1-500K", "pcs-sunspec-704": "Model 12",
+    "pcs-stillwatt-plant": "21335", "pcs-stillwatt-forming": "21336",
+    "pcs-sinexcel-pws1": "Sinexcel PWS1-500K", "pcs-sunspec-704": "Model 12",
     "meter-carlogavazzi-em24": "1650", "bms-soltaro-single-rack-b": "",
 }  # fmt: skip
 REPLIES |= {name: literal.replies for name, literal in LITERALS.items()}
@@ -107,6 +113,7 @@ def test_converter_is_running_and_armed(name: str) -> None:
     assert (device.state, device.armed) == ("running", True)
     unarmed = {
         "pcs-stillwatt-plant": {"status": [3, 0, 0, 0, 0, 0]},
+        "pcs-stillwatt-forming": {"status": [3, 0, 0, 0, 0, 0, 0]},
         "pcs-sinexcel-pws1": {"watchdog": [0]},
         "pcs-sunspec-704": {"control": [1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 7]},
     }

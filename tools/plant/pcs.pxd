@@ -15,11 +15,17 @@ cdef enum RunState:         # index of the names in registers.STATES
     STATE_COUNT = 5
 
 
-cdef enum OrderKind:        # index of the names in controller.devices.profile.ORDERS
+cdef enum OrderKind:        # index of the names in registers.ORDER_KINDS
     ORDER_START = 0
     ORDER_STOP = 1
     ORDER_CLEAR = 2
     ORDER_ARM = 3
+    ORDER_FORM = 4
+    ORDER_FOLLOW = 5
+    ORDER_AUTO = 6
+    ORDER_GRID = 7          # of a switch: its positions
+    ORDER_GENSET = 8
+    ORDER_OPEN = 9
 
 
 cdef enum Feed:             # bits: what restarts the watchdog
@@ -36,6 +42,7 @@ cdef enum Action:           # of an expired watchdog; index of the names in regi
 cdef enum FaultBit:
     FAULT_BUS = 1           # watchdog expired
     FAULT_BATTERY = 2       # the BMS opened its contactor
+    FAULT_OVERLOAD = 4      # it formed a bus that asked for too much
 
 
 cdef struct PcsSetup:
@@ -60,6 +67,7 @@ cdef struct Pcs:
     double aim_kw           # setpoint once the dead time is over
     double internal_kw      # after the slew limit
     double ac_kw            # delivered
+    double form_word        # 1: it forms the bus where no source does
     double watchdog_s       # 0: not armed
     double fault_word       # FaultBit
     double dc_v

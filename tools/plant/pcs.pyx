@@ -62,6 +62,8 @@ cdef void pcs_order(Pcs *p, int32_t order, int64_t t_ns) noexcept nogil:
     elif order == ORDER_STOP and p.state in (STATE_STARTING, STATE_RUNNING):
         p.state = STATE_STANDBY
         pcs_halt(p)
+    elif order == ORDER_FORM or order == ORDER_FOLLOW:
+        p.form_word = 1.0 if order == ORDER_FORM else 0.0
     elif order == ORDER_CLEAR:
         p.fault_word = 0.0
         if p.state == STATE_FAULT:

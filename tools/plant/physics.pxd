@@ -1,6 +1,7 @@
 """The whole simulated site in one struct: load, sun, converters, battery, meter, waveform, wires, slaves."""
 from libc.stdint cimport int32_t, int64_t
 from ext.image cimport CHANNEL_MAX, PCS_MAX, PORT_MAX
+from tools.plant.backup cimport Genset, Switch
 from tools.plant.battery cimport Battery
 from tools.plant.pcs cimport Pcs
 from tools.plant.slave cimport Slave
@@ -11,6 +12,14 @@ from tools.plant.wire cimport Wire
 cdef enum:
     SLAVE_MAX = 32
     COLUMNS = 9             # of the record, named in site.COLUMN_NAMES
+    GENSET_MAX = 8
+
+
+cdef enum Source:           # what carries the bus; index of the names in registers.SOURCES
+    SOURCE_NONE = 0
+    SOURCE_GRID = 1
+    SOURCE_GENSET = 2
+    SOURCE_PCS = 3
 
 
 cdef struct Trace:          # what the load and the sun do; linear between its points
@@ -41,6 +50,15 @@ cdef struct Site:
     double genset_kw
     double frequency_hz
     double voltage_v        # phase to neutral, RMS
+    double nominal_hz
+    double nominal_v        # phase to neutral, RMS
+    double grid_v           # at the grid side of the switch, phase to neutral
+    double grid_hz
+    double shed_kw          # load that is shed
+    int32_t grid_away       # 1: the grid has failed
+    int32_t source          # Source
+    double dead_s           # since when the bus has no source
+    double over_s           # since when converters form more than they can
     double pcs_v            # the same at the converters' terminals
     double import_kwh
     double export_kwh
@@ -50,6 +68,9 @@ cdef struct Site:
     Battery battery
     int32_t pcs_count
     Pcs pcs[PCS_MAX]
+    int32_t genset_count
+    Genset genset[GENSET_MAX]
+    Switch ats
     Wave wave
     int32_t counts[CHANNEL_MAX]
     int32_t wire_count

@@ -7,20 +7,36 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from controller.devices.profile import ORDERS, Point, Profile, State
+from controller.devices.profile import Point, Profile, State
 from controller.devices.profiles import state_words
 from controller.devices.sunspec import layout
 
 STATES: tuple[State, ...] = ("off", "standby", "starting", "running", "fault")  # index: RunState
+SET_STATES: tuple[State, ...] = ("off", "starting", "running", "cooling", "fault")  # index: SetState
+POSITIONS: tuple[State, ...] = ("open", "source-1", "source-2")  # index: Position; source-1 is the grid
+SOURCES = ("none", "grid", "genset", "pcs")  # index: Source
+STATES_OF = {"genset": SET_STATES, "ats": POSITIONS}
+ORDER_KINDS = (
+    "start",
+    "stop",
+    "clear",
+    "arm",
+    "form",
+    "follow",
+    "auto",
+    "source-1",
+    "source-2",
+    "open",
+)  # OrderKind
 ACTIONS = ("stop", "standby", "hold")  # index: Action
 TYPES = ("u16", "s16", "u32", "s32", "f32")  # index: FieldType of slave.pxd
 FEEDS = {"write": 1, "read": 2, "any": 3}  # Feed bits of pcs.pxd
 # What a converter shows when its map has no word of its own for a run state.
 STAND_INS: dict[State, tuple[State, ...]] = {
     "off": ("standby",), "standby": ("off",), "starting": ("standby", "off"), "running": (),
-    "fault": ("off", "standby"),
+    "fault": ("off", "standby"), "cooling": ("running",),
 }  # fmt: skip
-UNCOMMANDED = ("genset", "ats")  # they show themselves and take no order
+SERVED = (6, 16)  # write functions of the simulated slaves
 FREE_TEXT = "stillwatt-plant"  # identity of a device whose profile accepts any
 
 
@@ -43,7 +59,7 @@ class OrderField:
 
     function: int
     address: int
-    kind: int  # index into ORDERS: OrderKind of pcs.pxd
+    kind: int  # index into ORDER_KINDS: OrderKind of pcs.pxd
     words: tuple[int, ...]
     arm_s: float = 0.0
     arm_scale: float = 0.0
@@ -75,22 +91,19 @@ def text_words(text: str, count: int) -> list[int]:
 
 
 def states_of(profile: Profile) -> dict[int, tuple[int, ...]]:
-    """{address: word of each of STATES} that the profile's own rules read back as the state."""
+    """{address: word of each state of its kind} that the profile's own rules read back as the state."""
     found: dict[State, dict[int, int]] = {}
+    states = STATES_OF.get(profile.kind, STATES)
     if not profile.states:
         return {}
-    if profile.kind in UNCOMMANDED:  # it rests in its first state
-        return {
-            at: (word,) * len(STATES) for at, word in state_words(profile, profile.states[0].state).items()
-        }
-    for state in STATES:
+    for state in states:
         with suppress(ValueError):
             found[state] = state_words(profile, state)
     for state, others in STAND_INS.items():
-        if state not in found:
+        if state in states and state not in found:
             found[state] = next((found[other] for other in others if other in found), {})
     addresses = sorted({address for words in found.values() for address in words})
-    return {address: tuple(found[state].get(address, 0) for state in STATES) for address in addresses}
+    return {address: tuple(found[state].get(address, 0) for state in states) for address in addresses}
 
 
 def _identity(profile: Profile, point: Point) -> list[int]:
@@ -136,8 +149,16 @@ def _order_fields(profile: Profile) -> Iterator[OrderField]:
         arm_s = profile.watchdog.timeout_s if profile.watchdog and name == "arm" else 0.0
         arm_scale = watchdog.scale if watchdog and arm_s and watchdog.address == order.address else 0.0
         low_word_first = watchdog.low_word_first if watchdog else False
+        if order.function not in SERVED:
+            continue
         yield OrderField(
-            order.function, order.address, ORDERS.index(name), order.words, arm_s, arm_scale, low_word_first
+            order.function,
+            order.address,
+            ORDER_KINDS.index(name),
+            order.words,
+            arm_s,
+            arm_scale,
+            low_word_first,
         )
 
 
@@ -155,7 +176,7 @@ def _constant(profile: Profile, name: str, point: Point) -> list[int]:
 def register_map(profile: Profile, values: Iterable[str]) -> RegisterMap:
     """The slave's registers. `values`: canonical names the plant can show for this kind of device."""
     known = set(values)
-    result = RegisterMap(orders=[] if profile.kind in UNCOMMANDED else list(_order_fields(profile)))
+    result = RegisterMap(orders=list(_order_fields(profile)))
     states = states_of(profile)
     for read in profile.reads.values():
         result.ranges.append((read.function, read.address, read.count))

@@ -5,25 +5,18 @@ from libc.stdlib cimport calloc, free
 import numpy as np
 
 from ext.image cimport CHANNEL_MAX
+from tools.plant.backup cimport AT_GRID, AT_OPEN, Genset, genset_init
 from tools.plant.battery cimport BatterySetup, battery_init
 from tools.plant.pcs cimport Pcs, PcsSetup, pcs_init
-from tools.plant.physics cimport COLUMNS, SLAVE_MAX, site_start
-from tools.plant.slave cimport (
-    FIELD_MAX,
-    ORDER_RULE_MAX,
-    READ_BY_3,
-    READ_BY_4,
-    SPACE,
-    Field,
-    OrderRule,
-    Slave,
-)
+from tools.plant.physics cimport COLUMNS, SLAVE_MAX, SOURCE_GRID, site_start
+from tools.plant.fill cimport fill_fields, fill_orders, fill_setpoint
+from tools.plant.slave cimport READ_BY_3, READ_BY_4, SPACE, Slave
 from tools.plant.wave cimport WaveSetup, wave_init
 from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireFaults, WireSetup, wire_fault, wire_init
 
 from controller.image import CHANNELS
 from tools.plant.presets import WAVEFORMS, Waveform
-from tools.plant.registers import ACTIONS, FEEDS, STATES, register_map
+from tools.plant.registers import ACTIONS, FEEDS, POSITIONS, SET_STATES, SOURCES, STATES, register_map
 
 COLUMN_NAMES = ("t_s", "load_kw", "grid_kw", "pcs_kw", "setpoint_kw", "soc_pct", "pv_kw", "genset_kw", "mode")
 RANGE_V = 10.0          # the simulated converter: 16 bit over +-10 V
@@ -62,7 +55,9 @@ cdef class Plant:
         self.port_names = tuple(site.ports)     # Modbus TCP devices are not served
         self.device_names = tuple(unit.name for _, unit in site.units() if unit.port in site.ports)
         self._add_trace(load_kw, load_rate_hz, pv_kw, loops)
-        self.site.voltage_v = site.grid.voltage_v / 3.0 ** 0.5
+        self.site.voltage_v = self.site.nominal_v = self.site.grid_v = site.grid.voltage_v / 3.0 ** 0.5
+        self.site.nominal_hz = site.grid.frequency_hz
+        self._add_backup(site, checked.profiles)
         self.site.pcs_v = (site.grid.voltage_v if site.grid.voltage_v <= PCS_V_MAX else PCS_V) / 3.0 ** 0.5
         self.site.frequency_hz = site.grid.frequency_hz
         self._add_battery(site, cell_c)
@@ -116,6 +111,16 @@ cdef class Plant:
         setup.action = ACTIONS.index(profile.watchdog.action) if profile.watchdog else 0
         pcs_init(&self.site.pcs[self.site.pcs_count], &setup, 0)
         self.site.pcs_count += 1
+
+    def _add_backup(self, site, profiles):
+        """Gensets, and the transfer switch where the site commands one; it begins at the grid."""
+        for genset in site.gensets:
+            genset_init(&self.site.genset[self.site.genset_count], genset.kw_max)
+            self.site.genset_count += 1
+        self.site.ats.present = site.fallback is not None
+        self.site.ats.position = AT_GRID if site.fallback or not site.switches else AT_OPEN
+        self.site.ats.aim = self.site.ats.position
+        self.site.source = SOURCE_GRID
 
     def _add_wires(self, site, link):
         cdef WireSetup setup
@@ -180,22 +185,36 @@ cdef class Plant:
             return common | {
                 "pcs_kw": <uintptr_t>&p.ac_kw, "dc_v": <uintptr_t>&p.dc_v, "dc_a": <uintptr_t>&p.dc_a,
                 "dc_kw": <uintptr_t>&p.dc_kw, "fault_word": <uintptr_t>&p.fault_word,
+                "form_word": <uintptr_t>&p.form_word,
                 "watchdog_s": <uintptr_t>&p.watchdog_s, "voltage_v": <uintptr_t>&s.pcs_v,
                 "soc_pct": battery["soc_pct"], "soh_pct": battery["soh_pct"],
                 "meter_kw": <uintptr_t>&s.grid_kw,
             }
         if kind == "genset":
-            return common | {"power_kw": <uintptr_t>&s.genset_kw}
+            return self._genset_values(index)
         if kind == "ats":
-            return {}
+            return {
+                "sync_word": <uintptr_t>&s.ats.sync_word, "dead_word": <uintptr_t>&s.ats.dead_word,
+                "source_1_word": <uintptr_t>&s.ats.grid_word, "source_2_word": <uintptr_t>&s.ats.genset_word,
+            }
         if measures == "pv":
             return common | {
                 "power_kw": <uintptr_t>&s.pv_kw, "import_kwh": <uintptr_t>&s.pv_kwh,
                 "export_kwh": <uintptr_t>&s.nothing,
             }
-        return common | {
+        return {
+            "frequency_hz": <uintptr_t>&s.grid_hz, "voltage_v": <uintptr_t>&s.grid_v,
             "power_kw": <uintptr_t>&s.grid_kw, "import_kwh": <uintptr_t>&s.import_kwh,
             "export_kwh": <uintptr_t>&s.export_kwh,
+        }
+
+    def _genset_values(self, index):
+        cdef Genset *g = &self.site.genset[index]
+        return {
+            "power_kw": <uintptr_t>&g.kw, "frequency_hz": <uintptr_t>&g.frequency_hz,
+            "voltage_v": <uintptr_t>&g.voltage_v, "speed_rpm": <uintptr_t>&g.speed_rpm,
+            "load_pct": <uintptr_t>&g.load_pct, "fuel_pct": <uintptr_t>&g.fuel_pct,
+            "coolant_c": <uintptr_t>&g.coolant_c, "run_h": <uintptr_t>&g.run_h,
         }
 
     def _add_slave(self, kind, index, device, profile, link, racks):
@@ -213,6 +232,15 @@ cdef class Plant:
         slave.words_per_read_max = profile.wire.words_per_read_max
         slave.reply_ns = round(1e6 * (link.slave_ms if link and kind == "pcs" else profile.wire.reply_ms))
         slave.pcs = &self.site.pcs[index] if kind == "pcs" else NULL
+        slave.genset = &self.site.genset[index] if kind == "genset" else NULL
+        slave.ats = &self.site.ats if kind == "ats" else NULL
+        slave.state = NULL
+        if kind == "pcs":
+            slave.state = &self.site.pcs[index].state
+        elif kind == "genset":
+            slave.state = &self.site.genset[index].state
+        elif kind == "ats":
+            slave.state = &self.site.ats.position
         values = self._values(kind, index, getattr(device, "measures", "grid"))
         table = register_map(profile, values)
         for function, address, count in table.ranges:
@@ -221,10 +249,10 @@ cdef class Plant:
                 known[place] |= READ_BY_3 if function == 3 else READ_BY_4
         for address, word in table.constants.items():
             words[address] = word
-        _fill_fields(slave, table.fields, values, racks if kind == "bms" else 1)
-        _fill_orders(slave, table.orders)
+        fill_fields(slave, table.fields, values, racks if kind == "bms" else 1)
+        fill_orders(slave, table.orders)
         if profile.setpoint and not profile.read_only:
-            _fill_setpoint(slave, profile.setpoint)
+            fill_setpoint(slave, profile.setpoint)
         wire.slave[wire.slave_count] = slave
         wire.slave_count += 1
         self.site.slave_count += 1
@@ -272,6 +300,22 @@ cdef class Plant:
         faults = fields
         wire_fault(w, &faults)
 
+    def grid(self, away):
+        """The grid fails, or comes back."""
+        self.site.grid_away = 1 if away else 0
+
+    def shed(self, kw):
+        """Load that is off because the controller asked for it, kW."""
+        self.site.shed_kw = kw
+
+    def genset_fails(self, index, starts):
+        """The next `starts` starts of a genset come to nothing."""
+        self.site.genset[index].failures = starts
+
+    def switch_sticks(self, stuck=True):
+        """The transfer switch no longer moves, or moves again."""
+        self.site.ats.stuck = 1 if stuck else 0
+
     def start(self, t_ns):
         """Sets the clock: scene time 0 is t_ns."""
         site_start(self.site, t_ns)
@@ -290,6 +334,10 @@ cdef class Plant:
             "states": tuple(STATES[s.pcs[i].state] for i in range(s.pcs_count)),
             "setpoints_kw": tuple(s.pcs[i].received_kw for i in range(s.pcs_count)),
             "watchdogs_s": tuple(s.pcs[i].watchdog_s for i in range(s.pcs_count)),
+            "source": SOURCES[s.source], "position": POSITIONS[s.ats.position],
+            "clashes": s.ats.clashes, "backfeeds": s.ats.backfeeds, "shed_kw": s.shed_kw,
+            "gensets": tuple(SET_STATES[s.genset[i].state] for i in range(s.genset_count)),
+            "genset_starts": tuple(s.genset[i].starts for i in range(s.genset_count)),
             "expiries": tuple(s.pcs[i].expiries for i in range(s.pcs_count)),
         }
 
@@ -309,60 +357,3 @@ def _place(name, names):
     if name not in names:
         raise ValueError(f"{name!r} is none of: {', '.join(names)}")
     return names.index(name)
-
-
-cdef int _fill_fields(Slave *slave, fields, values, racks) except -1:
-    """The registers that follow the plant; of several racks each carries its share of the current."""
-    cdef Field *field
-    if len(fields) > FIELD_MAX:
-        raise ValueError(f"a profile with {len(fields)} points; the plant serves at most {FIELD_MAX}")
-    for item in fields:
-        field = &slave.field[slave.field_count]
-        field.address = item.address
-        field.type = item.type
-        field.low_word_first = item.low_word_first
-        share = racks if "_a" in item.name else 1
-        field.scale = item.scale * share
-        field.offset = item.offset * share
-        if item.states:
-            for i, word in enumerate(item.states):
-                field.state_word[i] = word
-        else:
-            field.value = <const double *><uintptr_t>values[item.name]
-        slave.field_count += 1
-    return 0
-
-
-cdef int _fill_orders(Slave *slave, orders) except -1:
-    """The writes it takes."""
-    cdef OrderRule *rule
-    if len(orders) > ORDER_RULE_MAX:
-        raise ValueError(f"a profile with {len(orders)} orders; the plant serves at most {ORDER_RULE_MAX}")
-    for item in orders:
-        rule = &slave.order[slave.order_count]
-        rule.function = item.function
-        rule.address = item.address
-        rule.kind = item.kind
-        rule.count = len(item.words)
-        for i, word in enumerate(item.words):
-            rule.words[i] = word
-        rule.arm_s = item.arm_s
-        rule.arm_scale = item.arm_scale
-        rule.low_word_first = item.low_word_first
-        slave.functions |= 1 << item.function
-        slave.order_count += 1
-    return 0
-
-
-cdef int _fill_setpoint(Slave *slave, setpoint) except -1:
-    """The power setpoint: takes up to over_drive times the rating."""
-    cdef PcsSetup *pcs = &slave.pcs.setup
-    slave.setpoint.function = setpoint.function
-    slave.setpoint.address = setpoint.address
-    slave.setpoint.count = 1 if setpoint.type == "s16" else 2
-    slave.setpoint.low_word_first = setpoint.low_word_first
-    slave.setpoint.counts_per_kw = setpoint.counts_per_kw
-    slave.setpoint.kw_high = pcs.over_drive * pcs.discharge_kw_max
-    slave.setpoint.kw_low = -pcs.over_drive * pcs.charge_kw_max
-    slave.functions |= 1 << setpoint.function
-    return 0

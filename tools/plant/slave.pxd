@@ -1,5 +1,6 @@
 """A Modbus RTU slave: registers of one simulated device, encoded when a read asks for them."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from tools.plant.backup cimport Genset, Switch
 from tools.plant.pcs cimport Pcs, STATE_COUNT
 
 
@@ -56,6 +57,9 @@ cdef struct Slave:
     int32_t words_per_read_max
     int64_t reply_ns        # silence between the parsed request and the first byte of the reply
     Pcs *pcs                # NULL: no converter behind it
+    Genset *genset          # likewise
+    Switch *ats
+    const int32_t *state    # index into state_word, NULL: always the first
     SetpointRule setpoint
     int32_t field_count
     Field field[FIELD_MAX]

@@ -6,10 +6,14 @@ from libc.math cimport fabs, isfinite, lrint
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
+from tools.plant.backup cimport AT_GENSET, AT_GRID, AT_OPEN, genset_order, switch_order
 from tools.plant.pcs cimport (
     FEED_READ,
     FEED_WRITE,
     ORDER_ARM,
+    ORDER_AUTO,
+    ORDER_GRID,
+    ORDER_START,
     pcs_arm,
     pcs_heard,
     pcs_order,
@@ -21,6 +25,8 @@ cdef enum:
     BAD_ADDRESS = 2
     BAD_VALUE = 3
     WORDS_PER_WRITE_MAX = 123
+
+cdef int32_t[3] POSITION_OF = [AT_GRID, AT_GENSET, AT_OPEN]     # of the orders from ORDER_GRID on
 
 
 cdef uint16_t frame_crc(const uint8_t *bytes, int32_t count) noexcept nogil:
@@ -78,7 +84,7 @@ cdef void refresh(Slave *s, int32_t address, int32_t count) noexcept nogil:
         if field.address + width <= address or field.address >= address + count:
             continue
         if field.value == NULL:
-            s.word[field.address] = field.state_word[s.pcs.state] if s.pcs != NULL else field.state_word[0]
+            s.word[field.address] = field.state_word[s.state[0] if s.state != NULL else 0]
             continue
         raw = encoded(field)
         if width == 1:
@@ -172,6 +178,10 @@ cdef int32_t take_write(Slave *s, int32_t function, int32_t address, int32_t cou
                 pcs_arm(s.pcs, arm_time_s(rule, words), t_ns)
             else:
                 pcs_order(s.pcs, rule.kind, t_ns)
+        if s.genset != NULL and rule.kind != ORDER_AUTO:
+            genset_order(s.genset, rule.kind == ORDER_START, t_ns)
+        if s.ats != NULL:
+            switch_order(s.ats, POSITION_OF[rule.kind - ORDER_GRID])
         return 0
     return result
 

@@ -32,6 +32,9 @@ cdef struct WaveSetup:
 cdef struct Wave:
     WaveSetup setup
     uint64_t samples
+    double bus_pu           # voltage of the load's bus, of nominal
+    double grid_pu          # and of the grid side
+    double shift_hz         # of the bus against the grid
     double frequency_hz     # now, slow drift included
     double turn_re          # one sample's turn of the fundamental
     double turn_im

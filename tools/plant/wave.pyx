@@ -140,6 +140,8 @@ cdef void wave_init(Wave *w, const WaveSetup *setup):
         w.random[i] = mixed(&state)
     w.setup = setup[0]
     w.samples = 0
+    w.bus_pu = 1.0
+    w.grid_pu = 1.0
     w.angle_re = 1.0
     w.angle_im = 0.0
     fill_rows(w)
@@ -152,6 +154,7 @@ cdef void steer(Wave *w) noexcept nogil:
     cdef double length = sqrt(w.angle_re * w.angle_re + w.angle_im * w.angle_im)
     cdef double turn
     w.frequency_hz = w.setup.frequency_hz + DRIFT_HZ * sin(2.0 * M_PI * t_s / DRIFT_PERIOD_S)
+    w.frequency_hz += w.shift_hz
     turn = 2.0 * M_PI * w.frequency_hz / w.setup.rate_hz
     w.turn_re = cos(turn)
     w.turn_im = sin(turn)
@@ -223,11 +226,11 @@ cdef void wave_step(Wave *w, double load_kw, double storage_kw, double dc_v, dou
         steer(w)
     lines_of(w, line)
     for phase in range(3):
-        volts = dot(w.volts[phase], line)
+        volts = w.bus_pu * dot(w.volts[phase], line)
         amps = load_kw * dot(w.amps[phase], line)
         si[LOAD_VA + phase] = volts
         si[LOAD_IA + phase] = amps
-        si[PCC_VA + phase] = volts
+        si[PCC_VA + phase] = w.grid_pu * dot(w.volts[phase], line)
         si[PCC_IA + phase] = amps - storage_kw * (w.clean[phase][0] * line[0] + w.clean[phase][1] * line[1])
     si[<int32_t>DC_V] = dc_v
     si[<int32_t>DC_A] = dc_a

@@ -192,7 +192,7 @@ def test_another_device_is_refused(box: Box) -> None:
     box.adapter.swapped = True
     plugged_s = time.monotonic()
     box.adapter.plug()
-    box.wait("SAFE_STOP", 5.0)
+    box.wait("FAULT", 5.0)
     time.sleep(3.0)
     assert any(octets[1] == 3 for t, octets in box.adapter.requests if t > plugged_s)
     assert box.adapter.writes_since(plugged_s) == []

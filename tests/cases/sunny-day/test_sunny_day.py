@@ -20,7 +20,7 @@ def test_sunny_day() -> None:
     assert np.std(grid) < 0.25 * np.std(load)
     status = site.fastlink.executive.status()
     assert (status["lease_lapses"], status["guard_blocked"]) == (0, 0)
-    site.supervisor.stop()
+    site.supervisor.ask("stop")
     site.until(Mode.STANDBY, 6.0)
     assert site.codes()[2:] == ["N6", "N6"]
     site.run(2.0)

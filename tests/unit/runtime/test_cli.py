@@ -75,16 +75,45 @@ def test_status_of_a_dead_and_of_a_faulted_site(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_run_a_folder_and_acknowledge(tmp_path: Path) -> None:
-    """Goal: no two controllers, no acknowledge under a running one. Method: hold the lock; then let go."""
+    """Goal: no two controllers; a latch is lifted with a reason only. Method: hold the lock; then let go."""
     for slot in SLOTS:
         (tmp_path / slot).write_bytes(b"torn")
     held = lock(tmp_path)
-    for verb in ("run", "acknowledge"):
+    for verb, words in (("run", "another process runs this site"), ("acknowledge", "no site runs there")):
         found = stillwatt(verb, SITE, folder=tmp_path)
-        assert (found.returncode, "another process runs this site" in found.stderr) == (2, True)
+        assert (found.returncode, words in found.stderr) == (2, True)
     os.close(held)
     faulted = stillwatt("run", SITE, "--seconds", "1", "--no-realtime", folder=tmp_path)
     assert faulted.returncode == 1
     assert '"F73"' in faulted.stdout
-    assert "cleared F73 torn-write" in stillwatt("acknowledge", SITE, folder=tmp_path).stdout
+    assert "Give --reason" in stillwatt("acknowledge", SITE, folder=tmp_path).stderr
+    reason = ("acknowledge", SITE, "--reason", "power cut")
+    assert "cleared F73 torn-write" in stillwatt(*reason, folder=tmp_path).stdout
     assert "nothing is latched" in stillwatt("acknowledge", SITE, folder=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_a_running_site_is_asked(tmp_path: Path) -> None:
+    """Goal: start, stop, maint and acknowledge reach a running site and are answered.
+    Method: a site without devices, latched by a torn record; a reset without and with a reason; the record."""
+    for slot in SLOTS:
+        (tmp_path / slot).write_bytes(b"torn")
+    env = os.environ | {"STILLWATT_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "controller", "run", SITE, "--no-realtime"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            until = time.monotonic() + 30.0
+            while stillwatt("stop", SITE, folder=tmp_path).returncode and time.monotonic() < until:
+                time.sleep(0.2)
+            assert [stillwatt(verb, SITE, folder=tmp_path).returncode for verb in ("start", "maint")] == [
+                0,
+                0,
+            ]
+            refused = stillwatt("acknowledge", SITE, folder=tmp_path)
+            assert (refused.returncode, "needs its reason" in refused.stderr) == (2, True)
+            taken = stillwatt("acknowledge", SITE, "--reason", "power cut", folder=tmp_path)
+            assert (taken.returncode, "reset taken" in taken.stdout) == (0, True)
+        finally:
+            running.terminate()
+        said = running.communicate(timeout=30)[0]
+    assert "torn-write is over" in said

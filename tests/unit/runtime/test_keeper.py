@@ -11,6 +11,7 @@ from controller.image import Converter, Mode, ModeState
 from controller.runtime import keep
 from controller.runtime.keep import SLOTS
 from controller.runtime.keeper import Keeper, acknowledge
+from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
 from tests.unit.runtime.test_telling import cycle
@@ -65,8 +66,37 @@ def test_latches_survive_until_acknowledged(tmp_path: Path, grade: str, latched:
     start = Keeper(tmp_path, Writer()).start()
     assert len(start.stops) == kept
     assert all(c.grade == "C" for c in start.stops)
-    assert len(acknowledge(tmp_path)) == kept
+    assert len(acknowledge(tmp_path, "cured", True)) == kept
     assert not Keeper(tmp_path, Writer()).start().watches
+
+
+def test_a_lockout_stays_one_over_a_power_cycle(tmp_path: Path) -> None:
+    """Goal: T16 survives; only the box unlocks, with a reason.
+    Method: a class C latch, then LOCKOUT with nothing active; a new run; acknowledge from afar, silent, right."""
+    writer = Writer()
+    keeper = Keeper(tmp_path, writer)
+    keeper.record(stopped(0.0, "C", True))
+    locked = ModeState(mode=Mode.LOCKOUT, t_since_ns=1, latched=True)
+    keeper.record(replace(cycle(0.1), conditions=READY, mode=locked))
+    writer.close()
+    assert [c.grade for c in Keeper(tmp_path, Writer()).start().stops] == ["D"]
+    with pytest.raises(MistakeError, match="at the box"):
+        acknowledge(tmp_path, "cured", False)
+    with pytest.raises(MistakeError, match="--reason"):
+        acknowledge(tmp_path, "", True)
+    assert [latch.grade for latch in acknowledge(tmp_path, "cured", True)] == ["D"]
+
+
+def test_a_reset_on_the_running_site_empties_the_record(tmp_path: Path) -> None:
+    """Goal: T15 and T17 reach the disk. Method: a latch, then STANDBY by each of the two rows, a new run."""
+    for row in ("T15", "T17"):
+        writer = Writer()
+        keeper = Keeper(tmp_path, writer)
+        keeper.record(stopped(0.0, "D", True))
+        assert [x.grade for x in keeper.record_now.latches] == ["D"]
+        keeper.record(replace(cycle(0.1), mode=ModeState(mode=Mode.STANDBY, t_since_ns=1, row=row)))
+        writer.close()
+        assert Keeper(tmp_path, Writer()).start().watches == {}
 
 
 def test_an_unreadable_record_is_a_latch(tmp_path: Path) -> None:
@@ -75,7 +105,7 @@ def test_an_unreadable_record_is_a_latch(tmp_path: Path) -> None:
         (tmp_path / slot).write_bytes(b"torn")
     assert [c.code for c in Keeper(tmp_path, Writer()).start().stops] == ["F73"]
     assert [c.code for c in Keeper(tmp_path, Writer()).start().stops] == ["F73"]
-    assert [latch.code for latch in acknowledge(tmp_path)] == ["F73"]
+    assert [latch.code for latch in acknowledge(tmp_path, "cured", True)] == ["F73"]
     assert Keeper(tmp_path, Writer()).start().stops == ()
 
 

@@ -18,6 +18,7 @@ from controller.runtime.log import Log
 from controller.runtime.plain import plain
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import JOBS_MAX, Writer
+from controller.safety.step import State
 from tests.unit.safety.sites import at, telemetry
 from tests.unit.safety.test_envelope import limits
 from tests.unit.safety.test_modes import READY, fault, with_faults
@@ -35,22 +36,22 @@ def test_events_of_a_fault_and_its_end() -> None:
         ModeState(mode=Mode.GRID_TIED),
         ModeState(mode=Mode.SAFE_STOP, row="T12", reason="F16 pcs-mute"),
     )
-    came = changes(READY, with_faults(fault()), tied, stop, at(1.0))
+    came = changes(State(READY, tied), State(with_faults(fault()), stop), at(1.0))
     assert [(e.code, e.name, e.unit, e.level) for e in came] == [
         ("F16", "pcs-mute", "pcs-1", "error"),
         ("T12", "mode", "site", "warning"),
     ]
     assert (came[0].text, came[0].cure) == ("cause", "cure")
     assert came[1].text == "GRID_TIED -> SAFE_STOP: F16 pcs-mute"
-    assert changes(with_faults(fault()), with_faults(fault()), stop, stop, at(2.0)) == ()
-    gone = changes(with_faults(fault()), READY, stop, stop, at(3.0))
+    assert changes(State(with_faults(fault()), stop), State(with_faults(fault()), stop), at(2.0)) == ()
+    gone = changes(State(with_faults(fault()), stop), State(READY, stop), at(3.0))
     assert [(e.code, e.level, e.text) for e in gone] == [("F16", "info", "pcs-mute is over")]
 
 
 def test_a_watch_that_is_not_active_is_no_event() -> None:
     """Goal: nothing is told before the hold time is over. Method: a watch with active False."""
     waiting = with_faults(replace(fault(), active=False))
-    assert changes(READY, waiting, ModeState(), ModeState(), at(0)) == ()
+    assert changes(State(READY, ModeState()), State(waiting, ModeState()), at(0)) == ()
 
 
 def test_log_lines_and_flood() -> None:

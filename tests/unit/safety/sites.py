@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from controller.image import Conditions, Device, Frame, Instant, ModeState, Telemetry, Track
+from controller.image import Asked, Conditions, Device, Frame, Instant, ModeState, Telemetry, Track
 from controller.safety import conditions
 from controller.safety.terms import Part, Terms
 from controller.units import ns
@@ -40,7 +40,7 @@ def telemetry(seconds: float, frame: dict[str, Any] | None = None, track: dict[s
     now = at(seconds)
     found = {
         "pcs-1": Device("pcs-1", "pcs", {"pcs_kw": 0.0}, 0.01, 0, "standby", True, "7", 0.01),
-        "bms-1": Device("bms-1", "bms", {"soc_pct": 50.0, "dc_v": 800.0, "charge_a_max": 1000.0,
+        "bms-1": Device("bms-1", "bms", {"soc_pct": 50.0, "dc_v": 800.0, "dc_a": 0.0, "charge_a_max": 1000.0,
                                          "discharge_a_max": 1500.0, "cell_c_min": 20.0, "cell_c_max": 25.0},
                         0.01, silent_s=0.01),
         "meter-1": Device("meter-1", "meter", {"power_kw": 2000.0}, 0.01, silent_s=0.01),
@@ -61,9 +61,10 @@ class Story:
         self.terms = terms
         self.state = state or ModeState()
         self.conditions = Conditions()
+        self.asked = Asked()
 
     def feed(self, seconds: float, **changes: Any) -> set[str]:
         """One cycle at `seconds`; returns the codes of the active conditions."""
         seen = telemetry(seconds, **changes)
-        self.conditions = conditions.read(self.terms, self.conditions, self.state, seen, seen.now)
+        self.conditions = conditions.read(self.terms, self.conditions, self.state, seen, self.asked, seen.now)
         return {c.code for c in self.conditions.active}

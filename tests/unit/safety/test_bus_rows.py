@@ -26,7 +26,7 @@ ON_PORTS = replace(
     parts=(replace(PCS, port=PORTS[0]), replace(BMS, port=PORTS[1]), replace(METER, port=PORTS[1])),
     ports=PORTS,
 )
-GRID_TIED = ModeState(mode=Mode.GRID_TIED, t_since_ns=at(-100).t_ns)
+GRID_TIED = ModeState(mode=Mode.GRID_TIED, t_since_ns=at(-100).t_ns, wanted=True)
 BAR_1, BAR_2 = Permit.BAR, Permit.BAR << 1
 
 
@@ -56,7 +56,7 @@ class Bus(Story):
 
     def limits(self, seconds: float) -> Limits:
         """The lease of this cycle, after the mode has moved."""
-        self.state = modes.next_mode(self.terms, self.state, self.conditions, True, at(seconds))
+        self.state = modes.next_mode(self.terms, self.state, self.conditions, self.asked, at(seconds))
         return envelope.limit(self.terms, self.state, self.conditions, Wish(), (), at(seconds))
 
 
@@ -153,7 +153,7 @@ def test_flaps_use_up_the_retries_of_the_hour(earlier: int, mode: Mode) -> None:
 def test_no_engaging_while_a_port_is_not_verified() -> None:
     """Goal: STANDBY waits. Method: a hold in STANDBY."""
     bus = lost_at_zero()
-    bus.state = ModeState(mode=Mode.STANDBY, t_since_ns=at(-10).t_ns)
+    bus.state = ModeState(mode=Mode.STANDBY, t_since_ns=at(-10).t_ns, wanted=True)
     bus.cycle(0.0, fresh=False, state="standby")
     assert bus.limits(0.0).permit == Permit.ORDER | BAR_1
     assert bus.state.waiting == "a port's devices are not yet verified"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from controller.image import Backstop, Conditions, Effect, Mode, ModeState
+from controller.image import Asked, Backstop, Conditions, Effect, Mode, ModeState
 from controller.safety import conditions
+from controller.safety.orders import heaters
 from controller.safety.table import ROWS
 from tests.unit.safety.sites import BMS, START_S, TERMS, Story, at, telemetry
 
@@ -124,7 +125,7 @@ def test_effects_of_the_two_stage_rows() -> None:
 def test_every_row_has_an_edge() -> None:
     """Goal: no row without its edge test.
     Method: codes of the table against codes of EDGES and their own tests."""
-    tested = {param.values[0] for param in EDGES} | {"F20", "F66"} | IN_BUS_ROWS
+    tested = {param.values[0] for param in EDGES} | {"F20", "F66", "F14", "F41"} | IN_BUS_ROWS
     assert {row.code for row in ROWS} == tested
 
 
@@ -188,12 +189,15 @@ def test_class_c_stays() -> None:
 
 
 def test_hysteresis_of_a_cold_cell() -> None:
-    """Goal: charging returns at +2 degC, not at 0. Method: -1, +1.9 for a minute, +2 for the hold time."""
+    """Goal: charging returns after 10 min at +2 degC, not at 0. Method: -1, +1.9 for a minute, +2 for 10 min."""
     story = Story()
     assert story.feed(0.0, bms={"values": {"cell_c_min": -1.0}}) == {"F36"}
     assert story.feed(60.0, bms={"values": {"cell_c_min": 1.9}}) == {"F36"}
     assert story.feed(61.0, bms={"values": {"cell_c_min": 2.0}}) == {"F36"}
-    assert story.feed(91.0, bms={"values": {"cell_c_min": 2.0}}) == set()
+    assert story.feed(660.9, bms={"values": {"cell_c_min": 2.0}}) == {"F36"}
+    assert heaters(story.conditions) == ("bms-1",)
+    assert story.feed(661.0, bms={"values": {"cell_c_min": 2.0}}) == set()
+    assert heaters(story.conditions) == ()
 
 
 def test_a_converter_that_does_not_start() -> None:
@@ -304,7 +308,7 @@ def test_the_weakest_rack_speaks_for_all() -> None:
         for name, values in (("bms-1", empty), ("bms-2", full))
     }
     seen = replace(seen, devices={**seen.devices, **racks})
-    read = conditions.read(terms, Conditions(), ModeState(), seen, seen.now).battery
+    read = conditions.read(terms, Conditions(), ModeState(), seen, Asked(), seen.now).battery
     assert (read.discharge_kw_read, read.charge_kw_read) == (0.0, 2 * 500.0 * 0.8)
     assert (read.soc_pct_low, read.soc_pct, read.soc_pct_high) == (2.0, 45.0, 88.0)
 

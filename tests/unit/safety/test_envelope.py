@@ -43,7 +43,7 @@ def test_the_rating_is_the_limit_of_a_strong_battery() -> None:
     assert (limits().discharge_kw_max, limits().charge_kw_max) == ((1000.0,), (800.0,))
 
 
-@pytest.mark.parametrize("mode", [Mode.INIT, Mode.STANDBY, Mode.SAFE_STOP])
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode != Mode.GRID_TIED])
 def test_no_power_outside_grid_tied(mode: Mode) -> None:
     """Goal: P = 0. Method: every other mode, a greedy wish."""
     found = limits(state=ModeState(mode=mode, t_since_ns=1), wish=Wish(leak_kw=500.0))
@@ -75,7 +75,27 @@ PERMITS = [
     (Mode.SAFE_STOP, 20.1, 1.9, 3),
     (Mode.SAFE_STOP, 20.0, 0.0, 1),
     (Mode.SAFE_STOP, 500.0, 2.0, 1),
+    (Mode.FAULT, 20.1, 1.9, 3),
+    (Mode.LOCKOUT, 500.0, 2.0, 1),
+    (Mode.MAINT, 500.0, 0.0, 1),
 ]
+
+
+def test_a_fault_counts_its_stop_from_safe_stop() -> None:
+    """Goal: no second ramp time. Method: FAULT just entered, its stop 2 s old, full power still measured."""
+    state = ModeState(mode=Mode.FAULT, t_since_ns=at(1.0).t_ns, t_stopping_ns=at(-1.0).t_ns)
+    here = replace(RUNNING, converters=(replace(RUNNING.converters[0], pcs_kw=500.0),))
+    assert limits(here, state).permit == Permit.ORDER
+
+
+@pytest.mark.parametrize(
+    ("level", "share", "leak_kw"), [(0, 1.0, 40.0), (1, 1.0, 0.0), (2, 0.5, 0.0), (3, 0.0, 0.0)]
+)
+def test_degradation(level: int, share: float, leak_kw: float) -> None:
+    """Goal: D1 leaves the objective out, D2 half the power, D3 none. Method: a note of each level."""
+    found = limits(with_faults(replace(fault("A", Effect.NOTE), level=level), base=RUNNING), wish=Wish(40.0))
+    assert (found.discharge_kw_max, found.charge_kw_max) == ((1000.0 * share,), (800.0 * share,))
+    assert found.leak_kw == leak_kw
 
 
 @pytest.mark.parametrize(("mode", "pcs_kw", "age_s", "expected"), PERMITS)

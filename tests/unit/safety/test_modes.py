@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.image import Battery, Condition, Conditions, Converter, Effect, Mode, ModeState
+from controller.image import Asked, Battery, Condition, Conditions, Converter, Effect, Mode, ModeState
 from controller.safety import modes
 from controller.safety.modes import INIT_S_MAX, ROWS, next_mode
+from controller.safety.transition import ISLANDS, RESTS
 from tests.unit.safety.sites import TERMS, at
 
+NOTHING = Asked()
 READY = Conditions(
     converters=(Converter("pcs-1", 0.0, "standby", fresh=True, armed=True, accepted=True),),
     battery=Battery(
@@ -40,9 +42,20 @@ def converter(**changes: Any) -> Conditions:
     return replace(READY, converters=(replace(READY.converters[0], **changes),))
 
 
-def step(state: ModeState, conditions: Conditions, seconds: float = 0.0, wanted: bool = True) -> ModeState:
+def step(
+    state: ModeState,
+    conditions: Conditions,
+    seconds: float = 0.0,
+    wanted: bool = True,
+    asked: Asked = NOTHING,
+) -> ModeState:
     """One step at `seconds`."""
-    return next_mode(TERMS, state, conditions, wanted, at(seconds))
+    return next_mode(TERMS, replace(state, wanted=wanted), conditions, asked, at(seconds))
+
+
+def reset(conditions: Conditions, who: str = "operator") -> Conditions:
+    """The same with a reset that takes effect now."""
+    return replace(conditions, reset=who, reset_reason="cable mended")
 
 
 def in_mode(mode: Mode, seconds: float = -1.0, **changes: Any) -> ModeState:
@@ -50,21 +63,20 @@ def in_mode(mode: Mode, seconds: float = -1.0, **changes: Any) -> ModeState:
     return ModeState(mode=mode, t_since_ns=at(seconds).t_ns, **changes)
 
 
-@pytest.mark.parametrize("mode", [mode for mode in Mode if mode != Mode.SAFE_STOP])
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode not in RESTS])
 @pytest.mark.parametrize("grade", ["A", "B", "C"])
 @pytest.mark.parametrize("wanted", [True, False])
 def test_every_mode_reaches_safe_stop_in_one_step(mode: Mode, grade: str, wanted: bool) -> None:
-    """Goal: P10. Method: any mode, any stopping fault, one step."""
-    after = step(in_mode(mode), with_faults(fault(grade)), wanted=wanted)
+    """Goal: P10. Method: any mode, any stopping fault, one step; an island stops for what trips it alone."""
+    effect = Effect.TRIP if mode in ISLANDS else Effect.STOP
+    after = step(in_mode(mode), with_faults(fault(grade, effect)), wanted=wanted)
     assert (after.mode, after.row) == (Mode.SAFE_STOP, "T12")
     assert after.reason == "F16 pcs-mute: cause"
 
 
 def test_no_dead_end() -> None:
     """Goal: every mode can be entered and left. Method: the graph of the rows."""
-    edges = {
-        (source, row.target) for row in ROWS for source in ([row.source] if row.source is not None else Mode)
-    }
+    edges = {(source, row.target) for row in ROWS for source in row.sources}
     for mode in Mode:
         assert any(source == mode and target != mode for source, target in edges)
         assert mode == Mode.INIT or any(target == mode and source != mode for source, target in edges)
@@ -148,7 +160,11 @@ def test_retry_budget_of_class_b() -> None:
         t += wait_s + 1.0
     state = step(state, with_faults(fault()), t)
     assert state.latched
-    assert step(state, READY, t + 86_400.0).mode == Mode.SAFE_STOP
+    state = step(state, READY, t + 86_400.0)
+    assert (state.mode, state.row) == (Mode.FAULT, "T14")
+    assert step(state, READY, t + 2 * 86_400.0) == replace(
+        state, waiting="waits for an operator to acknowledge"
+    )
 
 
 def test_retries_are_forgotten_after_an_hour() -> None:
@@ -160,17 +176,103 @@ def test_retries_are_forgotten_after_an_hour() -> None:
 
 
 def test_class_c_latches() -> None:
-    """Goal: a class C fault waits for a person. Method: fault gone, a day passes."""
+    """Goal: a class C fault waits for a person, one that comes while the site stops too.
+    Method: from STANDBY, and beside a class A stop; then fault gone and a day passes."""
     state = step(in_mode(Mode.STANDBY), with_faults(fault("C")))
     assert state.latched
-    assert step(state, READY, 86_400.0).mode == Mode.SAFE_STOP
+    late = step(in_mode(Mode.STANDBY), with_faults(fault("A")))
+    assert not late.latched
+    for before in (state, late):
+        after = step(before, with_faults(fault("C")), 0.1)
+        assert (after.mode, after.reason) == (Mode.FAULT, "F16 pcs-mute: cause")
+        assert step(after, READY, 86_400.0).mode == Mode.FAULT
+
+
+def test_fault_waits_for_the_ramp() -> None:
+    """Goal: T14 leaves SAFE_STOP its time. Method: 20.1 kW at 1.9 and 2.0 s, 20 kW at once."""
+    stop = step(in_mode(Mode.GRID_TIED), with_faults(fault("C")))
+    assert step(stop, converter(pcs_kw=20.1), 1.9).mode == Mode.SAFE_STOP
+    assert step(stop, converter(pcs_kw=20.1), 2.0).mode == Mode.FAULT
+    assert step(stop, converter(pcs_kw=20.0), 0.1).mode == Mode.FAULT
+
+
+def test_a_stop_without_effect() -> None:
+    """Goal: T14, stop not confirmed. Method: class A; fresh 50.1 kW at 2.4 and 2.5 s (2 s and 0.5 s to settle),
+    50 kW, and a stale reading, which is no proof."""
+    stop = step(in_mode(Mode.GRID_TIED), with_faults(fault("A")))
+    assert step(stop, converter(pcs_kw=50.1), 2.4).mode == Mode.SAFE_STOP
+    assert step(stop, converter(pcs_kw=-50.1), 2.5).reason == "T14: stop not confirmed by pcs-1"
+    assert step(stop, converter(pcs_kw=50.0), 2.5).mode == Mode.SAFE_STOP
+    assert step(stop, converter(pcs_kw=50.1, fresh=False), 2.5).mode == Mode.SAFE_STOP
+
+
+def test_an_operator_acknowledges_a_fault() -> None:
+    """Goal: T15: cause gone, reset, and the reset is not a start.
+    Method: reset with the cause there, without an answer, with power left; then right; then a start."""
+    state = in_mode(Mode.FAULT, latched=True, t_retries_ns=(1, 2, 3), t_faults_ns=(at(-1.0).t_ns,))
+    assert step(state, reset(with_faults(fault("C")))).waiting == "cause not yet gone: F16 pcs-mute: cause"
+    assert step(state, reset(replace(READY, unanswered=("bms-1",)))).mode == Mode.FAULT
+    assert step(state, reset(converter(pcs_kw=20.1))).waiting == "power not yet zero"
+    assert step(state, READY).waiting == "waits for an operator to acknowledge"
+    after = step(state, reset(READY), asked=Asked(start=True))
+    assert (after.mode, after.row, after.wanted, after.latched) == (Mode.STANDBY, "T15", False, False)
+    assert (after.t_retries_ns, after.t_faults_ns) == ((), (at(-1.0).t_ns,))
+    assert after.reason == "acknowledged: cable mended"
+    assert step(after, READY, 60.0, wanted=False).waiting == "no start asked for"
+    assert step(after, READY, 60.0, wanted=False, asked=Asked(start=True)).mode == Mode.GRID_TIED
+    both = Asked(start=True, stop=True)
+    assert step(after, READY, 60.0, wanted=True, asked=both).waiting == "no start asked for"
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode != Mode.LOCKOUT])
+def test_class_d_locks_from_everywhere(mode: Mode) -> None:
+    """Goal: T16. Method: a class D condition in every mode, one step; LOCKOUT stays itself."""
+    hard = with_faults(fault("D", Effect.TRIP))
+    after = step(in_mode(mode), hard)
+    assert (after.mode, after.row, after.latched, after.wanted) == (Mode.LOCKOUT, "T16", True, False)
+    assert step(after, hard, 1.0).mode == Mode.LOCKOUT
+
+
+def test_three_faults_within_a_day_lock() -> None:
+    """Goal: T16. Method: two old FAULTs and a new one; the oldest just within and just outside of a day."""
+    for age_s, mode in ((86_399.9, Mode.LOCKOUT), (86_400.0, Mode.FAULT)):
+        old = (at(-age_s).t_ns, at(-100.0).t_ns)
+        state = in_mode(Mode.SAFE_STOP, latched=True, t_faults_ns=old)
+        state = step(state, READY, -0.0)
+        assert (state.mode, len(state.t_faults_ns)) == (Mode.FAULT, 3 if mode == Mode.LOCKOUT else 2)
+        assert step(state, READY, 0.0).mode == mode
+
+
+def test_only_a_person_at_the_box_unlocks() -> None:
+    """Goal: T17: operator's reset does nothing; a local one begins the self-test, which must pass.
+    Method: both resets; devices silent, then there; a class D that comes meanwhile takes the reset away."""
+    state = in_mode(Mode.LOCKOUT, latched=True)
+    assert step(state, reset(READY)).waiting == "waits for a person at the box to acknowledge"
+    held = step(state, reset(READY, "local"))
+    assert (held.mode, held.released) == (Mode.LOCKOUT, True)
+    assert step(held, replace(READY, unanswered=("bms-1",)), 5.0).waiting.startswith("waiting for three")
+    assert step(held, with_faults(fault("A")), 5.0).waiting == "cause not yet gone: F16 pcs-mute: cause"
+    assert not step(held, with_faults(fault("D")), 5.0).released
+    after = step(held, READY, 5.0)
+    assert (after.mode, after.row, after.wanted, after.t_faults_ns) == (Mode.STANDBY, "T17", False, ())
+
+
+def test_maintenance_by_the_key() -> None:
+    """Goal: IL-14, N6. Method: key on from STANDBY alone; a start does nothing; key off with power left, without."""
+    key = Asked(key=True)
+    assert step(in_mode(Mode.GRID_TIED), converter(state="running"), asked=key).mode == Mode.GRID_TIED
+    state = step(in_mode(Mode.STANDBY), replace(READY, t_grid_ns=0), asked=key)
+    assert (state.mode, state.row) == (Mode.MAINT, "N6")
+    assert step(state, READY, 9.0, asked=replace(key, start=True)).waiting == "key switch on"
+    assert step(state, converter(pcs_kw=20.1), 9.0).waiting == "power not yet zero"
+    assert step(state, READY, 9.0).mode == Mode.STANDBY
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["", "A", "B", "C"]),
+            st.sampled_from(["", "A", "B", "C", "D"]),
             st.sampled_from(["off", "standby", "starting", "running", "fault", "unknown"]),
             st.booleans(), st.booleans(), st.booleans(), st.sampled_from([0.1, 5.0, 31.0, 700.0]),
         ),
@@ -179,8 +281,8 @@ def test_class_c_latches() -> None:
 )  # fmt: skip
 def test_any_walk_keeps_the_rules(steps: list[tuple[str, str, bool, bool, bool, float]]) -> None:
     """Goal: no walk through the table breaks a rule.
-    Method: random conditions; a fault always ends in SAFE_STOP, GRID_TIED is entered from STANDBY alone and
-    armed, a latched stop is never left."""
+    Method: random conditions; a fault always ends at rest, GRID_TIED is entered from STANDBY alone and
+    armed, a latched site stays at rest without a reset."""
     state, t = ModeState(), 0.0
     for grade, run_state, armed, known, wanted, dt in steps:
         t += dt
@@ -188,17 +290,19 @@ def test_any_walk_keeps_the_rules(steps: list[tuple[str, str, bool, bool, bool, 
         base = replace(base, unanswered=() if known else ("pcs-1",), t_fresh_ns=at(t - 5).t_ns)
         after = step(state, with_faults(*([fault(grade)] if grade else []), base=base), t, wanted)
         if grade:
-            assert after.mode == Mode.SAFE_STOP
+            assert after.mode in RESTS
         if after.mode == Mode.GRID_TIED != state.mode:
             assert state.mode == Mode.STANDBY
             assert armed
             assert wanted
         if state.latched:
-            assert after.mode == Mode.SAFE_STOP
+            assert after.mode in RESTS
+        if state.mode == Mode.LOCKOUT or grade == "D":
+            assert after.mode == Mode.LOCKOUT
         state = after
 
 
 def test_rows_are_known() -> None:
     """Goal: ids of the reference only. Method: the set."""
-    assert {row.id for row in ROWS} == {"T01", "T02", "T12", "T13", "N6"}
+    assert {row.id for row in ROWS} == {f"T{k:02}" for k in range(1, 18)} | {"N6"}
     assert modes.retry_s(TERMS, ModeState()) == 0.0

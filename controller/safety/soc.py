@@ -1,0 +1,108 @@
+"""State of charge as an interval: counted, widened by use and time, narrowed where the cells prove it.
+
+LFP errors of +-15 % are common, and 10 to 90 % SOC spans 141 mV (reference/safety.md 6.3): one number is not
+enough. The guard uses the low end for discharge and the high end for charge. What the BMS says always lies
+inside, so a BMS that wanders off widens the interval and asks for an anchor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import isfinite, nan
+
+from controller.image import Instant, SocBand
+from controller.safety.terms import Terms
+from controller.units import seconds
+
+CYCLE_PCT = 0.5  # growth of the width per equivalent full cycle, 200 % of movement
+DAY_PCT = 0.2  # and per day
+WIDTH_PCT_MAX = 10.0  # beyond this an anchor charge is due
+ANCHOR_DAYS_MAX = 14.0
+ANCHOR_PCT = 2.0  # what a full or an empty battery leaves open
+HELD_S = 60.0  # voltage and small current must last so long
+SMALL_C = 0.05  # current that no longer lifts or sinks the cell voltage much, of the capacity an hour
+GAP_S_MAX = 10.0  # a longer hole in the count is bridged by the most that could have flowed
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What all racks say together; nan where one is silent about it. dc_kw > 0 discharges."""
+
+    soc_pct_low: float  # of the emptiest rack
+    soc_pct_high: float  # of the fullest
+    dc_kw: float = nan
+    cell_v_low: float = nan  # the highest of the racks' lowest cells: all are empty when it is
+    cell_v_high: float = nan  # the lowest of the racks' highest cells: all are full when it is
+
+
+def track(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
+    """The interval after one more reading of the BMS, %. Not known until the first number."""
+    low_pct, high_pct = _inside(seen.soc_pct_low), _inside(seen.soc_pct_high)
+    if not isfinite(band.low_pct):
+        if not (isfinite(low_pct) and isfinite(high_pct)):
+            return band
+        error_pct = terms.soc_error_pct
+        band = SocBand(low_pct - error_pct, high_pct + error_pct, now.t_ns, now.t_ns)
+    counted = _anchored(_counted(band, terms, seen, now), terms, seen, now)
+    return replace(
+        counted,
+        t_ns=now.t_ns,
+        low_pct=min(max(counted.low_pct, 0.0), 100.0),
+        high_pct=min(max(counted.high_pct, 0.0), 100.0),
+    )
+
+
+def due(band: SocBand, now: Instant) -> bool:
+    """Whether the battery should be charged until it is full, so that the interval is known again."""
+    old = seconds(now.t_ns - band.t_anchor_ns) > ANCHOR_DAYS_MAX * DAY_S
+    return isfinite(band.low_pct) and (old or band.high_pct - band.low_pct > WIDTH_PCT_MAX)
+
+
+def hull(band: SocBand, seen: Reading) -> tuple[float, float]:
+    """Low and high end with what the BMS says inside; nan while either is not known."""
+    low_pct, high_pct = _inside(seen.soc_pct_low), _inside(seen.soc_pct_high)
+    if not isfinite(band.low_pct) or not (isfinite(low_pct) and isfinite(high_pct)):
+        return nan, nan
+    return min(band.low_pct, low_pct), max(band.high_pct, high_pct)
+
+
+def _inside(soc_pct: float) -> float:
+    """A BMS may say 100.4; what is further out is no state of charge."""
+    return min(max(soc_pct, 0.0), 100.0) if -1.0 <= soc_pct <= 101.0 else nan
+
+
+def _counted(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
+    """Energy that flowed since the last reading, by both powers' mean; and what use and time add to the width."""
+    past_s = seconds(now.t_ns - band.t_ns)
+    pct_per_kw_s = 100.0 / (3600.0 * terms.capacity_kwh)
+    grown_pct = DAY_PCT * past_s / DAY_S
+    mean_kw = 0.5 * (band.dc_kw + seen.dc_kw)
+    if isfinite(mean_kw) and past_s <= GAP_S_MAX:
+        moved_pct = -mean_kw * past_s * pct_per_kw_s
+        grown_pct += CYCLE_PCT * abs(moved_pct) / 200.0
+        down_pct = up_pct = 0.5 * grown_pct
+    else:
+        moved_pct = 0.0
+        down_pct = terms.discharge_kw_max * past_s * pct_per_kw_s + 0.5 * grown_pct
+        up_pct = terms.charge_kw_max * past_s * pct_per_kw_s + 0.5 * grown_pct
+    return replace(
+        band,
+        low_pct=band.low_pct + moved_pct - down_pct,
+        high_pct=band.high_pct + moved_pct + up_pct,
+        dc_kw=seen.dc_kw,
+    )
+
+
+def _anchored(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
+    """A full or an empty battery shows in its cells once hardly any current flows."""
+    small = abs(seen.dc_kw) <= SMALL_C * terms.capacity_kwh
+    full = small and seen.cell_v_high >= terms.full_cell_v
+    empty = small and seen.cell_v_low <= terms.empty_cell_v
+    if not (full or empty):
+        return replace(band, t_held_ns=0)
+    band = replace(band, t_held_ns=band.t_held_ns or now.t_ns)
+    if seconds(now.t_ns - band.t_held_ns) < HELD_S:
+        return band
+    low_pct, high_pct = (100.0 - ANCHOR_PCT, 100.0) if full else (0.0, ANCHOR_PCT)
+    return replace(band, low_pct=low_pct, high_pct=high_pct, t_anchor_ns=now.t_ns)

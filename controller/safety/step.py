@@ -1,0 +1,57 @@
+"""The safety step read aloud: conditions, mode, fallback, orders, interlocks, envelope. Pure: memory is State."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.image import Conditions, Instant, Limits, ModeState, Telemetry, Wish
+from controller.safety import command, conditions, envelope, fallback, hall, interlocks, modes, orders
+from controller.safety.command import Command, Desk, Refused
+from controller.safety.hall import Hall
+from controller.safety.terms import Terms
+from controller.safety.transition import View
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything safety remembers from one cycle to the next."""
+
+    conditions: Conditions = field(default_factory=Conditions)
+    mode: ModeState = field(default_factory=ModeState)
+    desk: Desk = field(default_factory=Desk)
+    hall: Hall = field(default_factory=Hall)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one cycle brings."""
+
+    telemetry: Telemetry
+    wish: Wish = field(default_factory=Wish)
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What one cycle allows and wants. limits without orders: they are numbered outside."""
+
+    limits: Limits
+    orders: Mapping[str, str]  # device: order
+    refused: Refused = ()
+    blocked: tuple[tuple[str, str, str], ...] = ()  # interlock, device, why
+
+
+def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[State, Outputs]:
+    """One cycle, right for any time between 0.05 and 1 s since the last one (safety.md N5)."""
+    desk, asked, refused = command.settle(state.desk, inputs.commands, now)
+    telemetry = inputs.telemetry
+    seen = conditions.read(terms, state.conditions, state.mode, telemetry, asked, now, state.hall)
+    facts = hall.read(terms, state.hall, seen, telemetry, now)
+    mode = modes.next_mode(terms, state.mode, seen, asked, now, facts)
+    facts = fallback.step(View(terms, mode, seen, asked, now, facts), state.mode, telemetry.devices)
+    view = View(terms, mode, seen, asked, now, facts)
+    passed, blocked = interlocks.screened(view, orders.proposed(view, telemetry.devices))
+    facts = fallback.ordered(terms.fallback, facts, passed, now)
+    limits = envelope.limit(terms, mode, seen, inputs.wish, (), now, facts)
+    return State(seen, mode, desk, facts), Outputs(limits, passed, refused, blocked)

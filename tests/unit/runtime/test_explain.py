@@ -1,0 +1,85 @@
+"""The reader's test: tables, code and the generated page say the same, and every id can be asked for."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from controller.config.loader import BOARDS
+from controller.image import Effect, Mode
+from controller.runtime.explain import EFFECTS, RESETS, explain, known, page, plain_cause, told
+from controller.runtime.mistakes import MistakeError
+from controller.safety import conditions, fallback, gensets, interlocks, modes
+from controller.safety.terms import FallbackTerms
+from tests.unit.safety.test_determinism import explored
+
+PAGE = (BOARDS / "operation.md").read_text("utf-8")
+
+
+def rows_of(title: str) -> list[list[str]]:
+    """The cells of the table under a heading of the page."""
+    part = PAGE.split(f"## {title}")[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_the_page_is_the_tables() -> None:
+    """Goal: row 10: one line of the page a row of the tables, in order, with its words. Method: both read."""
+    assert page() == PAGE
+    transitions = rows_of("Transitions, in the order in which they are tried")
+    assert [(r[0], r[2], r[3], r[4]) for r in transitions] == [
+        (row.id, row.target.name, row.who, row.needs) for row in modes.ROWS
+    ]
+    for cells, row in zip(transitions, modes.ROWS, strict=True):
+        named = {mode for mode in Mode if re.search(rf"\b{mode.name}\b", cells[1])}
+        sources = set(Mode) - named if cells[1].startswith("any but") else named
+        assert sources == set(row.sources)
+    told_rows = rows_of("Conditions, and what to do")
+    assert sorted((r[0], r[1], r[5], r[6]) for r in told_rows) == sorted(
+        (row.code, row.name, row.grade, row.cure) for row in conditions.ROWS
+    )
+    assert [r[0] for r in rows_of("Modes")] == [duty.mode.name for duty in fallback.DUTIES]
+    assert [r[2] for r in rows_of("Gensets: phases")] == [row.needs for row in gensets.ROWS]
+    assert [r[0] for r in rows_of("Interlocks")] == [lock.id for lock in interlocks.ROWS]
+
+
+@pytest.mark.slow
+def test_the_code_takes_exactly_the_transitions_of_the_page() -> None:
+    """Goal: row 10: what the machine does stands on the page. Method: every transition found by exploration."""
+    rows = rows_of("Transitions, in the order in which they are tried")
+    for code, source, target in explored()[1]:
+        assert any(
+            r[0] == code and r[2] == target.name and (source.name in r[1]) is not r[1].startswith("any but")
+            for r in rows
+        ), (code, source, target)
+
+
+def test_every_mode_has_its_duties() -> None:
+    """Goal: no mode without a line. Method: the set; and the options named in the texts exist."""
+    assert {duty.mode for duty in fallback.DUTIES} == set(Mode)
+    names = {
+        name
+        for row in (*modes.ROWS, *gensets.ROWS)
+        for name in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", row.needs)
+    }
+    assert names <= {*FallbackTerms.__dataclass_fields__, "enter_service_s"}
+
+
+@pytest.mark.parametrize("word", known())
+def test_every_id_can_be_asked_for(word: str) -> None:
+    """Goal: `stillwatt explain` knows each word. Method: all of them, in small letters too."""
+    assert explain(word) == explain(word.lower()) != []
+
+
+def test_one_answer_in_words() -> None:
+    """Goal: cause, effect, class and cure in one line. Method: F37; an unknown word lists the known."""
+    (line,) = explain("f37")
+    for part in ("cell-hot", "SAFE_STOP", "class A", "<value>", "check the cooling"):
+        assert part in line
+    with pytest.raises(MistakeError, match=r"F99 is not known; known are .*F37"):
+        explain("F99")
+    assert plain_cause("no places") == "no places"
+    assert not any("{" in it.cause or "}" in it.cause for it in told())
+    assert set(EFFECTS) == set(Effect)
+    assert set(RESETS) == set("ABCD")
