@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from controller.config.battery import Battery
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
+from controller.config.tariff import Tariff
 
 # Bounds of the frame's fixed tables, ext.image: PCS_MAX, PORT_MAX, CHANNEL_MAX.
 PCS_MAX = 8
@@ -134,33 +136,6 @@ class TcpPort(Section):
             yield Fault(
                 ("host",),
                 f'is "{self.host}"; an IP address or a host name is allowed. Put the port in tcp_port.',
-            )
-
-
-class Battery(Section):
-    """What the battery may be used for."""
-
-    capacity_kwh: float = option(REQUIRED, "usable energy", low=1, high=10_000_000)
-    soc_pct_min: float = option(10, "lowest state of charge in use", low=0, high=100, why="LFP cell reserve")
-    soc_pct_max: float = option(
-        95, "highest state of charge in use", low=0, high=100, why="top balancing apart"
-    )
-    soc_pct_target: float = option(
-        50, "where the SOC returns to", low=0, high=100, why="equal room for a rise and a fall of the load"
-    )
-
-    def faults(self) -> Iterator[Fault]:
-        """The window is in order."""
-        if self.soc_pct_min >= self.soc_pct_max:
-            yield Fault(
-                ("soc_pct_min",),
-                f"is {self.soc_pct_min:g}; it must be below soc_pct_max ({self.soc_pct_max:g}). Lower it.",
-            )
-        elif not self.soc_pct_min < self.soc_pct_target < self.soc_pct_max:
-            yield Fault(
-                ("soc_pct_target",),
-                f"is {self.soc_pct_target:g}; allowed is between soc_pct_min ({self.soc_pct_min:g}) and "
-                f"soc_pct_max ({self.soc_pct_max:g}), both excluded. Move it inside.",
             )
 
 
@@ -293,6 +268,7 @@ class Site(Section):
         Support(), "help for the grid's frequency", why="a contract asks for it, or nobody"
     )
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
+    tariff: Tariff | None = option(None, "the contract in figures", why="without one nothing is planned")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
         """Every device of the site with its path in the file, converters first."""

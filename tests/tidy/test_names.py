@@ -15,7 +15,7 @@ QUALIFIERS = {"max", "min", "mean", "sum", "target", "nominal", "now"}  # may fo
 # Without a unit by nature: counts, shares, addresses, factors whose two units the comment names.
 DIMENSIONLESS = {"version", "unit", "input", "baud", "priority", "cpu", "count", "line", "column",
                  "gain", "over_drive", "si", "scale", "words", "tcp_port",
-                 "rx_trigger_bytes"}  # fmt: skip
+                 "rx_trigger_bytes", "peaks_count", "fee"}  # fmt: skip
 FIELD = re.compile(r"^\s+(double|float|int64_t)\s+([\w, \[\]]+?)\s*(?:#.*)?$")
 
 
