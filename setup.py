@@ -68,7 +68,7 @@ setup(
     ext_modules=modules(),
     install_requires=[
         "numpy>=2.0,<3", "PyYAML>=6.0,<7", "pydantic>=2.7,<3", "pymodbus>=3.16,<4", "pyserial>=3.5,<4",
-        "structlog>=24.1", "typer>=0.12,<1", "rich>=13,<17",
+        "structlog>=24.1", "typer>=0.12,<1", "rich>=13,<17", "highspy>=1.9,<2", "tzdata>=2024.1",
     ],
     extras_require={
         "report": ["matplotlib>=3.8,<4"],
@@ -76,6 +76,7 @@ setup(
                 "ruff>=0.6",
                 "mypy>=1.11", "cython-lint>=0.16", "types-PyYAML", "pysunspec2>=1.3,<2",
                 "minimalmodbus>=2.1,<3",
+                "scipy>=1.11,<2",  # a second opinion on the LP
                 "setuptools>=68", "cython>=3.1,<4"],
     },
     entry_points={"console_scripts": ["stillwatt = tools.cli:main"]},

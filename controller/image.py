@@ -207,10 +207,43 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """One quantity over time in equal steps, in the shape of S2's PowerForecast: expected value and bands.
+
+    A band that is not told is empty. Times are UTC seconds; nothing is said before start_utc_s and after the end.
+    """
+
+    start_utc_s: float = 0.0
+    step_s: float = 900.0
+    expected: tuple[float, ...] = ()
+    low_68: tuple[float, ...] = ()
+    high_68: tuple[float, ...] = ()
+    low_95: tuple[float, ...] = ()
+    high_95: tuple[float, ...] = ()
+    issued_utc_s: float = 0.0
+    valid_until_utc_s: float = 0.0
+    sequence: int = 0
+    source: str = ""
+
+    def at(self, utc_s: float) -> float | None:
+        """The expected value of the step that holds utc_s; None outside the curve or its validity."""
+        place = (utc_s - self.start_utc_s) / self.step_s
+        if not 0.0 <= place < len(self.expected) or utc_s >= self.valid_until_utc_s:
+            return None
+        return self.expected[int(place)]
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the planner expects; empty until a plan exists. Can move a wish, never a limit."""
+    """What the planner expects and would do; empty until a plan exists. Can move a wish, never a limit."""
 
     t_issue_ns: int = 0
+    load_kw: Curve = field(default_factory=Curve)
+    pv_kw: Curve = field(default_factory=Curve)
+    spot_per_kwh: Curve = field(default_factory=Curve)  # published prices alone, in the tariff's currency
+    pcs_kw: Curve = field(default_factory=Curve)  # planned battery power, > 0 discharges
+    limits_kw: Mapping[str, float] = field(default_factory=dict)  # demand charge: mean its windows may reach
+    reason: str = ""  # rung of the planner's ladder and why
 
 
 class Effect(IntEnum):

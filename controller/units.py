@@ -6,7 +6,7 @@ NS_PER_US = 1_000
 
 SUFFIXES = (
     "kw", "kwh", "kvar", "v", "a", "hz", "c", "pct", "pu", "s", "ms", "us", "ns",
-    "kw_per_s", "pu_per_s", "a_per_v", "v_per_v", "counts",
+    "kw_per_s", "pu_per_s", "a_per_v", "v_per_v", "counts", "h", "per_kw", "per_kwh", "per_eur", "pct_per_h",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,6 +13,9 @@ from rich.progress import Progress
 
 from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, run_folder
 from controller.cli import main as serve
+from controller.config.loader import load_site
+from controller.config.site import Site
+from controller.config.tariff import Tariff
 from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError
 from controller.runtime.verbs import typed
@@ -180,6 +184,93 @@ def made(
     except ReportError as error:
         raise MistakeError(f"report: {error}") from None
     typer.echo(f"{told(measures)}\n{out / 'report.html'}")
+
+
+Tables = Annotated[Path, typer.Option(help="Folder of season tables, see tools/tables.py.")]
+Forecasts = Annotated[str, typer.Option(help="Kind of forecast tables; own: the learned models alone.")]
+
+
+@app.command()
+def season(
+    site: SitePath,
+    tables: Tables,
+    out: Annotated[Path, typer.Option(help="Result table; packed unless its name ends in .csv.")],
+    forecast: Forecasts = "scheduler",
+    reserve: Annotated[bool, typer.Option(help="Keep the reserves of the site's battery section.")] = True,
+) -> None:
+    """Run a season of tables through the planner, each step from what was known then. Prints one JSON line last."""
+    from tools.season import run_season, summary_line
+    from tools.tables import TableError
+
+    read, tariff = with_tariff(site)
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("season", total=1.0)
+            summary = run_season(
+                read, tariff, tables, forecast, out, reserve=reserve,
+                progress=lambda share: bar.update(task, completed=share),
+            )  # fmt: skip
+    except TableError as error:
+        raise MistakeError(f"season: {error}") from None
+    typer.echo(summary_line(summary))
+
+
+@app.command()
+def plan(
+    site: SitePath,
+    tables: Tables,
+    at: Annotated[str, typer.Option(help="When: 2022-01-17T06:00Z, or without Z by the tariff's zone.")],
+    forecast: Forecasts = "scheduler",
+    as_json: AsJson = False,
+    plot: Annotated[Path | None, typer.Option(help="PNG of the plan as well.")] = None,
+) -> None:
+    """Show the plan a site would follow at a time of a season: hours, peaks, what binds it and why."""
+    from tools.planview import draw, plan_at, shown
+    from tools.tables import TableError
+
+    read, tariff = with_tariff(site)
+    try:
+        with Console(stderr=True).status("running the season up to then"):
+            view = plan_at(read, tariff, tables, forecast, at)
+    except TableError as error:
+        raise MistakeError(f"plan: {error}") from None
+    typer.echo(json.dumps(view) if as_json else shown(view))
+    if plot is not None:
+        try:
+            draw(view, plot)
+        except ModuleNotFoundError:
+            raise MistakeError("plan: --plot needs matplotlib. Install stillwatt[report].") from None
+
+
+@app.command()
+def bill(
+    site: SitePath,
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="t_utc, grid_kw; pcs_kw, genset_kw, a price")],
+    prices: Annotated[
+        Path | None, typer.Option("--tables", help="Folder with the prices of that time.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bill any measured table by the site's tariff."""
+    from tools.billing import bill_table, shown
+    from tools.tables import TableError
+
+    _, tariff = with_tariff(site)
+    try:
+        found = bill_table(tariff, table, prices)
+    except TableError as error:
+        raise MistakeError(f"bill: {error}") from None
+    typer.echo(json.dumps(found, sort_keys=True) if as_json else shown(found))
+
+
+def with_tariff(path: Path) -> tuple[Site, Tariff]:
+    """A site and its tariff; a site without one cannot be planned or billed."""
+    read = load_site(path)
+    if read.tariff is None:
+        raise MistakeError(
+            f"{path}: has no tariff; planning and billing need one. Add it, see boards/reference.md."
+        )
+    return read, read.tariff
 
 
 def main() -> NoReturn:

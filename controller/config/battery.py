@@ -1,4 +1,4 @@
-"""The battery of a site: its window, how well its charge is known, and what its cells can bear."""
+"""The battery of a site: its window, its losses, how well its charge is known, what its cells can bear."""
 
 from __future__ import annotations
 
@@ -71,6 +71,39 @@ class Battery(Section):
         2.95, "every cell below it at small current: empty", low=1, high=5, why="LFP at rest: below 4 %"
     )
     cells: Cells = option(Cells(), "limits of the cells", why="LFP; the BMS's own live limit always wins")
+    charge_efficiency_pu: float = option(
+        0.96,
+        "share of the energy taken that is stored",
+        low=0.5,
+        high=1,
+        why="LFP with its converter, one way",
+    )
+    discharge_efficiency_pu: float = option(
+        0.96,
+        "share of the energy drawn that is given",
+        low=0.5,
+        high=1,
+        why="LFP with its converter, one way",
+    )
+    standing_pct_per_h: float = option(
+        0, "share of its energy it loses each hour at rest", low=0, high=1, why="LFP loses 2 % a month"
+    )
+    taper_soc_pct: float = option(
+        100, "above this SOC the charge power falls in a straight line to zero at 100 %", low=50, high=100,
+        why="none within the window; the BMS's live limit rules in any case",
+    )  # fmt: skip
+    reserve_kw: float = option(
+        0, "power the plan leaves to the fast loop, both ways", low=0, high=100_000,
+        why="the plan moves slowly: the fast loop may use what is left; state it where the hall swings",
+    )  # fmt: skip
+    reserve_kwh: float = option(
+        0, "energy the plan leaves to the fast loop, at both ends of the SOC window", low=0, high=10_000_000,
+        why="a 2 MW step taken to 50 kW/s needs 11 kWh",
+    )  # fmt: skip
+    fallback_kwh: float = option(
+        0, "energy the plan never uses, for the minutes until the genset runs", low=0, high=10_000_000,
+        why="a site without a genset has nothing to bridge to",
+    )  # fmt: skip
 
     def faults(self) -> Iterator[Fault]:
         """The window is in order."""

@@ -12,6 +12,7 @@ from controller.config.battery import Battery
 from controller.config.fallback import Fallback
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
+from controller.config.tariff import Tariff
 
 # Bounds of the frame's fixed tables, ext.image: PCS_MAX, PORT_MAX, CHANNEL_MAX.
 PCS_MAX = 8
@@ -269,6 +270,7 @@ class Site(Section):
     )
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
     fallback: Fallback | None = option(None, "life without the grid", why="most sites rest without it")
+    tariff: Tariff | None = option(None, "the contract in figures", why="without one nothing is planned")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
         """Every device of the site with its path in the file, converters first."""

@@ -1,39 +1,87 @@
-"""What the slow loop would like: bring the state of charge back, gently, below the band that is smoothed."""
+"""What the slow loop would like: follow the plan, keep the demand windows; without a plan, the SOC at its target."""
 
 from __future__ import annotations
 
 from math import isfinite
 
+from controller.config.tariff import Tariff
 from controller.image import Forecast, Instant, Telemetry, Wish
+from controller.plan.demand import Meter, cap_kw
 
 DEAD_BAND_PCT = 1.0  # SOC within this of its target asks for nothing: no hunting
 FULL_LEAK_PCT = 5.0  # beyond the dead-band, the SOC error that asks for the whole leak
 LEAK_PU_MAX = 0.02  # of the converters' rating: slow, far below 0.02 Hz
+GAP_S_MAX = 5.0  # a longer hole in the telemetry is not metered
+HOLD_S = 60.0  # how long the battery may wait before it must save a window: a slow ramp still fits in
 
 
 class Wisher:
-    """The wish of one site. Pure: holds constants only."""
+    """The wish of one site. Holds constants, and the meter of its demand windows where there is a tariff.
 
-    def __init__(self, soc_pct_target: float, rating_kw: float, ramp_kw_per_s_max: float) -> None:
+    sun: names of the meters that measure PV the load sensors do not see.
+    """
+
+    def __init__(
+        self,
+        soc_pct_target: float,
+        rating_kw: float,
+        ramp_kw_per_s_max: float,
+        tariff: Tariff | None = None,
+        sun: tuple[str, ...] = (),
+    ) -> None:
         self.soc_pct_target = soc_pct_target
-        self.leak_kw_max = LEAK_PU_MAX * rating_kw
+        self.rating_kw = rating_kw
         self.ramp_kw_per_s_max = ramp_kw_per_s_max
+        self.meter = Meter(tariff) if tariff is not None and tariff.demand else None
+        self._sun = sun
+        self._last_utc_s: float | None = None
 
     def decide(self, telemetry: Telemetry, forecast: Forecast, now: Instant, fill: bool = False) -> Wish:
         """Leak in kW, > 0 charges: at 2000 kW and 47 % of 50 %, (3 - 1) / 5 of 40 kW = 16 kW.
 
         fill: charge until full, to show where the state of charge stands.
         """
-        leak_kw = self.leak_kw_max if fill else self._leak_kw(_soc_pct(telemetry))
+        net_kw = telemetry.track.load_kw_mean - _sum(telemetry, "power_kw", self._sun)
+        self._count(telemetry, net_kw, now)
+        planned_kw = forecast.pcs_kw.at(now.utc_s)
+        pcs_kw = -self._leak_kw(_soc_pct(telemetry)) if planned_kw is None else planned_kw
+        if fill:
+            pcs_kw = -LEAK_PU_MAX * self.rating_kw
+        if isfinite(net_kw):
+            pcs_kw = self._kept(pcs_kw, net_kw, forecast, now)
+        leak_kw = min(max(-pcs_kw, -self.rating_kw), self.rating_kw)
         return Wish(leak_kw=leak_kw, ramp_kw_per_s_max=self.ramp_kw_per_s_max)
+
+    def _count(self, telemetry: Telemetry, net_kw: float, now: Instant) -> None:
+        """Meter the import since the last cycle, as it is now."""
+        before_s, self._last_utc_s = self._last_utc_s, now.utc_s
+        if self.meter is None or before_s is None or not 0.0 < now.utc_s - before_s <= GAP_S_MAX:
+            return
+        names = tuple(d.name for d in telemetry.devices.values() if d.kind == "pcs")
+        grid_kw = net_kw - _sum(telemetry, "pcs_kw", names)
+        if isfinite(grid_kw):
+            self.meter.count(before_s, now.utc_s - before_s, grid_kw)
+
+    def _kept(self, pcs_kw: float, net_kw: float, forecast: Forecast, now: Instant) -> float:
+        """Battery power within what the running windows allow: charge less at once, discharge when it must be."""
+        if self.meter is None or not forecast.limits_kw:
+            return pcs_kw
+        fair_kw, must_kw = cap_kw(self.meter, forecast.limits_kw, now.utc_s, net_kw, self.rating_kw, HOLD_S)
+        if pcs_kw < 0 and net_kw - pcs_kw > fair_kw:
+            pcs_kw = min(net_kw - fair_kw, 0.0)
+        return max(pcs_kw, net_kw - must_kw)
 
     def _leak_kw(self, soc_pct: float) -> float:
         if not isfinite(soc_pct):
             return 0.0
         error_pct = self.soc_pct_target - soc_pct
         beyond_pct = max(abs(error_pct) - DEAD_BAND_PCT, 0.0)
-        leak_kw = self.leak_kw_max * min(beyond_pct / FULL_LEAK_PCT, 1.0)
+        leak_kw = LEAK_PU_MAX * self.rating_kw * min(beyond_pct / FULL_LEAK_PCT, 1.0)
         return leak_kw if error_pct > 0 else -leak_kw
+
+
+def _sum(telemetry: Telemetry, point: str, names: tuple[str, ...]) -> float:
+    return sum(telemetry.devices[n].values.get(point, float("nan")) for n in names if n in telemetry.devices)
 
 
 def _soc_pct(telemetry: Telemetry) -> float:

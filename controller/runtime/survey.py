@@ -124,4 +124,6 @@ def wisher(checked: CheckedSite) -> Wisher:
     """The slow wish of the site."""
     site = checked.site
     rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in site.pcs)
-    return Wisher(site.battery.soc_pct_target, rating_kw, site.control.ramp_kw_per_s_max)
+    sun = tuple(meter.name for meter in site.meters if meter.measures == "pv")
+    ramp_kw_per_s = site.control.ramp_kw_per_s_max
+    return Wisher(site.battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun)

@@ -1,4 +1,4 @@
-"""The slow wish: a SOC leak with dead-band and bound."""
+"""The slow wish: the plan while it lasts, the demand window at 10 Hz, else a SOC leak with dead-band and bound."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from math import nan
 
 import pytest
 
-from controller.image import Device, Forecast, Frame, Telemetry, Track
+from controller.config.tariff import Demand
+from controller.image import Curve, Device, Forecast, Frame, Instant, Telemetry, Track
 from controller.plan.wish import Wisher
+from controller.units import ns
+from tests.unit.plan.tariffs import tariff, utc_s
 from tests.unit.safety.sites import at
 
 
@@ -27,3 +30,57 @@ def test_leak(soc_pct: tuple[float, ...], leak_kw: float) -> None:
     wish = Wisher(50.0, 2000.0, 60.0).decide(telemetry(*soc_pct), Forecast(), at(0))
     assert wish.leak_kw == pytest.approx(leak_kw)
     assert (wish.ramp_kw_per_s_max, wish.gain) == (60.0, 1.0)
+
+
+NOON_S = utc_s("2022-01-11T12:00")
+
+
+def planned(pcs_kw: float, **limits_kw: float) -> Forecast:
+    """One hour of a plan from noon on."""
+    curve = Curve(NOON_S, 3600.0, (pcs_kw,), valid_until_utc_s=NOON_S + 1800.0)
+    return Forecast(pcs_kw=curve, limits_kw=limits_kw)
+
+
+def seen(second: float, load_kw: float, pcs_kw: float) -> Telemetry:
+    """A site at noon plus `second`."""
+    devices = {
+        "bms-1": Device("bms-1", "bms", {"soc_pct": 47.0}, 0.1),
+        "pcs-1": Device("pcs-1", "pcs", {"pcs_kw": pcs_kw}, 0.1),
+    }
+    return Telemetry(Instant(ns(second), NOON_S + second), Track(load_kw_mean=load_kw), Frame(), devices)
+
+
+@pytest.mark.parametrize(
+    ("second", "leak_kw"), [(-0.1, 16.0), (0.0, -300.0), (1799.9, -300.0), (1800.0, 16.0), (3600.0, 16.0)]
+)
+def test_the_plan_while_it_is_valid(second: float, leak_kw: float) -> None:
+    """Goal: a plan is followed from its start to its end, then the SOC leak is back. Method: at the edges."""
+    now = Instant(ns(2000.0 + second), NOON_S + second)
+    wish = Wisher(50.0, 2000.0, 60.0).decide(seen(second, 3000.0, 0.0), planned(300.0), now)
+    assert wish.leak_kw == pytest.approx(leak_kw)
+
+
+def test_the_window_is_kept_at_ten_cycles_a_second() -> None:
+    """Goal: an hour of 3000 kW ends at 2500 kW as a mean, and no energy is spent beyond that.
+
+    Method: 36 000 cycles would take long: every 2 s for an hour, the battery doing at once what is wished.
+    """
+    wisher = Wisher(50.0, 2000.0, 60.0, tariff(Demand(name="month", per_kw=21)))
+    pcs_kw, grid_kwh = 0.0, 0.0
+    curve = Curve(NOON_S, 3600.0, (0.0,), valid_until_utc_s=NOON_S + 3600.0)
+    plan = Forecast(pcs_kw=curve, limits_kw={"month": 2500.0})
+    for k in range(1800):
+        second = 2.0 * k
+        now = Instant(ns(second), NOON_S + second)
+        pcs_kw = -wisher.decide(seen(second, 3000.0, pcs_kw), plan, now).leak_kw
+        grid_kwh += (3000.0 - pcs_kw) * 2.0 / 3600.0
+    assert grid_kwh == pytest.approx(2500.0, rel=0.005)
+    assert pcs_kw == pytest.approx(2000.0, rel=0.1), "it waits as long as the battery suffices"
+
+
+def test_charging_gives_way_to_the_window() -> None:
+    """Goal: a plan's charging never lifts the window over its limit. Method: 800 kW planned, 500 fit."""
+    wisher = Wisher(50.0, 2000.0, 60.0, tariff(Demand(name="month", per_kw=21)))
+    now = Instant(0, NOON_S)
+    wish = wisher.decide(seen(0.0, 2000.0, 0.0), planned(-800.0, month=2500.0), now)
+    assert wish.leak_kw == pytest.approx(500.0)

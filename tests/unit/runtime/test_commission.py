@@ -101,7 +101,7 @@ class Site:
     def stop(self) -> None:
         """What the process would do."""
         self.asked += 1
-        self.supervisor.stop()
+        self.supervisor.ask("stop")
 
     def run(self, seconds: float) -> None:
         """Cycles, with looks at the ring between them."""

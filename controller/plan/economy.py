@@ -1,0 +1,350 @@
+"""The cheapest way through a billing window: storage, connection, sun and every demand charge in one LP.
+
+Exact time from now to the end of the known prices, then typical days with a weight each: how often they will
+come until the billing period ends. All share the peaks, so a peak costs once what it is worth every day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+
+import numpy as np
+
+from controller.config.tariff import Demand, FeeStep
+from controller.plan.billing import billed_kw
+from controller.plan.calendar import Floats, Ints
+from controller.plan.program import Program, Solution, Solver
+
+SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
+CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
+CHARGE_COST = 1e-5  # breaks ties: no idle cycling where money is indifferent
+START, COUPLED = -1, -2  # predecessors that are no step: energy now; energy at the days' turn
+KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """What storage and connection can do. Power in kW at the bus, energy in kWh inside the battery."""
+
+    energy_kwh_min: float
+    energy_kwh_max: float
+    charge_kw_max: float
+    discharge_kw_max: float
+    charge_efficiency_pu: float
+    discharge_efficiency_pu: float
+    import_kw_max: float
+    export_kw_max: float
+    wear_per_kwh: float = 0.0
+    standing_pu_per_h: float = 0.0
+    taper_kwh: float = inf  # above this energy the charge power falls ...
+    full_kwh: float = inf  # ... to zero here
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Time as the LP sees it, one entry each step; the first `near` steps follow one another from now.
+
+    previous: step before, START or COUPLED. weight: how often the step comes. stamp: its name across plans.
+    """
+
+    near: int
+    bad: int  # up to here: the bad case of near time
+    stamp: Ints
+    hours: Floats
+    previous: Ints
+    weight: Floats
+    load_kw: Floats
+    pv_kw: Floats
+    buy: Floats
+    sell: Floats
+    ends: Ints  # last step of each typical day
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return int(self.hours.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One demand charge in one billing period: windows over the steps, peaks that are set already.
+
+    step, row, share: step `step` fills `share` (0 to 1) of window `row`; done_kw: what the elapsed part of a
+    window has added to its mean; group: index of the window's group; weight, floor_kw: one entry a group.
+    """
+
+    demand: Demand
+    period: int
+    per_kw: float  # over all months still billed on this peak
+    step: Ints
+    row: Ints
+    share: Floats
+    done_kw: Floats
+    group: Ints
+    weight: Floats
+    floor_kw: Floats
+    seen_kw: tuple[float, ...] = ()  # peaks of groups that are over
+    chance: float = 1.0  # of the case it belongs to
+    ceiling: FeeStep | None = None  # of a fee by steps: the step this plan stays within
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """What a plan owes at its end when no day follows: energy missing there costs `per_kwh`."""
+
+    energy_kwh: float
+    per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A solved plan, one entry each step; peaks and limits one entry each charge."""
+
+    grid_kw: Floats
+    pcs_kw: Floats
+    pv_kw: Floats
+    energy_kwh: Floats  # at the step's end
+    peak_kw: tuple[float, ...]  # what is billed
+    limit_kw: tuple[float, ...]  # mean that a window of the first group may reach without costing
+    worth: Floats  # of one more kW in the step's windows, money
+    shed_kwh: float
+    cost: float
+    warm: bool = False
+    fees: Mapping[str, float] = field(default_factory=dict)
+
+
+class Economist:
+    """Plans one site; keeps the solver warm."""
+
+    def __init__(self, plant: Plant, time_limit_s: float = 10.0) -> None:
+        self.plant = plant
+        self._solver = Solver(time_limit_s)
+
+    def plan(
+        self, steps: Steps, charges: Sequence[Charge], energy_kwh: float, terminal: Terminal | None = None
+    ) -> Dispatch:
+        """The cheapest dispatch from energy_kwh now. Raises PlanError when the solver finds none in time.
+
+        A fee by steps is tried step by step: the cheapest ceiling that can be kept wins.
+        """
+        best: Dispatch | None = None
+        for trial in _ceilings(charges):
+            fees = {f"{c.demand.name}/{c.period}": c.ceiling.fee for c in trial if c.ceiling is not None}
+            found = self._solve(steps, trial, energy_kwh, terminal)
+            found = replace(found, cost=found.cost + sum(fees.values()), fees=fees)
+            if best is None or found.cost < best.cost:
+                best = found
+        assert best is not None
+        return best
+
+    def _solve(
+        self, steps: Steps, charges: Sequence[Charge], energy_kwh: float, terminal: Terminal | None
+    ) -> Dispatch:
+        program = Program()
+        dear = max(1.0, float(np.abs(steps.buy).max()), *(_dearest(charge) for charge in charges))
+        parts = _storage(program, self.plant, steps, energy_kwh, SHED_FACTOR * dear)
+        _ends(program, parts, steps, terminal)
+        peaks = [_peaks(program, parts.grid, charge, i, steps) for i, charge in enumerate(charges)]
+        return _read(self._solver.solve(program), parts, peaks, steps, charges)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    grid: Ints
+    export: Ints
+    charge: Ints
+    discharge: Ints
+    spill: Ints
+    energy: Ints
+    shed: Ints
+    turn: Ints  # energy at the days' turn, one column
+
+
+@dataclass(frozen=True, slots=True)
+class _PeakColumns:
+    peak: int
+    limits: Ints  # columns whose largest value is the limit of the first group
+    rows: Ints
+
+
+def _storage(
+    program: Program, plant: Plant, steps: Steps, energy_kwh: float, shed_per_kwh: float
+) -> _Columns:
+    """Variables of every step, power balance and energy of the storage."""
+    hours, often = steps.hours, steps.weight * steps.hours
+    sell = np.minimum(steps.sell, steps.buy - 1e-6)  # money is never made of importing what is exported
+    low, high = _bounds(plant, steps, energy_kwh)
+    keys = [kind * KIND + steps.stamp for kind in range(7)]
+    parts = _Columns(
+        grid=program.variables(keys[0], often * steps.buy, 0.0, plant.import_kw_max),
+        export=program.variables(keys[1], -often * sell, 0.0, plant.export_kw_max),
+        charge=program.variables(keys[2], often * CHARGE_COST, 0.0, plant.charge_kw_max),
+        discharge=program.variables(keys[3], often * plant.wear_per_kwh, 0.0, plant.discharge_kw_max),
+        spill=program.variables(keys[4], 0.0, 0.0, steps.pv_kw),
+        energy=program.variables(keys[5], 0.0, low, high),
+        shed=program.variables(keys[6], often * shed_per_kwh),
+        turn=program.variables(np.array([7 * KIND]), 0.0, plant.energy_kwh_min, plant.energy_kwh_max),
+    )
+    balance = program.constraints(8 * KIND + steps.stamp, net := steps.load_kw - steps.pv_kw, net)
+    for columns, sign in (
+        *((parts.grid, 1), (parts.export, -1), (parts.charge, -1)),
+        *((parts.discharge, 1), (parts.spill, -1), (parts.shed, 1)),
+    ):
+        program.put(balance, columns, sign)
+    kept = 1.0 - plant.standing_pu_per_h * hours
+    start = np.where(steps.previous == START, kept * energy_kwh, 0.0)
+    store = program.constraints(9 * KIND + steps.stamp, start, start)
+    program.put(store, parts.energy, 1.0)
+    program.put(store, parts.charge, -plant.charge_efficiency_pu * hours)
+    program.put(store, parts.discharge, hours / plant.discharge_efficiency_pu)
+    after = np.flatnonzero(steps.previous >= 0)
+    program.put(store[after], parts.energy[steps.previous[after]], -kept[after])
+    first = np.flatnonzero(steps.previous == COUPLED)
+    program.put(store[first], parts.turn, -kept[first])
+    if plant.taper_kwh < plant.energy_kwh_max:
+        slope = plant.charge_kw_max / (plant.full_kwh - plant.taper_kwh)
+        taper = program.constraints(10 * KIND + steps.stamp, -inf, slope * plant.full_kwh)
+        program.put(taper, parts.charge, 1.0)
+        program.put(taper, parts.energy, slope)
+    return parts
+
+
+def _bounds(plant: Plant, steps: Steps, energy_kwh: float) -> tuple[Floats, Floats]:
+    """Energy window of each step; from outside it the way back has the time that half the power needs."""
+    low, high = np.full(steps.count, plant.energy_kwh_min), np.full(steps.count, plant.energy_kwh_max)
+    elapsed = np.cumsum(steps.hours[: steps.near])
+    back_up = 0.5 * plant.charge_kw_max * elapsed * plant.charge_efficiency_pu
+    low[: steps.near] = np.minimum(low[: steps.near], np.maximum(energy_kwh + back_up, 0.0))
+    leak = plant.standing_pu_per_h * elapsed * max(energy_kwh, 0.0)
+    low[: steps.near] = np.where(
+        energy_kwh <= plant.energy_kwh_min, low[: steps.near] - leak, low[: steps.near]
+    )
+    back_down = 0.5 * plant.discharge_kw_max * elapsed
+    high[: steps.near] = np.maximum(high[: steps.near], energy_kwh - back_down)
+    twins = slice(2 * steps.near - steps.bad, steps.near)  # what the bad case stands for
+    low[steps.near : steps.bad], high[steps.near : steps.bad] = low[twins], high[twins]
+    return low, high
+
+
+def _ends(program: Program, parts: _Columns, steps: Steps, terminal: Terminal | None) -> None:
+    """Near time ends at the days' turn, as every typical day does; without days what is missing is paid."""
+    if terminal is not None:
+        lasts = np.unique([steps.near - 1, steps.bad - 1])
+        missing = program.variables(11 * KIND + lasts, terminal.per_kwh * steps.weight[lasts])
+        row = program.constraints(12 * KIND + lasts, terminal.energy_kwh, inf)
+        program.put(row, parts.energy[lasts], 1.0)
+        program.put(row, missing, 1.0)
+        return
+    last = parts.energy[steps.near - 1 : steps.near]
+    ends = np.concatenate([last, parts.energy[steps.ends]])
+    row = program.constraints(12 * KIND + np.arange(ends.size), 0.0, inf)
+    program.put(row, ends, 1.0)
+    program.put(row, parts.turn, -1.0)
+
+
+def _peaks(program: Program, grid: Ints, charge: Charge, index: int, steps: Steps) -> _PeakColumns:
+    """The billed peak of one charge: the largest window, or the mean of the largest groups.
+
+    Sum of the N largest of p = min over t of N t + sum of max(0, p - t): linear, and exact for any N; a day
+    that comes w times counts w times.
+    """
+    demand, base = charge.demand, (16 + 8 * index) * KIND
+    count, groups = demand.peaks_count, charge.weight.size
+    first_step = np.zeros(charge.done_kw.size, dtype=np.int64)
+    first_step[charge.row[::-1]] = steps.stamp[charge.step[::-1]]
+    floor = billed_kw(demand.model_copy(update={"subscribed_kw": 0.0}), [*charge.seen_kw, *charge.floor_kw])
+    free = -1e-4 if charge.ceiling else 0.0  # below the ceiling a peak is free: do not fight for it
+    cost = 0.0 if demand.subscribed_kw else charge.per_kw
+    peak = program.variables(np.array([base]), free if charge.ceiling else cost, floor, 1e9)
+    _price(program, charge, base, peak, floor)
+    rows = program.constraints(base + 1 * KIND + first_step, -inf, -charge.done_kw)
+    program.put(rows[charge.row], grid[charge.step], charge.share)
+    if count == 1:
+        program.put(rows, peak, -1.0)
+        return _PeakColumns(int(peak[0]), peak, rows)
+    mark = program.variables(np.array([base + 2 * KIND]), free, 0.0, 1e9)
+    own = program.variables(base + 3 * KIND + np.arange(groups), free / groups, charge.floor_kw, 1e9)
+    over = program.variables(base + 4 * KIND + np.arange(groups))
+    program.put(rows, own[charge.group], -1.0)
+    beyond = program.constraints(base + 5 * KIND + np.arange(groups), 0.0, inf)
+    program.put(beyond, over, 1.0)
+    program.put(beyond, own, -1.0)
+    program.put(beyond, mark, 1.0)
+    seen = np.array(charge.seen_kw, dtype=np.float64)
+    past = program.variables(base + 6 * KIND + np.arange(seen.size))
+    if seen.size:
+        above = program.constraints(base + 7 * KIND + np.arange(seen.size), seen, inf)
+        program.put(above, past, 1.0)
+        program.put(above, mark, 1.0)
+    total = program.constraints(np.array([base + 1]), 0.0, inf)
+    program.put(total, peak, float(count))
+    program.put(total, mark, -float(count))
+    program.put(total, over, -charge.weight)
+    program.put(total, past, -1.0)
+    return _PeakColumns(int(peak[0]), np.array([mark[0], own[0]]), rows)
+
+
+def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: float) -> None:
+    """What lies above the subscription is paid; what lies above a ceiling nearly forbids itself."""
+    subscribed_kw = charge.demand.subscribed_kw
+    if charge.ceiling is not None:
+        top_kw = charge.ceiling.kw + subscribed_kw
+        border_kw, cost = max(CEILING_PU * top_kw, min(set_kw, top_kw)), _dearest(charge)
+    elif subscribed_kw:
+        border_kw, cost = subscribed_kw, charge.per_kw
+    else:
+        return
+    beyond = program.variables(np.array([base + 2]), cost)
+    row = program.constraints(np.array([base + 2]), -border_kw, inf)
+    program.put(row, beyond, 1.0)
+    program.put(row, peak, -1.0)
+
+
+def _dearest(charge: Charge) -> float:
+    """What one kW more may cost at most. A bad case may break its fee step, for the mean rise of the fees."""
+    steps = charge.demand.steps
+    if charge.ceiling is None or not steps:
+        return charge.per_kw
+    slope = (steps[-1].fee - steps[0].fee) / max(steps[-1].kw - steps[0].kw, 1.0)
+    return slope * (charge.chance if charge.chance < 0.5 else SHED_FACTOR)
+
+
+def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:
+    """Every choice of a fee step for the charges that have steps; those below what is set are left out."""
+    trials: list[list[Charge]] = [[]]
+    for charge in charges:
+        twin = next(
+            (i for i, c in enumerate(trials[0]) if (c.demand, c.period) == (charge.demand, charge.period)),
+            None,
+        )
+        if twin is not None:
+            trials = [[*trial, replace(charge, ceiling=trial[twin].ceiling)] for trial in trials]
+            continue
+        set_kw = billed_kw(charge.demand, [*charge.seen_kw, *charge.floor_kw])
+        open_steps = [step for step in charge.demand.steps if step.kw >= set_kw] or charge.demand.steps[-1:]
+        choices = [replace(charge, ceiling=step) for step in open_steps] or [charge]
+        trials = [[*trial, choice] for trial in trials for choice in choices]
+    return trials
+
+
+def _read(
+    solution: Solution, parts: _Columns, peaks: list[_PeakColumns], steps: Steps, charges: Sequence[Charge]
+) -> Dispatch:
+    value = solution.value
+    worth = np.zeros(steps.count)
+    for columns, charge in zip(peaks, charges, strict=True):
+        np.add.at(worth, charge.step, -solution.row_dual[columns.rows][charge.row] * charge.share)
+    return Dispatch(
+        grid_kw=value[parts.grid] - value[parts.export],
+        pcs_kw=value[parts.discharge] - value[parts.charge],
+        pv_kw=steps.pv_kw - value[parts.spill],
+        energy_kwh=value[parts.energy],
+        peak_kw=tuple(float(value[p.peak]) for p in peaks),
+        limit_kw=tuple(float(value[p.limits].max()) for p in peaks),
+        worth=worth,
+        shed_kwh=float((value[parts.shed] * steps.hours)[: steps.near].sum()),
+        cost=solution.cost,
+        warm=solution.warm,
+    )

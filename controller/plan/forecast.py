@@ -1,0 +1,164 @@
+"""What load and sun will be: a feed and learned models, each weighed by how it has done of late; with bands.
+
+Everything is learned from what has been measured so far; nothing is known at the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.plan.calendar import Floats, Ints
+
+LEADS = 48  # hours ahead for which skill is kept
+FADE_PER_H = 0.5 ** (1 / (7 * 24))  # memory of skill: half after a week, one turn of the working rhythm
+DAY_FADE = 0.5 ** (1 / 7)  # weight of a similar day, by its age in days
+OTHER_TYPE = 0.1  # weight of a working day for a day off, and the other way round
+LEVEL_H = 12.0  # a deviation from the usual fades: jobs run for hours, not for days
+LEAD_WIDTH = 0.7  # skill at one lead tells about leads within a factor of two: exp(0.7) = 2
+SHARPNESS = 2.0  # weights go with 1 / (mean square error) ** 2: the best leads, the second best helps
+PRIOR_H = 2.0  # hours of record that the prior of a model is worth
+DARK_KW = 0.01  # the sun is down: a night says nothing about how well days are forecast
+QUANTILES = (0.025, 0.16, 0.84, 0.975)  # ends of the 95 and 68 % bands
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Hourly means ahead, kW: expected, and the bands' four ends (rows as QUANTILES)."""
+
+    expected_kw: Floats
+    bands_kw: Floats
+
+
+class Model:
+    """Forecasts one hourly series. kind is `load` or `pv`."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.seen_kw: list[float] = []
+        self._hour: list[int] = []
+        self._day: list[int] = []
+        self._off: list[bool] = []
+        names = (
+            ("feed", "last", "usual", "level") if kind == "load" else ("feed", "yesterday", "usual", "sky")
+        )
+        self.names = names
+        self._issued: list[Floats] = []  # one array (models and the blend) x LEADS an hour
+        self._square = np.zeros((len(names) + 1, LEADS))
+        self._hours = np.zeros((len(names) + 1, LEADS))
+        lead = np.log(np.arange(1, LEADS + 1))
+        self._kernel = np.exp(-0.5 * ((lead[:, None] - lead) / LEAD_WIDTH) ** 2)
+        self._residuals: list[Floats] = []
+
+    def observe(self, kw: float, hour: int, day: int, off: bool) -> None:
+        """Take one finished hour: its mean, clock hour, ordinal day, whether it is a day off."""
+        ages = min(LEADS, len(self._issued))
+        row = np.full(LEADS, np.nan)
+        for age in range(ages):  # issued `age` hours before this hour began: lead age
+            error = self._issued[-1 - age][:, age] - kw
+            good = np.isfinite(error)
+            self._square[:, age] = FADE_PER_H * self._square[:, age] + np.where(good, error, 0.0) ** 2
+            self._hours[:, age] = FADE_PER_H * self._hours[:, age] + good
+            dark = self.kind == "pv" and kw < DARK_KW and kw + error[-1] < DARK_KW
+            row[age] = np.nan if dark else -error[-1]
+        self._residuals = [*self._residuals[-335:], row]  # two weeks
+        self.seen_kw.append(kw)
+        self._hour.append(hour)
+        self._day.append(day)
+        self._off.append(off)
+
+    def outlook(self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray) -> Outlook:
+        """The hours ahead, the current one first. feed_kw may be shorter; off: one bool an hour ahead."""
+        count = hour.size
+        rows = np.full((len(self.names), count), np.nan)
+        if feed_kw is not None:
+            rows[0, : min(feed_kw.size, count)] = feed_kw[:count]
+        usual = self._usual(hour, day, off)
+        rows[2] = usual
+        if self.seen_kw:
+            if self.kind == "load":
+                rows[1] = self.seen_kw[-1]
+                now = self._usual(
+                    np.array(self._hour[-1:]), np.array(self._day[-1:]), np.array(self._off[-1:])
+                )
+                rows[3] = usual + (self.seen_kw[-1] - now[0]) * np.exp(-(np.arange(count) + 1) / LEVEL_H)
+            else:
+                rows[1] = [
+                    self.seen_kw[-24 + i % 24] if len(self.seen_kw) >= 24 else np.nan for i in range(count)
+                ]
+                rows[3] = self._sky(hour, count)
+        blend = np.maximum(self._blend(rows), 0.0)
+        issued = np.full((len(self.names) + 1, LEADS), np.nan)
+        width = min(count, LEADS)
+        issued[:-1, :width], issued[-1, :width] = rows[:, :width], blend[:width]
+        self._issued = [*self._issued[-LEADS + 1 :], issued]
+        bands = self._bands(count)
+        if self.kind == "pv":
+            bands = np.where(blend < DARK_KW, 0.0, bands)
+        return Outlook(blend, np.maximum(blend + bands, 0.0))
+
+    def skill(self) -> dict[str, float]:
+        """Root mean square error at 1, 6 and 24 h of the blend, and its skill over persistence."""
+        told = {}
+        for lead in (1, 6, 24):
+            rms = np.sqrt(self._square[:, lead - 1] / np.maximum(self._hours[:, lead - 1], 1e-9))
+            told[f"rmse_kw_{lead}h"] = float(rms[-1])
+            told[f"skill_{lead}h"] = float(1.0 - rms[-1] / rms[1]) if rms[1] > 0 else 0.0
+        return told
+
+    def _usual(self, hour: Ints, day: Ints, off: np.ndarray) -> Floats:
+        """Mean of the same hour on earlier days, recent and similar ones first; else of all that was seen."""
+        if not self.seen_kw:
+            return np.full(hour.size, np.nan)
+        seen = np.array(self.seen_kw[-28 * 24 :])
+        hours, days, offs = (np.array(x[-28 * 24 :]) for x in (self._hour, self._day, self._off))
+        age = np.maximum(day[:, None] - days, 0)
+        weight = DAY_FADE**age * np.where(off[:, None] == offs, 1.0, OTHER_TYPE) * (hour[:, None] == hours)
+        weight = np.where(age == 0, 0.0, weight) if days.size > 24 else weight
+        total = weight.sum(1)
+        found = weight @ seen / np.maximum(total, 1e-12)
+        return np.asarray(np.where(total > 0, found, seen[-24:].mean()), dtype=np.float64)
+
+    def _sky(self, hour: Ints, count: int) -> Floats:
+        """The clearest of two weeks at each hour, times how clear the last three bright hours were."""
+        seen, hours = np.array(self.seen_kw[-336:]), np.array(self._hour[-336:])
+        top = np.array([seen[hours == h].max() if (hours == h).any() else np.nan for h in range(24)])
+        bright = [
+            (kw, top[h])
+            for kw, h in zip(seen[-24:], hours[-24:], strict=True)
+            if top[h] > 0.05 * np.nanmax(top)
+        ]
+        lately = bright[-3:]
+        clear = sum(kw for kw, _ in lately) / sum(t for _, t in lately) if lately else 1.0
+        return np.asarray(top[hour] * clear, dtype=np.float64)[:count]
+
+    def _blend(self, rows: Floats) -> Floats:
+        """Models by skill at each lead; where a model says nothing the others share its weight."""
+        scale = max(self.seen_kw[-24:], default=1.0) or 1.0
+        prior = (0.05 * scale) ** 2 * np.where(np.arange(len(self.names)) == 0, 1.0, 4.0)[:, None]
+        square = self._square[:-1] @ self._kernel + PRIOR_H * prior
+        hours = self._hours[:-1] @ self._kernel + PRIOR_H
+        error = square / hours + (1e-3 * scale) ** 2
+        lead = np.minimum(np.arange(rows.shape[1]), LEADS - 1)
+        weight = np.where(np.isfinite(rows), error[:, lead] ** -SHARPNESS, 0.0)
+        total = weight.sum(0)
+        blend = (weight * np.nan_to_num(rows)).sum(0) / np.where(total > 0, total, 1.0)
+        return np.where(total > 0, blend, 0.0)
+
+    def _bands(self, count: int) -> Floats:
+        """Quantiles of what the blend missed by at each lead, over two weeks."""
+        lead = np.minimum(np.arange(count), LEADS - 1)
+        missed = np.array(self._residuals[-336:])
+        known = missed.size > 0 and bool(np.isfinite(missed).any())
+        if not known:
+            return np.zeros((len(QUANTILES), count))
+        pooled = np.zeros((len(QUANTILES), LEADS))
+        for low, high in ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS)):
+            part = missed[:, low:high]
+            part = part[np.isfinite(part)]
+            if part.size:
+                pooled[:, low:high] = np.quantile(part, QUANTILES)[:, None]
+            elif low:
+                pooled[:, low:high] = pooled[:, low - 1 : low]
+        return pooled[:, lead]

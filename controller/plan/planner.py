@@ -1,0 +1,268 @@
+"""One site's slow loop: learns what was, plans what to do, and says what the battery should give now.
+
+The ladder: the LP's plan; the last plan while it lasts; a rule on price and peak; hold. Each with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import nan
+
+import numpy as np
+
+from controller.config.site import Site
+from controller.config.tariff import Tariff
+from controller.plan import calendar, demand, horizon
+from controller.plan.calendar import Floats
+from controller.plan.economy import Dispatch, Economist, Plant, Terminal
+from controller.plan.forecast import Model, Outlook
+from controller.plan.horizon import Horizon, Near, Past
+from controller.plan.program import PlanError
+
+HOUR_S = 3600
+AGE_S_MAX = 6 * HOUR_S  # a plan older than this has lost touch with the load
+SURPRISE_PU = 0.05  # of the last day's highest hour: a load this far from the plan is another load
+AT_LIMIT_KW = 1.0  # planned import this close to its limit is held by the limit
+
+
+class Rung(StrEnum):
+    """Where a decision comes from, best first."""
+
+    LP = "lp"
+    LAST = "last plan"
+    RULE = "rule"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What is told from outside at one time. Curves begin with the running slot; spot: known prices alone."""
+
+    spot: Floats
+    load_kw: Floats | None = None
+    pv_kw: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan with its age and what it rests on."""
+
+    now_s: float
+    horizon: Horizon
+    dispatch: Dispatch
+    limits_kw: dict[tuple[str, int], float]  # demand name and period -> mean its windows may reach
+    load: Outlook
+    pv: Outlook
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the battery should give now, kW, > 0 discharges; from which rung and why."""
+
+    pcs_kw: float
+    rung: Rung
+    reason: str
+
+
+def plant_of(site: Site, tariff: Tariff, *, reserve: bool = True) -> Plant:
+    """The plant that the plan may use: converters and SOC window less what fast loop and fallback keep."""
+    battery = site.battery
+    kw, kwh, fallback_kwh = (
+        (battery.reserve_kw, battery.reserve_kwh, battery.fallback_kwh) if reserve else (0.0, 0.0, 0.0)
+    )
+    low, high = (battery.capacity_kwh * pct / 100 for pct in (battery.soc_pct_min, battery.soc_pct_max))
+    return Plant(
+        energy_kwh_min=min(low + kwh + fallback_kwh, high),
+        energy_kwh_max=max(high - kwh, min(low + kwh + fallback_kwh, high)),
+        charge_kw_max=max(sum(pcs.charge_kw_max for pcs in site.pcs) - kw, 0.0),
+        discharge_kw_max=max(sum(pcs.discharge_kw_max for pcs in site.pcs) - kw, 0.0),
+        charge_efficiency_pu=battery.charge_efficiency_pu,
+        discharge_efficiency_pu=battery.discharge_efficiency_pu,
+        import_kw_max=site.grid.import_kw_max,
+        export_kw_max=site.grid.export_kw_max,
+        wear_per_kwh=tariff.wear_per_kwh,
+        standing_pu_per_h=battery.standing_pct_per_h / 100,
+        taper_kwh=battery.capacity_kwh * battery.taper_soc_pct / 100,
+        full_kwh=battery.capacity_kwh,
+    )
+
+
+class Planner:
+    """Holds everything that lasts from plan to plan. slot_s: length of the slots it is told, 900 or 3600."""
+
+    def __init__(self, tariff: Tariff, plant: Plant, slot_s: float, time_limit_s: float = 10.0) -> None:
+        self.tariff = tariff
+        self.slot_s = slot_s
+        self.meter = demand.Meter(tariff)
+        self.past = Past(tariff.time_zone)
+        self.load, self.pv = Model("load"), Model("pv")
+        self.current: Plan | None = None
+        self.trouble = ""  # why there is no newer plan, empty: there is
+        self._economist = Economist(plant, time_limit_s)
+        self._hour: list[tuple[float, float, float, float]] = []
+
+    @property
+    def plant(self) -> Plant:
+        """What the plan may use."""
+        return self._economist.plant
+
+    def observe(self, t_s: float, load_kw: float, pv_kw: float, grid_kw: float, spot: float) -> None:
+        """Take one finished slot that began at t_s."""
+        self.meter.count(t_s, self.slot_s, grid_kw)
+        self._hour.append((t_s, load_kw, pv_kw, spot))
+        if (t_s + self.slot_s) % HOUR_S == 0:
+            rows = np.array(self._hour)
+            self._hour = []
+            begin_s = float(t_s + self.slot_s - HOUR_S)
+            mean = rows[:, 1:].mean(0)
+            at = calendar.clock(self.tariff.time_zone, np.array([begin_s]))
+            where = int(at.hour[0]), int(at.day[0]), bool(at.weekday[0] > horizon.FRIDAY)
+            self.load.observe(float(mean[0]), *where)
+            self.pv.observe(float(mean[1]), *where)
+            self.past.put(np.array([begin_s]), mean[:1], mean[1:2], mean[2:])
+
+    def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:
+        """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
+        load, pv = self._outlook(now_s, feed)
+        hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
+        more_kw = np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
+        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[1], 0.0)
+        bad_kw = horizon.BAD_SIGMA * np.hypot(more_kw, less_kw)  # sun and load err each for itself
+        near = Near(
+            now_s, self.slot_s, load.expected_kw[hours], pv.expected_kw[hours], feed.spot, bad_kw[hours]
+        )
+        opened = self.meter.opened()
+        ahead = horizon.build(
+            self.tariff, self.past, near, self.meter.ledger, opened, last=terminal is not None
+        )
+        try:
+            dispatch = self._economist.plan(ahead.steps, ahead.charges, energy_kwh, terminal)
+        except PlanError as error:
+            self.trouble = str(error)
+            return
+        limits_kw: dict[tuple[str, int], float] = {}
+        for charge, limit_kw in zip(ahead.charges, dispatch.limit_kw, strict=True):
+            limits_kw.setdefault(
+                (charge.demand.name, charge.period), limit_kw
+            )  # as expected, then the bad case
+        self.trouble = ""
+        self.current = Plan(now_s, ahead, dispatch, limits_kw, load, pv)
+
+    def _outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
+        first_s = now_s - now_s % HOUR_S
+        count = int((now_s - first_s + self.slot_s * feed.spot.size - 1) // HOUR_S) + 1
+        at = calendar.clock(self.tariff.time_zone, first_s + HOUR_S * np.arange(count))
+        off = at.weekday > horizon.FRIDAY
+        return (
+            self.load.outlook(self._hourly(feed.load_kw), at.hour, at.day, off),
+            self.pv.outlook(self._hourly(feed.pv_kw), at.hour, at.day, off),
+        )
+
+    def _hourly(self, curve: Floats | None) -> Floats | None:
+        if curve is None:
+            return None
+        slots = round(HOUR_S / self.slot_s)
+        whole = curve[: curve.size // slots * slots]
+        return np.asarray(whole.reshape(-1, slots).mean(1), dtype=np.float64)
+
+    def decide(self, t_s: float, net_kw: float, hold_s: float, spot: float = nan) -> Decision:
+        """What the battery should give for hold_s from t_s on; net_kw: load less PV as it is now.
+
+        spot: the price now, for the rule that stands in where there is no plan.
+        """
+        wanted = self._wanted(t_s, net_kw)
+        if wanted is None:
+            return self._rule(t_s, net_kw, hold_s, spot)
+        limits_kw = self._limits_kw(t_s)
+        power_kw = self.plant.discharge_kw_max
+        fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s)
+        if wanted.surprised:
+            fair_kw, _ = demand.cap_kw(self.meter, self._set_kw(t_s), t_s, net_kw, power_kw, hold_s)
+        pcs_kw, reason = wanted.pcs_kw, wanted.reason
+        if wanted.at_limit and not wanted.surprised:
+            pcs_kw, reason = min(net_kw - fair_kw, 0.0), "charging to the peak"
+        elif pcs_kw < 0 and net_kw - pcs_kw > fair_kw:
+            pcs_kw, reason = min(net_kw - fair_kw, 0.0), "charging less: the peak is near"
+        if net_kw - pcs_kw > must_kw:
+            pcs_kw, reason = net_kw - must_kw, "keeping the peak"
+        pcs_kw = min(
+            max(pcs_kw, net_kw - self.plant.import_kw_max), max(net_kw + self.plant.export_kw_max, 0.0)
+        )
+        return Decision(self._within(pcs_kw), wanted.rung, reason)
+
+    def _rule(self, t_s: float, net_kw: float, hold_s: float, spot: float) -> Decision:
+        """Without a plan: the cheapest quarter of the last week buys, the dearest sells, no peak is raised."""
+        seen = np.concatenate([t[2] for _, t in sorted(self.past.days.items())[-7:]] or [np.empty(0)])
+        seen = seen[np.isfinite(seen)]
+        set_kw = {name: kw for name, kw in self._set_kw(t_s).items() if kw > 0}
+        reason = self.trouble or "no plan yet"
+        if not set_kw and not seen.size:
+            return Decision(0.0, Rung.HOLD, reason)
+        fair_kw, must_kw = demand.cap_kw(self.meter, set_kw, t_s, net_kw, self.plant.discharge_kw_max, hold_s)
+        pcs_kw = 0.0
+        if seen.size >= 24 and np.isfinite(spot):
+            cheap, dear = np.quantile(seen, [0.25, 0.75])
+            lost = self.plant.charge_efficiency_pu * self.plant.discharge_efficiency_pu
+            if dear > cheap / lost + self.plant.wear_per_kwh:  # else a cycle costs more than it earns
+                pcs_kw = -self.plant.charge_kw_max if spot <= cheap else 0.0
+                pcs_kw = min(self.plant.discharge_kw_max, max(net_kw, 0.0)) if spot >= dear else pcs_kw
+        pcs_kw = max(pcs_kw, min(net_kw - fair_kw, 0.0)) if pcs_kw < 0 else pcs_kw
+        return Decision(self._within(max(pcs_kw, net_kw - must_kw)), Rung.RULE, reason)
+
+    def _within(self, kw: float) -> float:
+        return min(max(kw, -self.plant.charge_kw_max), self.plant.discharge_kw_max)
+
+    def _limits_kw(self, t_s: float) -> dict[str, float]:
+        if self.current is None:
+            return {}
+        month = calendar.moment(self.tariff.time_zone, t_s)[0]
+        found = {}
+        for each in self.tariff.demand:
+            key = (each.name, month if each.period == "month" else month // 100)
+            if key in self.current.limits_kw:
+                found[each.name] = self.current.limits_kw[key]
+        return found
+
+    def _set_kw(self, t_s: float) -> dict[str, float]:
+        """Demand name -> what its peak is already: what may be reached without a plan's licence."""
+        month = calendar.moment(self.tariff.time_zone, t_s)[0]
+        return {
+            each.name: max(self.meter.ledger.seen(each, month).values(), default=0.0)
+            for each in self.tariff.demand
+        }
+
+    def _wanted(self, t_s: float, net_kw: float) -> _Wanted | None:
+        """Planned power of the running hour, with what it rests on; None: there is no plan for it."""
+        plan = self.current
+        if plan is None or t_s - plan.now_s > AGE_S_MAX:
+            return None
+        begin_s, end_s = plan.horizon.near_t_s, plan.horizon.near_t_s + plan.horizon.near_s
+        hour_s = t_s - t_s % HOUR_S
+        rows = np.flatnonzero((end_s > max(hour_s, plan.now_s)) & (begin_s < hour_s + HOUR_S))
+        if not rows.size:
+            return None
+        weight = np.minimum(end_s, hour_s + HOUR_S)[rows] - np.maximum(begin_s, hour_s)[rows]
+        pcs_kw = float(np.average(plan.dispatch.pcs_kw[rows], weights=weight))
+        grid_kw = float(np.average(plan.dispatch.grid_kw[rows], weights=weight))
+        lead = int(hour_s - (plan.now_s - plan.now_s % HOUR_S)) // HOUR_S
+        expected_kw = float(plan.load.expected_kw[lead] - plan.pv.expected_kw[lead])
+        band_kw = float(plan.load.bands_kw[-1][lead] - plan.load.bands_kw[0][lead]) / 2
+        usual_kw = max(band_kw, SURPRISE_PU * max(self.load.seen_kw[-24:], default=0.0))
+        limits_kw = self._limits_kw(t_s)
+        at_limit = (
+            pcs_kw < -AT_LIMIT_KW and bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW
+        )
+        return _Wanted(
+            pcs_kw, Rung.LAST if self.trouble else Rung.LP, "as planned", at_limit,
+            abs(net_kw - expected_kw) > usual_kw,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    pcs_kw: float
+    rung: Rung
+    reason: str
+    at_limit: bool = False  # only the peak keeps it from charging more
+    surprised: bool = False  # the load is not what the plan rests on: no licence to raise a peak

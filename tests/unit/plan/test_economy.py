@@ -1,0 +1,176 @@
+"""The LP by hand: one peak, one price spread, what stops both, every form of demand charge, and always a plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controller.config.tariff import Demand, FeeStep, Tariff
+from controller.plan.billing import Ledger
+from controller.plan.economy import Dispatch, Economist, Plant, Steps, Terminal
+from controller.plan.horizon import Near, Past, build
+from controller.plan.program import PlanError
+from tests.unit.plan.tariffs import hours, plant, tariff
+
+MONTH = Demand(name="month", per_kw=21)
+JULY = "2022-07-12T00:00"
+
+
+def day(
+    sold: Tariff, load_kw: np.ndarray, spot: np.ndarray | float = 0.0, *, pv_kw: np.ndarray | float = 0.0,
+    bat: Plant | None = None, energy_kwh: float = 2000.0, ledger: Ledger | None = None,
+) -> tuple[Dispatch, Steps]:  # fmt: skip
+    """Plan whole hours that end where they began, from what is sure."""
+    t_s = hours(JULY, load_kw.size)
+    wide = [np.broadcast_to(np.asarray(x, float), load_kw.shape) for x in (pv_kw, spot)]
+    near = Near(float(t_s[0]), 3600.0, load_kw, *wide, np.zeros(load_kw.size))
+    ahead = build(sold, Past(sold.time_zone), near, ledger or Ledger(), {}, last=True)
+    found = Economist(bat or plant()).plan(ahead.steps, ahead.charges, energy_kwh, Terminal(energy_kwh, 1e3))
+    return found, ahead.steps
+
+
+def burst(kw: float = 3000.0) -> np.ndarray:
+    """1000 kW with one hour of kW at noon."""
+    load_kw = np.full(24, 1000.0)
+    load_kw[12] = kw
+    return load_kw
+
+
+def test_one_peak_by_hand() -> None:
+    """Goal: the least peak. Method: z where 23 h of recharge replace what the peak hour gave: 1090.1 kW."""
+    found, _ = day(tariff(MONTH), burst())
+    share = 1 / (0.96**2 * 23)
+    z = (1000 + 3000 * share) / (1 + share)
+    assert found.peak_kw[0] == pytest.approx(z, abs=0.1) == pytest.approx(1090.1, abs=0.1)
+    assert found.grid_kw.max() == pytest.approx(z, abs=0.1)
+
+
+def test_a_price_spread_by_hand() -> None:
+    """Goal: buy cheap, use dear. Method: 0.1 then 2.0: 1800 kWh in (1875 at the bus), 1728 out."""
+    found, _ = day(tariff(), np.full(2, 3000.0), np.array([0.1, 2.0]), bat=plant(wear_per_kwh=0.21))
+    assert found.pcs_kw[:2].tolist() == pytest.approx([-1875, 1728])
+
+
+@pytest.mark.parametrize(("dear", "cycles"), [(0.70, False), (0.79, True)])
+def test_wear_and_losses_stop_a_small_spread(dear: float, cycles: bool) -> None:
+    """Goal: no cycling below losses and wear. Method: 0.50 / 0.9216 + 0.21 = 0.7525 is where it begins to pay."""
+    found, _ = day(tariff(), np.full(2, 3000.0), np.array([0.50, dear]), bat=plant(wear_per_kwh=0.21))
+    assert bool(np.abs(found.pcs_kw).max() > 1) is cycles
+
+
+def test_a_peak_is_raised_only_for_what_it_saves() -> None:
+    """Goal: price-only temptation. Method: a spread worth 1728 x 0.5 each day against 21 a kW of the month."""
+    spot = np.array([0.1] * 12 + [0.6] * 12)
+    free, _ = day(tariff(), np.full(24, 3000.0), spot)
+    paid, _ = day(tariff(Demand(name="month", per_kw=10_000)), np.full(24, 3000.0), spot)
+    assert free.grid_kw.max() > 3100
+    assert paid.peak_kw[0] == pytest.approx(3000.0, abs=1e-3)
+
+
+def test_the_peak_already_set_is_free() -> None:
+    """Goal: the month's peak is the floor. Method: 5500 kW are set; import may rise to it and not beyond."""
+    ledger = Ledger()
+    ledger.add(MONTH, 0.0, 202207, 0, 5500.0)
+    found, _ = day(tariff(MONTH), np.full(2, 5000.0), np.array([0.1, 2.0]), ledger=ledger)
+    assert found.peak_kw[0] == pytest.approx(5500.0)
+    assert found.grid_kw[0] == pytest.approx(5500.0)
+
+
+def test_the_connection_and_the_sun() -> None:
+    """Goal: import limit, and sun that nobody pays for is left. Method: 5000 kW of load; -1 for each kWh sold."""
+    found, _ = day(tariff(), np.full(2, 5000.0), np.array([0.1, 2.0]))
+    assert found.grid_kw[0] == pytest.approx(6000.0)
+    found, _ = day(tariff(), np.full(2, 100.0), -1.0, pv_kw=1800.0)
+    assert found.grid_kw.min() > -1e-6
+    assert found.pv_kw.min() < 1799
+
+
+def test_a_load_beyond_everything_still_has_a_plan() -> None:
+    """Goal: soft where reality is hard. Method: 9000 kW through a 6000 kW connection, battery below its window."""
+    found, _ = day(tariff(MONTH), np.full(6, 9000.0), energy_kwh=100.0)
+    assert found.shed_kwh > 0
+    assert found.grid_kw[0] == pytest.approx(6000.0)
+
+
+@pytest.mark.parametrize("energy_kwh", [0.0, 399.0, 400.0, 3800.0, 3801.0, 4000.0])
+def test_any_energy_has_a_way_back(energy_kwh: float) -> None:
+    """Goal: the window holds, and a start outside finds back. Method: from both ends and beyond."""
+    found, _ = day(tariff(MONTH), np.full(24, 3000.0), energy_kwh=energy_kwh)
+    inside = found.energy_kwh
+    assert found.shed_kwh == pytest.approx(0)
+    assert inside[3:].min() >= 400 - 1e-6
+    assert inside[3:].max() <= 3800 + 1e-6
+
+
+def test_the_charge_power_tapers() -> None:
+    """Goal: SOC-dependent power. Method: half the power at 3000 kWh where it falls from 2000 to 4000 kWh."""
+    bat = replace(plant(), taper_kwh=2000.0, full_kwh=4000.0)
+    spot = np.array([0.1, 0.1, 3.0, 3.0])
+    found, _ = day(tariff(), np.full(4, 3000.0), spot, bat=bat, energy_kwh=2000.0)
+    for pcs_kw, energy_kwh in zip(found.pcs_kw, found.energy_kwh, strict=True):
+        assert -pcs_kw <= 2000.0 * (4000.0 - energy_kwh) / 2000.0 + 1e-6
+
+
+def test_the_standing_loss() -> None:
+    """Goal: energy leaks. Method: 1 % an hour of 1000 kWh, nothing to gain by moving."""
+    bat = replace(
+        plant(), standing_pu_per_h=0.01, energy_kwh_min=0.0, charge_kw_max=0.0, discharge_kw_max=0.0
+    )
+    found, _ = day(tariff(), np.full(2, 100.0), bat=bat, energy_kwh=1000.0)
+    assert found.energy_kwh.tolist()[:2] == pytest.approx([990.0, 980.1])
+
+
+def test_the_mean_of_three_days() -> None:
+    """Goal: N largest. Method: five days that cannot be shaved: 10, 8, 6, 4, 2: billed is 8."""
+    home = Demand(name="capacity", per_kw=1, peaks_count=3, peaks_of="days")
+    load_kw = np.repeat([10.0, 8.0, 6.0, 4.0, 2.0], 24)
+    found, _ = day(tariff(home), load_kw, bat=plant(charge_kw_max=0.0, discharge_kw_max=0.0))
+    assert found.peak_kw[0] == pytest.approx(8.0)
+
+
+def test_a_fee_step_is_kept_or_left() -> None:
+    """Goal: the cheapest step that can be kept. Method: a peak hour of 12 kW; 4 kWh of battery bring it below 10."""
+    home = Demand(
+        name="capacity", steps=tuple(FeeStep(kw=k, fee=f) for k, f in ((5, 147), (10, 252), (15, 371)))
+    )
+    load_kw = np.full(24, 4.0)
+    load_kw[12] = 12.0
+    small = plant(energy_kwh_min=0.0, energy_kwh_max=4.0, charge_kw_max=3.0, discharge_kw_max=3.0)
+    found, _ = day(tariff(home), load_kw, bat=small, energy_kwh=2.0)
+    assert list(found.fees.values()) == [252]
+    assert found.grid_kw.max() <= 10.0
+    found, _ = day(tariff(home), load_kw, bat=replace(small, discharge_kw_max=1.0), energy_kwh=2.0)
+    assert list(found.fees.values()) == [371]
+
+
+def test_only_the_overrun_costs() -> None:
+    """Goal: subscription. Method: 2500 kW are subscribed: the peak stays there, not at its least."""
+    over = Demand(name="over", per_kw=100, subscribed_kw=2500)
+    found, _ = day(tariff(over), burst(), 0.5, bat=plant(wear_per_kwh=0.21))
+    assert found.grid_kw[12] == pytest.approx(2500.0, abs=0.1)
+
+
+def test_the_time_limit_is_told() -> None:
+    """Goal: a plan in time or none. Method: no time at all for a program the presolve cannot finish alone."""
+    t_s = hours(JULY, 24)
+    near = Near(float(t_s[0]), 3600.0, burst(), np.zeros(24), np.linspace(0, 1, 24), np.zeros(24))
+    ahead = build(tariff(MONTH), Past("Europe/Stockholm"), near, Ledger(), {}, last=True)
+    with pytest.raises(PlanError, match="time"):
+        Economist(plant(), time_limit_s=0.0).plan(ahead.steps, ahead.charges, 2000.0, Terminal(2000.0, 1.0))
+
+
+def test_warm_is_the_same_as_cold() -> None:
+    """Goal: the basis changes the time, never the plan. Method: twenty hours in turn, one solver against new ones."""
+    rng = np.random.default_rng(2)
+    load_kw, spot = rng.uniform(2000, 4000, 60), rng.uniform(0, 2, 60)
+    warm = Economist(plant())
+    sold = tariff(MONTH)
+    for k in range(20):
+        t_s = float(hours(JULY, 60)[k])
+        near = Near(t_s, 3600.0, load_kw[k : k + 30], np.zeros(30), spot[k : k + 30], np.zeros(30))
+        ahead = build(sold, Past(sold.time_zone), near, Ledger(), {}, last=False)
+        one, two = (e.plan(ahead.steps, ahead.charges, 2000.0) for e in (warm, Economist(plant())))
+        assert one.cost == pytest.approx(two.cost, rel=1e-9)
+        assert (one.warm, two.warm) == (k > 0, False)

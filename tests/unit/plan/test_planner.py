@@ -1,0 +1,187 @@
+"""The planner in time: nothing of the future, the reserve kept, the ladder, the window held, the burst learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.config.loader import load_site
+from controller.config.site import Site
+from controller.config.tariff import Demand, Tariff
+from controller.plan.billing import bill
+from controller.plan.calendar import Floats
+from controller.plan.demand import Meter, cap_kw
+from controller.plan.economy import Plant
+from controller.plan.planner import Feed, Planner, Rung, plant_of
+from controller.plan.program import PlanError
+from tests.unit.plan.tariffs import hours, plant, tariff
+from tools.season import Season
+from tools.tables import Curves, Tables
+
+SITES = Path(__file__).parents[3] / "boards" / "sites"
+MONTH = Demand(name="month", per_kw=21)
+NONE = Curves(None, None, None, False)
+
+
+def nordlab(**battery: float) -> tuple[Site, Tariff]:
+    """The dispatch site, its battery section changed."""
+    site = load_site(SITES / "nordlab.yaml")
+    site = site.model_copy(update={"battery": site.battery.model_copy(update=battery)})
+    assert site.tariff is not None
+    return site, site.tariff
+
+
+def season_of(seed: int, days: int) -> Tables:
+    """Quarter hours with bursts, sun and moving prices, from a seed."""
+    rng = np.random.default_rng(seed)
+    count = 96 * days
+    hour = np.arange(count) / 4 % 24
+    load_kw = 3000 + 600 * (np.abs(hour - 14) < 3) + 150 * rng.standard_normal(count).cumsum() / 10
+    pv_kw = 1500 * np.maximum(np.sin((hour - 6) / 12 * np.pi), 0) * rng.uniform(0, 1, days).repeat(96)
+    spot = (0.6 + 0.4 * np.sin((hour - 9) / 12 * np.pi)) * rng.uniform(0.3, 2.0, days).repeat(96)
+    return Tables(hours("2022-01-28T00:00", count, 900.0), 900.0, np.maximum(load_kw, 0), pv_kw, spot)
+
+
+def changed(tables: Tables, k: int) -> Tables:
+    """The same past; another load and sun from step k on, other prices from the second midnight after it."""
+    load_kw, pv_kw, spot = tables.load_kw.copy(), tables.pv_kw.copy(), tables.spot.copy()
+    load_kw[k:] += 1000
+    pv_kw[k:] *= 0.2
+    spot[(k // 96 + 2) * 96 :] *= 5
+    return Tables(tables.t_s, tables.step_s, load_kw, pv_kw, spot)
+
+
+@pytest.mark.parametrize("k", [150, 199])
+def test_the_future_does_not_move_the_past(k: int) -> None:
+    """Goal: no look-ahead. Method: two seasons that differ after step k; everything before it is bit-equal."""
+    site, sold = nordlab()
+    tables = season_of(3, 5)
+    one, two = (Season(site, sold, each, NONE).run(stop=k + 1) for each in (tables, changed(tables, k)))
+    assert one.pcs_kw[:k].tobytes() == two.pcs_kw[:k].tobytes()
+    assert one.grid_kw[:k].tobytes() == two.grid_kw[:k].tobytes()
+    assert np.ptp(one.pcs_kw[:k]) > 1000, "the battery must have done something"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_reserve_is_left_alone(seed: int) -> None:
+    """Goal: fast loop and fallback keep theirs at every step. Method: random reserves, every step within them."""
+    rng = np.random.default_rng(seed)
+    kw, kwh, fallback_kwh = (float(rng.uniform(0, high)) for high in (1500, 400, 600))
+    site, sold = nordlab(reserve_kw=kw, reserve_kwh=kwh, fallback_kwh=fallback_kwh)
+    result = Season(site, sold, season_of(seed, 3), NONE).run()
+    assert np.abs(result.pcs_kw).max() <= 2000 - kw + 1e-6
+    low_kwh = 400 + kwh + fallback_kwh
+    inside = result.energy_kwh[np.argmax(result.energy_kwh >= low_kwh) :]
+    assert inside.min() >= low_kwh - 1e-6
+    assert result.energy_kwh.max() <= 3800 - kwh + 1e-6
+    assert np.ptp(result.pcs_kw) > 1, "the battery must have done something"
+
+
+def test_a_reserve_larger_than_the_battery_leaves_nothing() -> None:
+    """Goal: never a window upside down. Method: reserves beyond power and energy."""
+    site, sold = nordlab(reserve_kw=5000, reserve_kwh=9000)
+    found = plant_of(site, sold)
+    assert (found.charge_kw_max, found.discharge_kw_max) == (0.0, 0.0)
+    assert found.energy_kwh_min == found.energy_kwh_max
+    assert plant_of(site, sold, reserve=False).discharge_kw_max == 2000
+
+
+class _Broken:
+    """A solver that finds nothing."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+
+    def plan(self, *arguments: object) -> None:
+        raise PlanError("HiGHS ended with time limit reached")
+
+
+def test_the_ladder() -> None:
+    """Goal: LP, last plan with its reason, rule, hold. Method: a solver that fails from the second plan on."""
+    planner = Planner(tariff(MONTH), plant(), 3600.0)
+    t_s = float(hours("2022-01-11T00:00", 1)[0])
+    feed = Feed(np.linspace(0.1, 2.0, 24), np.full(24, 3000.0))
+    assert planner.decide(t_s, 3000.0, 900.0).rung == Rung.HOLD
+    planner.replan(t_s, 2000.0, feed)
+    assert planner.decide(t_s, 3000.0, 900.0).rung == Rung.LP
+    planner._economist = _Broken(plant())  # type: ignore[assignment]
+    planner.replan(t_s + 3600, 2000.0, feed)
+    assert planner.decide(t_s + 3600, 3000.0, 900.0).rung == Rung.LAST
+    assert "time limit" in planner.trouble
+    assert planner.decide(t_s + 7 * 3600, 3000.0, 900.0).rung == Rung.HOLD
+    planner.observe(t_s, 3000.0, 0.0, 3000.0, 0.1)
+    late = planner.decide(t_s + 7 * 3600, 3000.0, 900.0)
+    assert late.rung == Rung.RULE
+    assert late.reason.startswith("HiGHS ended")
+
+
+def test_the_rule_buys_cheap_and_keeps_the_peak() -> None:
+    """Goal: the rung below the LP is of use. Method: prices of one day seen; a cheap, a dear, a middle hour."""
+    planner = Planner(tariff(MONTH), plant(wear_per_kwh=0.2), 3600.0)
+    begin = hours("2022-01-10T00:00", 24)
+    for t_s, spot in zip(begin, np.linspace(0.1, 2.0, 24), strict=True):
+        planner.observe(float(t_s), 3000.0, 0.0, 3000.0, float(spot))
+    planner.trouble = "no solver"
+    t_s = float(begin[-1] + 3600)
+    cheap, middle, dear = (planner.decide(t_s, 2500.0, 3600.0, spot) for spot in (0.1, 1.0, 2.0))
+    assert cheap.pcs_kw == pytest.approx(-500.0)  # up to the peak that is set
+    assert middle.pcs_kw == 0.0
+    assert dear.pcs_kw == 2000.0
+    assert {cheap.rung, middle.rung, dear.rung} == {Rung.RULE}
+    over = planner.decide(t_s, 3400.0, 3600.0, 1.0)
+    assert over.pcs_kw == pytest.approx(400.0)
+
+
+@pytest.mark.parametrize(
+    ("minute", "net_kw", "used_kwh", "fair_kw", "must_kw"),
+    [(0, 3000, 0, 2000, 2000 + 3 * 1000), (45, 3000, 1500, 2000, 2000), (30, 500, 500, 3000, 6000)],
+)
+def test_the_window_forgives_before_it_forbids(
+    minute: int, net_kw: float, used_kwh: float, fair_kw: float, must_kw: float
+) -> None:
+    """Goal: spend only as needed, as late as it suffices. Method: 2000 kW over the hour, 2000 kW of battery.
+
+    At minute 0 of 3000 kW the battery can still bring the hour back in its last quarters; at 45 it cannot wait.
+    """
+    sold = tariff(MONTH)
+    meter = Meter(sold)
+    t_s = float(hours("2022-01-11T10:00", 1)[0]) + 60 * minute
+    if used_kwh:
+        meter.count(t_s - 60 * minute, 60.0 * minute, used_kwh * 60 / minute)
+    fair, must = cap_kw(meter, {"month": 2000.0}, t_s, net_kw, 2000.0, 900.0)
+    later_kwh = max(net_kw - 2000.0, 0.0) * max(0.75 - minute / 60, 0.0)
+    assert fair == pytest.approx(fair_kw)
+    assert must == pytest.approx((2000.0 - used_kwh - later_kwh) * 4)
+    assert must == pytest.approx(must_kw) or minute == 30
+
+
+def burst_day(days: int) -> Tables:
+    """0.5 MW with 5 MW from 11:00 to 12:30 every day."""
+    t_s = hours("2022-01-10T00:00", 96 * days, 900.0)
+    hour = np.arange(t_s.size) / 4 % 24
+    load_kw = np.where((hour >= 11) & (hour < 12.5), 5000.0, 500.0)
+    spot = 0.8 + 0.3 * np.sin((hour - 9) / 12 * np.pi)
+    return Tables(t_s, 900.0, load_kw, np.zeros(t_s.size), spot)
+
+
+def test_a_daily_burst_is_learned_and_shaved() -> None:
+    """Goal: no feed, and the peak of the burst falls. Method: from the second day on below 62 % of 5000 kW."""
+    site, sold = nordlab()
+    tables = burst_day(6)
+    result = Season(site, sold, tables, NONE).run()
+    means_kw = result.grid_kw.reshape(-1, 4).mean(1)
+    assert means_kw[24:].max() < 0.62 * 5000
+
+
+def test_cheaper_than_no_battery() -> None:
+    """Goal: price never tempts beyond its worth. Method: bills of a season with strong prices, both months."""
+    site, sold = nordlab()
+    tables = season_of(7, 8)
+    result = Season(site, sold, tables, NONE).run()
+
+    def cost(grid_kw: Floats, pcs_kw: Floats | None) -> float:
+        return bill(sold, tables.t_s, 900.0, grid_kw, tables.spot, pcs_kw).total
+
+    assert cost(result.grid_kw, result.pcs_kw) < cost(tables.load_kw - tables.pv_kw, None)
