@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.devices.check import CheckedSite
-from controller.image import Effect, Instant, Limits, Mode
+from controller.image import Instant, Limits, Mode
 from controller.runtime.dynamics import Column, Dynamics, FitError, Trial, fit, stamped
 from controller.runtime.fastlink import FastLink
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.waveform import Powers, Waveform
+from controller.state import Effect
 
 SHARES = (0.1, 0.25, 0.5, 1.0)  # of the largest step: small ones show the lag, large ones the slew
 HOLD_S = 0.6  # of a step, and of the rest after it: six lags of a converter at 100 ms

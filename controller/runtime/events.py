@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.image import Condition, Conditions, Effect, Instant, Mode, ModeState
+from controller.image import Instant, Mode
 from controller.safety.command import Refused
 from controller.safety.hall import Hall, Phase
 from controller.safety.step import State
+from controller.state import Condition, Conditions, Effect, ModeState
 
 
 @dataclass(frozen=True, slots=True)

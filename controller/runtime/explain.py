@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.image import Effect, Mode
+from controller.image import Mode
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
 from controller.safety.look import LEVELS
 from controller.safety.transition import Row
+from controller.state import Effect
 
 PLACE = re.compile(r"\{(value|limit)[^}]*\}")
 EFFECTS = {

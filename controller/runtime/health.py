@@ -124,8 +124,7 @@ class Health:
             "hall": _fields(cycle.hall, HALL_FIELDS)
             | {"gensets": {name: run.phase for name, run in cycle.hall.sets.items()}},
             "limits": {
-                "discharge_kw_max": sum(cycle.limits.discharge_kw_max),
-                "charge_kw_max": sum(cycle.limits.charge_kw_max),
+                name: sum(getattr(cycle.limits, name)) for name in ("discharge_kw_max", "charge_kw_max")
             },
             "frame": frame,
             "pace": self._fastlink.pace_summary(),

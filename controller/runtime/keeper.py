@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from controller.image import Conditions, Instant, Mode
+from controller.image import Instant, Mode
 from controller.runtime import keep
 from controller.runtime.dynamics import Dynamics
 from controller.runtime.events import Event
@@ -15,6 +15,7 @@ from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
 from controller.safety.conditions import latched
+from controller.state import Conditions
 from controller.units import NS_PER_S
 
 RELEASES = ("T15", "T17")  # transitions by which a person has lifted the latches

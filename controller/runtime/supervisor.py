@@ -9,17 +9,7 @@ from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
 from controller.devices.table import BusTable
 from controller.devices.tcp import TcpDevices
-from controller.image import (
-    Conditions,
-    FastImage,
-    Forecast,
-    Instant,
-    Limits,
-    Mode,
-    ModeState,
-    Telemetry,
-    Wish,
-)
+from controller.image import FastImage, Forecast, Instant, Limits, Mode, Telemetry, Wish
 from controller.runtime import survey
 from controller.runtime.backstop import Backstop
 from controller.runtime.desk import Desk
@@ -29,6 +19,7 @@ from controller.runtime.wear import Wear
 from controller.safety.command import Command, Rank, Refused
 from controller.safety.hall import Hall
 from controller.safety.step import Inputs, State, step
+from controller.state import Conditions, ModeState
 
 PERIOD_S = 0.1
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from controller.image import Asked, Instant
+from controller.image import Instant
+from controller.state import Asked
 from controller.units import ns
 
 EXPIRY_S_MAX = 5.0  # IL-15

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from controller.image import Asked, Condition, Conditions, Effect, Instant, Mode, ModeState, Telemetry
+from controller.image import Instant, Mode, Telemetry
 from controller.safety import hall_rows, table
 from controller.safety.facts import (
     answers_of,
@@ -25,6 +25,7 @@ from controller.safety.look import LEVELS, Look, Row
 from controller.safety.terms import Part, Terms
 from controller.safety.transition import ISLANDS
 from controller.safety.window import ENTER_GRID, grid_inside
+from controller.state import Asked, Condition, Conditions, Effect, ModeState
 from controller.units import ns
 
 ROWS = (*table.ROWS, *hall_rows.ROWS)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from math import isfinite
 
-from controller.image import Conditions, Effect, Instant, Limits, Mode, ModeState, Order, Permit, Wish
+from controller.image import Instant, Limits, Mode, Order, Permit, Wish
 from controller.safety import cells
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import Hall
 from controller.safety.island import PLANNED
 from controller.safety.terms import Terms
 from controller.safety.transition import RESTS, STOP_S_MAX, quiet
+from controller.state import Conditions, Effect, ModeState
 from controller.units import ns, seconds
 
 SOC_TAPER_PCT = 2.0  # limits shrink to zero over the last 2 % before an end of the SOC window

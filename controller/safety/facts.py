@@ -6,20 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 
-from controller.image import (
-    Answers,
-    Battery,
-    Conditions,
-    Converter,
-    Counts,
-    Device,
-    Instant,
-    Sent,
-    Telemetry,
-)
+from controller.image import Device, Instant, Telemetry
 from controller.safety import cells, soc
 from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms
+from controller.state import Answers, Battery, Conditions, Converter, Counts, Sent
 from controller.units import NS_PER_MS, NS_PER_S, ns
 
 ANSWERS_MIN = 3  # T01: a device counts as there after three replies

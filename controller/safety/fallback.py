@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import nan
 
-from controller.image import Device, Instant, Mode, ModeState
+from controller.image import Device, Instant, Mode
 from controller.safety import gensets
 from controller.safety.hall import HOUR_S, Hall, held_s
 from controller.safety.hall_rows import OVERLOAD_PU
 from controller.safety.island import DEAD_S, PLANNED, can_form, leaving
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import ISLANDS, View, active_names, within
+from controller.state import ModeState
 
 BALANCED_S = 2.0  # T03: as long must the grid carry next to nothing before the switch opens
 RELIEF_PU = 0.7  # of what the source may give: a stage comes back below it

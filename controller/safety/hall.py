@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import isfinite, nan
 
-from controller.image import Conditions, Device, Instant, Telemetry
+from controller.image import Device, Instant, Telemetry
 from controller.safety.terms import Terms
 from controller.safety.window import ENTER_GRID, STAY_GRID, window_holds
+from controller.state import Conditions
 from controller.units import seconds
 
 HOUR_S = 3600.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import nan
 
-from controller.image import Effect, Mode
+from controller.image import Mode
 from controller.safety.hall import Phase, SetRun
 from controller.safety.look import Look, Row, at
+from controller.state import Effect
 from controller.units import NS_PER_S
 
 OVERLOAD_PU = 0.9  # F32: of what the source may give; load is shed above it

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, nan
 
-from controller.image import Conditions, Device, Effect, ModeState, Telemetry
+from controller.image import Device, Telemetry
 from controller.safety.hall import Hall
 from controller.safety.terms import Part, Terms
+from controller.state import Conditions, Effect, ModeState
 
 
 @dataclass(frozen=True, slots=True)

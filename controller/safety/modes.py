@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isnan
 
-from controller.image import Asked, Conditions, Effect, Instant, Mode, ModeState
+from controller.image import Instant, Mode
 from controller.safety import island
 from controller.safety.hall import Hall
 from controller.safety.table import STUCK_PU
@@ -27,6 +27,7 @@ from controller.safety.transition import (
     stopping,
     within,
 )
+from controller.state import Asked, Conditions, Effect, ModeState
 
 INIT_S_MAX = 120.0  # T01
 FAULTS_MAX, FAULTS_S = 3, 86_400.0  # T16: the third FAULT within a day locks the site

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.image import Conditions, Converter, Device, Instant, Mode, ModeState
+from controller.image import Device, Instant, Mode
 from controller.safety import fallback, gensets
 from controller.safety.terms import Part, Terms
 from controller.safety.transition import ISLANDS, QUIET_PU, RETRY_HOLDS, STOP_S_MAX, View
+from controller.state import Conditions, Converter, ModeState
 from controller.units import seconds
 
 CLEAR_WINDOW_S = 1.0  # one clear order at each retry, then the fault may speak again

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 
-from controller.image import Instant, SocBand
+from controller.image import Instant
 from controller.safety.terms import Terms
+from controller.state import SocBand
 from controller.units import seconds
 
 CYCLE_PCT = 0.5  # growth of the width per equivalent full cycle, 200 % of movement

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.image import Conditions, Instant, Limits, ModeState, Telemetry, Wish
+from controller.image import Instant, Limits, Telemetry, Wish
 from controller.safety import command, conditions, envelope, fallback, hall, interlocks, modes, orders
 from controller.safety.command import Command, Desk, Refused
 from controller.safety.hall import Hall
 from controller.safety.terms import Terms
 from controller.safety.transition import View
+from controller.state import Conditions, ModeState
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from math import inf, isnan, nan
 
-from controller.image import Conditions, Device, Effect, Mode, PortLook
+from controller.image import Device, Mode, PortLook
 from controller.safety.cells import readable
 from controller.safety.look import Look, Number, Row, at
 from controller.safety.soc import WIDTH_PCT_MAX
 from controller.safety.terms import PCS_SILENT_S, Part
 from controller.safety.waveform import WAVEFORM_ROWS
 from controller.safety.window import STAY_GRID, grid_inside
+from controller.state import Conditions, Effect
 from controller.units import NS_PER_S, ns
 
 SAMPLE_AGE_S_MAX = 0.010  # F06: the frame may hold a value this long

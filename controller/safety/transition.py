@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from controller.image import Asked, Conditions, Effect, Instant, Mode, ModeState
+from controller.image import Instant, Mode
 from controller.safety.hall import Hall
 from controller.safety.terms import Terms
+from controller.state import Asked, Conditions, Effect, ModeState
 from controller.units import NS_PER_S, ns, seconds
 
 FRESH_S_MIN = 2.0  # every entry needs its inputs fresh for this long

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import isnan, nan
 
-from controller.image import Effect, Quality
+from controller.image import Quality
 from controller.safety.look import Look, Number, Row, at
+from controller.state import Effect
 
 WIRED_PU_MIN = 0.1  # F02: power, of the import limit, whose direction is beyond doubt
 TURNED_S = 3.0  # F02: longer than a meter lags behind

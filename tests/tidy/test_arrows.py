@@ -34,10 +34,11 @@ PIPELINE = (
     ),
     *("ext.pdu", "ext.poll", "ext.trail", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus", "ext.witness"),
 )
-SCHEMA = ("controller.image", "controller.units", "controller.config")
+SCHEMA = ("controller.image", "controller.state", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {
     "controller.units": (),
     "controller.image": (),
+    "controller.state": ("controller.image",),
     "controller.config": ("controller.units",),
     "controller.plan": SCHEMA,
     "controller.safety": SCHEMA,

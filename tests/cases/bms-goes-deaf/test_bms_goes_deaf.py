@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.image import Effect, Mode
+from controller.image import Mode
+from controller.state import Effect
 from tests.cases.virtual import SITE, Site, square_kw
 
 

@@ -7,11 +7,12 @@ import re
 import pytest
 
 from controller.config.loader import BOARDS
-from controller.image import Effect, Mode
+from controller.image import Mode
 from controller.runtime.explain import EFFECTS, RESETS, explain, known, page, plain_cause, told
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
 from controller.safety.terms import FallbackTerms
+from controller.state import Effect
 from tests.unit.safety.test_determinism import explored
 
 PAGE = (BOARDS / "operation.md").read_text("utf-8")

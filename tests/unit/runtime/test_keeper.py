@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.image import Converter, Mode, ModeState
+from controller.image import Mode
 from controller.runtime import keep
 from controller.runtime.keep import SLOTS
 from controller.runtime.keeper import Keeper, acknowledge
 from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
+from controller.state import Converter, ModeState
 from tests.unit.runtime.test_telling import cycle
 from tests.unit.safety.sites import at
 from tests.unit.safety.test_modes import READY, fault, with_faults

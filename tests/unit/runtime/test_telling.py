@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.image import Conditions, Mode, ModeState, Order, Wish
+from controller.image import Mode, Order, Wish
 from controller.runtime.blackbox import CYCLES, FILES_MAX, Blackbox
 from controller.runtime.desk import RENEW_S, Desk
 from controller.runtime.events import Event, changes
@@ -19,6 +19,7 @@ from controller.runtime.plain import plain
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import JOBS_MAX, Writer
 from controller.safety.step import State
+from controller.state import Conditions, ModeState
 from tests.unit.safety.sites import at, telemetry
 from tests.unit.safety.test_envelope import limits
 from tests.unit.safety.test_modes import READY, fault, with_faults

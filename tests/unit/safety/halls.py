@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from controller.image import Asked, Conditions, Converter, Device, Mode, ModeState, Telemetry
+from controller.image import Device, Mode, Telemetry
 from controller.safety.hall import Hall, Phase, SetRun
 from controller.safety.terms import FallbackTerms, SetPart, Shed
 from controller.safety.transition import View
+from controller.state import Asked, Conditions, Converter, ModeState
 from tests.unit.safety.sites import TERMS, at, telemetry
 from tests.unit.safety.test_modes import READY, fault, with_faults
 

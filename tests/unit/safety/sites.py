@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from controller.image import Asked, Conditions, Device, Frame, Instant, ModeState, Telemetry, Track
+from controller.image import Device, Frame, Instant, Telemetry, Track
 from controller.safety import conditions
 from controller.safety.terms import Part, Terms
+from controller.state import Asked, Conditions, ModeState
 from controller.units import ns
 
 PCS = Part("pcs-1", "pcs", 0.1, ("7",), discharge_kw_max=1000.0, charge_kw_max=800.0, can_arm=True)

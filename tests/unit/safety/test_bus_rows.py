@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.image import Conditions, Effect, Limits, Mode, ModeState, Permit, PortLook, Wish
+from controller.image import Limits, Mode, Permit, PortLook, Wish
 from controller.safety import envelope, modes
 from controller.safety.orders import wanted
 from controller.safety.table import (
@@ -18,6 +18,7 @@ from controller.safety.table import (
     OPPOSED_S,
     PORT_HOLD_S,
 )
+from controller.state import Conditions, Effect, ModeState
 from tests.unit.safety.sites import BMS, METER, PCS, TERMS, Story, at
 
 PORTS = ("rs485-1", "rs485-2")

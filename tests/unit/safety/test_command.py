@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.image import Asked
 from controller.safety.command import EXPIRY_S_MAX, RAISES, REDUCES, Command, Desk, Rank, settle
+from controller.state import Asked
 from tests.unit.safety.sites import at
 
 NOW = at(100.0)

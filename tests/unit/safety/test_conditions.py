@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from controller.image import Asked, Backstop, Conditions, Effect, Mode, ModeState
+from controller.image import Backstop, Mode
 from controller.safety import conditions
 from controller.safety.orders import heaters
 from controller.safety.table import ROWS
+from controller.state import Asked, Conditions, Effect, ModeState
 from tests.unit.safety.sites import BMS, START_S, TERMS, Story, at, telemetry
 
 GRID_TIED = ModeState(mode=Mode.GRID_TIED, t_since_ns=at(0).t_ns)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.image import Asked, Conditions, Effect, Mode, ModeState
+from controller.image import Mode
 from controller.safety import modes
 from controller.safety.hall import Hall
 from controller.safety.transition import ISLANDS, RESTS
+from controller.state import Asked, Conditions, Effect, ModeState
 from tests.unit.safety.halls import DARK, FOLLOWS, FORMS, HALL_TERMS, HEALTHY, ISLAND, LOST, READY_SET
 from tests.unit.safety.sites import at
 from tests.unit.safety.test_modes import READY, fault, with_faults

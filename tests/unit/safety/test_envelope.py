@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.image import Battery, Conditions, Converter, Effect, Limits, Mode, ModeState, Permit, Wish
+from controller.image import Limits, Mode, Permit, Wish
 from controller.safety.envelope import FALL_S, limit
 from controller.safety.terms import Part
+from controller.state import Battery, Conditions, Converter, Effect, ModeState
 from tests.unit.safety.sites import TERMS, at
 from tests.unit.safety.test_modes import fault, with_faults
 

@@ -7,10 +7,11 @@ from math import isnan
 
 import pytest
 
-from controller.image import Conditions, Device, PortLook, Telemetry
+from controller.image import Device, PortLook, Telemetry
 from controller.safety import facts, hall
 from controller.safety.hall import Hall
 from controller.safety.terms import Part
+from controller.state import Conditions
 from tests.unit.safety.halls import HALL_TERMS, seen
 from tests.unit.safety.sites import TERMS, at, telemetry
 from tests.unit.safety.test_modes import READY

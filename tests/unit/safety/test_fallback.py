@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from controller.image import Conditions, Effect, Mode
+from controller.image import Mode
 from controller.safety import envelope, fallback, interlocks, orders
 from controller.safety.hall import Hall, Phase, SetRun
+from controller.state import Conditions, Effect
 from tests.unit.safety.halls import (
     DARK,
     FALLBACK,

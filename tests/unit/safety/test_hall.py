@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from controller.image import Asked, Conditions, Effect, Mode, ModeState
+from controller.image import Mode
 from controller.safety import conditions, hall, hall_rows
 from controller.safety.hall import Hall, SetRun
 from controller.safety.step import Inputs, State, step
+from controller.state import Asked, Conditions, Effect, ModeState
 from tests.unit.safety.halls import (
     HALL_TERMS,
     HEALTHY,

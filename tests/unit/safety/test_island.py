@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.image import Asked, Conditions, Effect, Mode, ModeState
+from controller.image import Mode
 from controller.safety import fallback
 from controller.safety.hall import Hall
 from controller.safety.modes import next_mode
+from controller.state import Asked, Conditions, Effect, ModeState
 from tests.unit.safety.halls import (
     DARK,
     FALLBACK,

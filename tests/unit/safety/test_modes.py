@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.image import Asked, Battery, Condition, Conditions, Converter, Effect, Mode, ModeState
+from controller.image import Mode
 from controller.safety import modes
 from controller.safety.modes import INIT_S_MAX, ROWS, next_mode
 from controller.safety.transition import ISLANDS, RESTS
+from controller.state import Asked, Battery, Condition, Conditions, Converter, Effect, ModeState
 from tests.unit.safety.sites import TERMS, at
 
 NOTHING = Asked()

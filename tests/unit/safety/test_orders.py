@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller.image import Mode, ModeState
+from controller.image import Mode
 from controller.safety.orders import wanted
+from controller.state import ModeState
 from tests.unit.safety.sites import TERMS, at
 from tests.unit.safety.test_modes import READY
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller.image import Asked, Condition, Conditions, Effect, Mode, ModeState
+from controller.image import Mode
 from controller.safety.conditions import PRESSED_S_MAX, latched
+from controller.state import Asked, Condition, Conditions, Effect, ModeState
 from tests.unit.safety.sites import Story
 
 STRANGER = {"identity": "8"}  # F28, class C

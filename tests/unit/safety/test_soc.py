@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.image import Battery, SocBand
 from controller.safety import soc
 from controller.safety.cells import rates, readable
 from controller.safety.envelope import shares
 from controller.safety.soc import Reading, due, hull, track
 from controller.safety.terms import CellRow, CellTable
+from controller.state import Battery, SocBand
 from tests.unit.safety.sites import BMS, TERMS, Story, at
 from tests.unit.safety.test_envelope import battery
 

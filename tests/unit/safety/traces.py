@@ -15,9 +15,10 @@ from typing import Any
 
 def trace(seed: int, cycles: int) -> tuple[str, set[str]]:
     """The hash of every state and output, and the modes that came by."""
-    from controller.image import Mode, ModeState, Wish
+    from controller.image import Mode, Wish
     from controller.safety.command import Command, Rank
     from controller.safety.step import Inputs, State, step
+    from controller.state import ModeState
     from tests.unit.safety.halls import HALL_TERMS, running, seen, standing, switch
     from tests.unit.safety.sites import at
 

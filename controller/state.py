@@ -1,0 +1,193 @@
+"""What the safety step remembers from cycle to cycle: conditions, what the site can do, where it stands. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from controller.image import Frame, Mode, PortLook
+
+
+class Effect(IntEnum):
+    """What a condition takes away. The larger is the more severe."""
+
+    NOTE = 0  # an event and a line in the status, nothing else
+    EXPORT_WORST = 1  # the grid meter is not believed: export is judged by its worst case (IL-09)
+    NO_CHARGE = 2  # no charging (IL-04)
+    FREEZE = 3  # no growth of the battery's limits, no engaging
+    HOLD = 4  # no power, nothing written to the port, the mode stays: a short flap of a port (F79)
+    STOP = 5  # SAFE_STOP; an island goes on, frozen: zero power would be a blackout
+    TRIP = 6  # SAFE_STOP of an island too
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One row of the fault table on one subject, with the memory its hold times need."""
+
+    code: str  # id in the fault catalogue: F16
+    name: str  # pcs-mute
+    subject: str  # device, port or "site"
+    grade: str  # reset class A, B, C or D of reference/safety.md 2.4
+    effect: Effect
+    cause: str  # plain words with the value and the limit
+    cure: str
+    active: bool = False
+    t_raw_ns: int = 0  # since when the limit is passed without a break, 0: it is not
+    t_gone_ns: int = 0  # since when the cause of an active condition is gone, 0: it is not
+    level: int = 0  # degradation D0 to D3 while it is active
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What people and programs ask of safety in this cycle, as far as they may: see safety.command.
+
+    start, stop, island and black_start are asked once; pressed and key are held.
+    """
+
+    start: bool = False
+    stop: bool = False
+    pressed: str = ""  # the reset button: "operator", "local" (at the box), empty: nobody presses
+    reason: str = ""  # of the reset, in the person's words
+    key: bool = False  # the maintenance key switch
+    island: bool = False  # planned: leave the grid
+    black_start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """One PCS, as the modes and the envelope need it."""
+
+    name: str
+    pcs_kw: float
+    state: str  # of its last reply: off, standby, starting, running, fault, unknown
+    fresh: bool
+    armed: bool  # its own watchdog, read back
+    accepted: bool  # identity read, accepted, and the same as at first
+    forming: bool = False  # it forms the bus, or will as soon as no source carries it; read back
+
+
+@dataclass(frozen=True, slots=True)
+class SocBand:
+    """The counted state of charge, see safety.soc: between low and high, by all we know."""
+
+    low_pct: float = float("nan")
+    high_pct: float = float("nan")
+    t_ns: int = 0  # of the newest reading in it
+    t_anchor_ns: int = 0  # last proven full or empty; the first reading at first
+    t_held_ns: int = 0  # since when the cells look full or empty, 0: they do not
+    dc_kw: float = float("nan")  # of that reading, > 0 discharges
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
+
+    soc_pct: float = float("nan")  # mean of all racks
+    soc_pct_low: float = float("nan")  # low end of the interval: discharge is judged by it
+    soc_pct_high: float = float("nan")  # high end: charge is judged by it
+    band: SocBand = field(default_factory=SocBand)
+    anchor_due: bool = False  # it should be charged until full: the interval is too wide or too old
+    cell_c_low: float = float("nan")  # coldest and hottest cell of all racks; nan: a sensor fails
+    cell_c_high: float = float("nan")
+    charge_kw_max: float = 0.0
+    discharge_kw_max: float = 0.0
+    charge_kw_read: float = 0.0  # of the last reply alone
+    discharge_kw_read: float = 0.0
+    replies: int = 0  # of all racks, when the last reading was taken
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How often a device has answered since start."""
+
+    count: int = 0
+    t_ok_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one converter was told, as seen in one cycle."""
+
+    t_ns: int
+    kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The ports' counters, as seen in one cycle."""
+
+    t_ns: int
+    ports: tuple[PortLook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is wrong, and what the site can do. The whole memory of the safety step, handed back in."""
+
+    watches: Mapping[tuple[int, str], Condition] = field(default_factory=dict)  # by row and subject
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    converters: tuple[Converter, ...] = ()
+    battery: Battery = field(default_factory=Battery)
+    frame: Frame = field(default_factory=Frame)
+    load_kw: float = 0.0
+    pv_kw: float = 0.0  # that the load sensors do not see, of all PV meters; nan: not known
+    t_fresh_ns: int = 0  # since when every mandatory input is fresh, 0: not now
+    t_grid_ns: int = 0  # since when the grid is in the enter-service window, 0: not now
+    grid_seen: bool = False  # the grid was once inside the window
+    t_frame_misses_ns: tuple[int, ...] = ()  # cycles of the last second in which the frame fell behind
+    unanswered: tuple[str, ...] = ()  # mandatory devices with fewer than three replies
+    identities: Mapping[str, str] = field(default_factory=dict)  # device: as it first called itself
+    ports_barred: tuple[str, ...] = ()  # lost, or back and not yet verified: only reads leave there
+    traces: Mapping[str, tuple[Sent, ...]] = field(
+        default_factory=dict
+    )  # converter: what it was told of late
+    counts: tuple[Counts, ...] = ()  # of the ports, over the last seconds
+    t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
+    pressed: str = ""  # by whom
+    reset: str = ""  # a reset took effect in this cycle: "operator" or "local"
+    reset_reason: str = ""  # of the last one, as the person gave it
+
+    @property
+    def active(self) -> tuple[Condition, ...]:
+        """Active conditions, the most severe first."""
+        found = [c for c in self.watches.values() if c.active]
+        return tuple(sorted(found, key=lambda c: (-c.effect, c.code, c.subject)))
+
+    def has(self, effect: Effect) -> bool:
+        """Whether a condition with this very effect is active."""
+        return any(c.active and c.effect == effect for c in self.watches.values())
+
+    @property
+    def stops(self) -> tuple[Condition, ...]:
+        """Active conditions that ask for SAFE_STOP, the hardest reset class first."""
+        found = [c for c in self.active if c.effect >= Effect.STOP]
+        return tuple(sorted(found, key=lambda c: c.grade, reverse=True))
+
+    @property
+    def level(self) -> int:
+        """Degradation D0 to D3 that the active conditions ask for."""
+        return max((c.level for c in self.watches.values() if c.active), default=0)
+
+    @property
+    def running(self) -> bool:
+        """Every converter has a fresh reply that says running."""
+        return bool(self.converters) and all(c.fresh and c.state == "running" for c in self.converters)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeState:
+    """Where the site stands, since when and why."""
+
+    mode: Mode = Mode.INIT
+    t_since_ns: int = 0
+    reason: str = "start"  # why this mode was entered
+    waiting: str = ""  # what keeps it from going on, empty: nothing
+    row: str = ""  # id of the transition that led here
+    t_stopping_ns: int = 0  # since when a stop ramps down or has ramped down, 0: none
+    t_retries_ns: tuple[int, ...] = ()  # class B stops and holds of the last hour
+    t_hold_ns: int = 0  # GRID_TIED: since when a condition holds the power at zero, 0: none does
+    latched: bool = False  # waits for a person
+    wanted: bool = False  # a start was asked for, and since then no stop; FAULT and LOCKOUT forget it
+    t_faults_ns: tuple[int, ...] = ()  # entries into FAULT of the last day
+    released: bool = False  # LOCKOUT: a person has reset it, the self-test goes on
