@@ -12,6 +12,8 @@ from controller.devices.profiles import all_names, load
 from controller.image import Mode
 from tests.cases.virtual import Site
 
+pytestmark = pytest.mark.stack
+
 REFERENCE = (BOARDS / "sites" / "reference.yaml").read_text("utf-8")
 COMMANDED = [name for name in all_names() if load(name).kind == "pcs" and not load(name).read_only]
 

@@ -8,6 +8,8 @@ import pytest
 from ext.witness import setpoints
 from tests.cases.virtual import Site, square_kw
 
+pytestmark = pytest.mark.stack
+
 
 def test_setpoints_that_left() -> None:
     """A training load: times rise, values are those of the bus, none is told twice, old ones give way; between edges

@@ -7,6 +7,8 @@ import pytest
 
 from controller.plan.forecast import Model
 
+pytestmark = pytest.mark.stack
+
 HOURS = np.arange(24)
 DAY_KW = 1000.0 + 500.0 * (HOURS >= 8) * (HOURS < 18)
 

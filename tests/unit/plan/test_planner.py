@@ -20,6 +20,8 @@ from tests.unit.plan.tariffs import hours, plant, tariff
 from tools.season import Season
 from tools.tables import Curves, Tables
 
+pytestmark = pytest.mark.stack
+
 SITES = Path(__file__).parents[3] / "boards" / "sites"
 MONTH = Demand(name="month", per_kw=21)
 NONE = Curves(None, None, None, False)

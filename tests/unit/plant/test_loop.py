@@ -11,6 +11,8 @@ from tools.plant.loads import Load
 from tools.plant.site import COLUMN_NAMES
 from tools.sim import Scene, VirtualRun
 
+pytestmark = pytest.mark.stack
+
 
 def run_of(checked, load_kw, seed=1):
     """The whole stack on the virtual clock, with a load of 100 points a second."""

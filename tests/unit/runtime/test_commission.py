@@ -18,6 +18,8 @@ from tools.plant.links import Link
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
 
+pytestmark = pytest.mark.stack
+
 SITE = Path("boards/sites/reference.yaml")
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from controller.runtime.dynamics import Dynamics, Estimate, FitError, Prior, Trial, fit, response, spread
 
+pytestmark = pytest.mark.stack
+
 RATING_KW = 2000.0
 
 

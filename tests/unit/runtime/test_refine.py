@@ -12,6 +12,8 @@ from controller.runtime.dynamics import Dynamics, Estimate, Trial
 from controller.runtime.refine import Refiner, _prior
 from tests.cases.virtual import SITE, Site, square_kw
 
+pytestmark = pytest.mark.stack
+
 CHECKED = check_site(SITE)
 VAGUE = Dynamics(
     dead_s=Estimate(0.0005, 0.0001, 0.0009),

@@ -22,6 +22,8 @@ from tests.unit.safety.sites import at
 from tests.unit.safety.test_modes import READY, fault, with_faults
 from tests.unit.safety.traces import trace
 
+pytestmark = pytest.mark.stack
+
 HOUSE = Path(__file__).resolve().parents[3]
 COMPILED = HOUSE / "build" / "compiled"
 

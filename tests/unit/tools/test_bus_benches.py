@@ -13,6 +13,8 @@ from tools.bench.peers import LibModbus
 from tools.bench.rates import CASES, GATE, Wire, virtual_hz
 from tools.bench.transactions import campaign
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.mark.parametrize("seed", [1, 20261125])
 def test_no_reply_is_taken_for_another_request(seed: int) -> None:

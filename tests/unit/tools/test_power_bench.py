@@ -7,6 +7,8 @@ import pytest
 
 from tools.bench import power
 
+pytestmark = pytest.mark.stack
+
 
 def test_power_is_quick_still_and_true_everywhere() -> None:
     """Every waveform on every course is inside M9; the one-cycle mean is not, so the measure can see."""

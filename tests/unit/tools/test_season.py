@@ -21,6 +21,8 @@ from tests.unit.plan.tariffs import DISPATCH, hours
 from tools.cli import app
 from tools.tables import TableError, known_slots, read_tables
 
+pytestmark = pytest.mark.stack
+
 SITES = Path(__file__).parents[3] / "boards" / "sites"
 NORDLAB = SITES / "nordlab.yaml"
 SEASONS = [name for name in ("winter", "summer") if (DISPATCH / name / "input_15min.csv.gz").exists()]

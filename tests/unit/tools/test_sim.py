@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from tools.cli import app
 
+pytestmark = pytest.mark.stack
+
 SITE = "boards/sites/reference.yaml"
 HEADER = "t_s,load_kw,grid_kw,pcs_kw,setpoint_kw,soc_pct,pv_kw,genset_kw,mode"
 
