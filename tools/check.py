@@ -1,4 +1,4 @@
-"""The one command of the house: environment, build, style, types, tests, on each Python found.
+"""The one command of the house: environment, build, style, types, tests, on each Python found; real time on the first.
 
 Standard library only. Stops at the first red step with its output and a cure; ends with pytest's closing
 lines and the time it took.
@@ -81,7 +81,7 @@ def run_tests(environment: Environment, *options: str) -> str:
     return said
 
 
-def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> str:
+def check_python(version: str, interpreter: Path, quick: bool, first: bool) -> str:
     """Everything on one Python; returns pytest's closing line."""
     afresh = f"Remove .venv-{version} and build/ to start afresh."
     cure = f"Is a package index within reach? {afresh}"
@@ -90,7 +90,7 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
     beside = str(made.python.parent)  # cython-lint calls pycodestyle, tests call stillwatt
     os.environ["PATH"] = os.pathsep.join([beside, os.environ["PATH"]])
     try:
-        if not linted:
+        if first:
             lint(made.python, quick)
         step(f"python {version}: rest of the build", f"Mend the source above. {afresh}", made.built)
     finally:
@@ -100,7 +100,7 @@ def check_python(version: str, interpreter: Path, quick: bool, linted: bool) -> 
         ("-m", "not (slow or process or stack)", "--ignore", "tests/cases") if quick else ("-m", "not slow")
     )
     closing = [run_tests(made, *fast, "-n", str(os.cpu_count() or 1))]
-    if not quick:  # real processes in real time: one after the other
+    if first and not quick:  # real processes, one after the other; real time is the same for every Python
         closing.append(run_tests(made, "-m", "slow"))
     return ", then ".join(closing)
 
@@ -113,7 +113,7 @@ def check(quick: bool) -> list[str]:
     found = list(python_found().items())[: 1 if quick else None]
     closing: list[str] = []
     for version, interpreter in found:
-        said = check_python(version, interpreter, quick, linted=bool(closing))
+        said = check_python(version, interpreter, quick, first=not closing)
         closing.append(f"python {version}: {said}")
     return closing
 
