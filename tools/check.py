@@ -99,9 +99,11 @@ def check_python(version: str, interpreter: Path, quick: bool, first: bool) -> s
     fast = (
         ("-m", "not (slow or process or stack)", "--ignore", "tests/cases") if quick else ("-m", "not slow")
     )
-    closing = [run_tests(made, *fast, "-n", str(os.cpu_count() or 1))]
+    side_by_side = ("-n", str(os.cpu_count() or 1))
+    closing = [run_tests(made, *fast, *side_by_side)]
     if first and not quick:  # real processes, one after the other; real time is the same for every Python
-        closing.append(run_tests(made, "-m", "slow"))
+        closing.append(run_tests(made, "-m", "slow and stack", *side_by_side))
+        closing.append(run_tests(made, "-m", "slow and not stack"))
     return ", then ".join(closing)
 
 

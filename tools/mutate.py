@@ -181,6 +181,8 @@ def _judge(mutant: Mutant) -> int:
     import pytest
 
     sys.meta_path.insert(0, Server(mutant))
+    for name in [name for name in sys.modules if name.split(".")[0] in ("controller", "tests")]:
+        del sys.modules[name]  # what the parent has loaded is not broken
     own = [f"{TESTS}/test_{name}.py" for name in FIRST.get(mutant.module, (mutant.module,))]
     rest = [str(path) for path in sorted(Path(TESTS).glob("test_*.py")) if str(path) not in own]
     options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", "--timeout=60"]

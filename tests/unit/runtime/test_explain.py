@@ -45,6 +45,7 @@ def test_the_page_is_the_tables() -> None:
     assert [r[0] for r in rows_of("Interlocks")] == [lock.id for lock in interlocks.ROWS]
 
 
+@pytest.mark.stack
 @pytest.mark.slow
 def test_the_code_takes_exactly_the_transitions_of_the_page() -> None:
     """Goal: row 10: what the machine does stands on the page. Method: every transition found by exploration."""

@@ -46,6 +46,7 @@ def named(module: str, part: str) -> Mutant:
     return next(m for m in mutants(mutate.ROOM / f"{module}.py") if part in m.change)
 
 
+@pytest.mark.stack
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_mutant_dies_and_a_harmless_one_lives() -> None:

@@ -102,6 +102,7 @@ class Sources(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
+@pytest.mark.stack
 @pytest.mark.slow
 def test_the_page_stands_alone_and_says_the_figures(tmp_path: Path) -> None:
     """The folder holds page, picture and JSON; the page fetches nothing and says what the JSON says."""
