@@ -171,6 +171,6 @@ def test_the_whole_step_without_and_with_a_fallback() -> None:
     for terms in (TERMS, HALL_TERMS):
         state, inputs = State(), Inputs(seen(0.0, switch("source-1", 0.0), standing()))
         first, out = step(terms, state, inputs, at(0.0))
-        assert step(terms, state, inputs, at(0.0)) == (first, out)
-        assert state == State()
+        assert repr(step(terms, state, inputs, at(0.0))) == repr((first, out))  # nan equals nan only in words
+        assert repr(state) == repr(State())
         assert (first.mode.mode, out.limits.permit, dict(out.orders)) == (Mode.INIT, 0, {})
