@@ -45,8 +45,8 @@ def test_compiled_and_interpreted_traces_are_equal() -> None:
     env = os.environ | {"STILLWATT_ONLY": "controller.safety"}
     subprocess.run(build, cwd=HOUSE, env=env, check=True, capture_output=True)
     folder = str(COMPILED / "controller" / "safety")
-    for seed in (1, 2, 3):
-        command = [sys.executable, "-m", "tests.unit.safety.traces", str(seed), "2000"]
+    for seed in (1, 2):
+        command = [sys.executable, "-m", "tests.unit.safety.traces", str(seed), "1000"]
         run = [subprocess.run(c, cwd=HOUSE, capture_output=True, text=True, check=True)
                for c in (command, [*command, folder])]  # fmt: skip
         assert run[0].stdout == run[1].stdout != ""
