@@ -16,6 +16,7 @@ answer of a disturbed bus does not; the present value tells a ring, once it has 
 
 from __future__ import annotations
 
+from functools import cache
 from math import pi
 from typing import Any
 
@@ -47,14 +48,28 @@ GAP_S_MAX = 0.05  # a longer hole in the samples starts the spectrum anew
 FREE, REDUCED, HOLD, SAFE = range(4)  # tiers
 
 
+KEEP = np.exp(-LINES_HZ / (RATE_HZ * PERIODS))  # of a line, from value to value
+AVERAGE = np.exp(-1.0 / (RATE_HZ * np.maximum(AVERAGE_S, AVERAGE_PERIODS / LINES_HZ)))
+TURN = KEEP * np.exp(2j * pi * LINES_HZ / RATE_HZ)
+
+
+@cache
+def _block(count: int) -> tuple[Any, Any, Any, Any]:
+    """What `count` values at once do to a resonator: powers of its turn (n, lines) and (n, n, lines), and the weights
+    (n, lines) that its two averages give to each."""
+    k = np.arange(count)
+    ago = k[:, None] - k
+    past = np.where(ago[..., None] >= 0, TURN ** np.maximum(ago, 0)[..., None], 0.0)
+    left = (count - 1 - k)[:, None]
+    return TURN ** (k + 1)[:, None], past, (1.0 - KEEP) * KEEP**left, (1.0 - AVERAGE) * AVERAGE**left
+
+
 class Spectrum:
     """Amplitudes (kW) of the lines of two powers, before and grid, as they were lately."""
 
     def __init__(self) -> None:
         self.memory_s = PERIODS / LINES_HZ
-        self._keep = np.exp(-1.0 / (RATE_HZ * self.memory_s))
-        self._turn = self._keep * np.exp(2j * pi * LINES_HZ / RATE_HZ)
-        self._average = np.exp(-1.0 / (RATE_HZ * np.maximum(AVERAGE_S, AVERAGE_PERIODS / LINES_HZ)))
+        self._keep, self._average = KEEP, AVERAGE
         self._kw_per_step = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
         self.reset()
 
@@ -68,15 +83,21 @@ class Spectrum:
         self.age_s = 0.0
 
     def take(self, powers_kw: Column) -> None:
-        """One value of each power, 10 ms after the last: (before, grid)."""
-        step_kw = powers_kw - self._last if self._last is not None else np.zeros(2)
-        self._last = powers_kw
-        self._first = self._turn * self._first + (1.0 - self._keep) * step_kw[:, None]
-        self._second = self._turn * self._second + (1.0 - self._keep) * self._first
-        amplitude_kw = np.abs(self._second) * self._kw_per_step
-        self._square += (1.0 - self._keep) * (amplitude_kw**2 - self._square)
-        self._mean += (1.0 - self._average) * (amplitude_kw**2 - self._mean)
-        self.age_s += 1.0 / RATE_HZ
+        """The next values of each power, (2,) or (2, n), 10 ms apart: (before, grid)."""
+        values = powers_kw.reshape(2, -1)
+        first = values[:, :1] if self._last is None else self._last[:, None]
+        step_kw = np.diff(values, axis=1, prepend=first)
+        self._last = values[:, -1]
+        on, past, squares, mean = _block(step_kw.shape[1])
+        part = 1.0 - self._keep
+        driven = on * self._first[:, None] + part * np.einsum("kjl,sj->skl", past, step_kw)
+        turned = on * self._second[:, None] + part * np.einsum("kjl,sjl->skl", past, driven)
+        self._first, self._second = driven[:, -1], turned[:, -1]
+        power = (np.abs(turned) * self._kw_per_step) ** 2
+        count = step_kw.shape[1]
+        self._square = self._keep**count * self._square + np.einsum("kl,skl->sl", squares, power)
+        self._mean = self._average**count * self._mean + np.einsum("kl,skl->sl", mean, power)
+        self.age_s += count / RATE_HZ
 
     @property
     def amplitudes_kw(self) -> Column:
@@ -195,6 +216,6 @@ class Backstop:
         self._t_last_s = float(powers.t_s[-1])
         sides = np.concatenate([self._rest, np.stack(powers.sides)], axis=1)
         whole = sides.shape[1] // self._size * self._size
-        for pair in sides[:, :whole].reshape(2, -1, self._size).mean(axis=2).T:
-            self._spectrum.take(pair)
+        if whole:
+            self._spectrum.take(sides[:, :whole].reshape(2, -1, self._size).mean(axis=2))
         self._rest = sides[:, whole:]
