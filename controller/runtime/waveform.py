@@ -105,25 +105,33 @@ class Waveform:
             return Powers(np.empty(0))
         wanted = np.arange(max(self._seen, head - slots.size + 1) + 1, head + 1)
         self._seen = head
-        rows = slots[wanted % slots.size]  # a copy
+        at = int(wanted[0]) % slots.size if wanted.size else 0
+        rows = np.concatenate(
+            [slots[at : at + wanted.size], slots[: max(at + wanted.size - slots.size, 0)]]
+        )  # a copy
         # Whole before the copy, and not yet overwritten after it.
         oldest = int(np.frombuffer(ring, HEADER, 1)[0]["head"]) - slots.size + 2
         rows = rows[(rows["sequence"] == wanted) & (wanted >= oldest)]
         return self._powers(rows["t_ns"] * 1e-9, rows["counts"], np.asarray(header["scale"]))
 
     def _powers(self, t_s: Column, counts: NDArray[np.int32], scale: Column) -> Powers:
-        si = (counts - self._offset_counts) * (scale * self._si_per_v)
+        factor = scale * self._si_per_v
+
+        def si(first: int, count: int) -> Column:
+            place = slice(first, first + count)
+            found: Column = (counts[:, place] - self._offset_counts[place]) * factor[place]
+            return found
 
         def feeder(name: str) -> Column:
             first = CHANNELS.index(f"{name}_ia")
-            power_kw: Column = (si[:, first : first + 3] * si[:, first + 3 : first + 6]).sum(axis=1) * 1e-3
+            power_kw: Column = np.einsum("nk,nk->n", si(first, 3), si(first + 3, 3)) * 1e-3
             return power_kw
 
         return Powers(
             t_s,
             feeder("load") if "load" in self.sets else None,
             feeder("pcc") if "pcc" in self.sets else None,
-            si[:, CHANNELS.index("dc_v")] * si[:, CHANNELS.index("dc_a")] * 1e-3
+            si(CHANNELS.index("dc_v"), 1)[:, 0] * si(CHANNELS.index("dc_a"), 1)[:, 0] * 1e-3
             if "dc" in self.sets
             else None,
         )
