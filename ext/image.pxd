@@ -104,7 +104,7 @@ cdef struct Track:
 
 
 cdef struct Order:
-    int32_t poll            # index of the poll that carries the order, -1: none
+    int32_t poll            # index of the poll that carries the order, -1: none, nor in what follows
     uint32_t sequence       # a new number is a new order; sent once, never repeated blindly
     uint16_t words[4]       # values of the registers, in address order
 

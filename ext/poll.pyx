@@ -137,6 +137,8 @@ cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *
     if not (limits.permit & PERMIT_ORDER):
         return NULL
     for i in range(ORDER_MAX):
+        if limits.orders[i].poll < 0:
+            return NULL
         # Only a higher number is new, so that two orders for one poll can never take turns for ever.
         if limits.orders[i].poll == index and <int32_t>(limits.orders[i].sequence - poll.order_done) > 0:
             return &limits.orders[i]

@@ -32,6 +32,7 @@ cdef struct RtuPort:
     int64_t t_until_ns      # of the present state
     int64_t t_quiet_ns      # since when the line is silent
     int64_t turnaround_ns_max   # of all devices of the port
+    int64_t gap_ns_min          # of all requests of the port
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     uint32_t epoch
     uint64_t unsolicited    # bytes when no request was out (F84, F30)

@@ -41,6 +41,7 @@ cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil:
     for i in range(r.port_count):
         r.port[i].active = -1
         r.port[i].last_unit = NO_UNIT
+        r.port[i].gap_ns_min = NEVER
 
 
 cdef int32_t device_of(Rtu *r, int32_t port, int32_t unit) noexcept nogil:
@@ -66,6 +67,7 @@ cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil:
         return -1
     poll.device = device_of(r, setup.port, setup.unit)
     r.port[setup.port].turnaround_ns_max = max(r.port[setup.port].turnaround_ns_max, setup.turnaround_ns)
+    r.port[setup.port].gap_ns_min = min(r.port[setup.port].gap_ns_min, setup.gap_ns)
     r.poll_count += 1
     return r.poll_count - 1
 
@@ -119,8 +121,11 @@ cdef void start(Rtu *r, int32_t port, const Limits *limits, int64_t now_ns, cons
                 Port *p) noexcept nogil:
     """Put the next request into tx when its gap has elapsed too."""
     cdef RtuPort *q = &r.port[port]
-    cdef int32_t index = choose(r, port, limits, command, now_ns)
     cdef Poll *poll
+    cdef int32_t index
+    if now_ns < q.t_quiet_ns + q.gap_ns_min:
+        return
+    index = choose(r, port, limits, command, now_ns)
     if index < 0 or now_ns < q.t_quiet_ns + r.poll[index].setup.gap_ns:
         return
     poll = &r.poll[index]

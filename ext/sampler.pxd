@@ -67,6 +67,8 @@ cdef struct Sampler:
 cdef void ring_init(void *ring, uint32_t rate_hz, uint32_t slot_count, const double *scale,
                     int32_t rail_counts) noexcept nogil
 cdef void ring_push(RingHeader *header, int64_t t_ns, const int32_t *counts) noexcept nogil
+cdef int32_t ring_take(const RingSlot *slots, uint64_t mask, uint64_t number, RingSlot *slot) noexcept nogil
+cdef uint64_t ring_newest(const RingHeader *header) noexcept nogil
 cdef int32_t ring_fault(const RingHeader *header, uint64_t byte_count) noexcept nogil    # 0: usable
 cdef void sampler_init(Sampler *s, const SamplerSetup *setup, void *ring) noexcept nogil
 cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogil

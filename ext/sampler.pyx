@@ -64,6 +64,18 @@ cdef void ring_push(RingHeader *header, int64_t t_ns, const int32_t *counts) noe
     ring_store(&header.head, sequence)
 
 
+cdef int32_t ring_take(const RingSlot *slots, uint64_t mask, uint64_t number, RingSlot *slot) noexcept nogil:
+    """Copy sample `number`; 0: it is overwritten, or was while it was read."""
+    slot[0] = slots[number & mask]
+    ring_fence_acquire()
+    return slot.sequence == number and ring_load(&slots[number & mask].sequence) == number
+
+
+cdef uint64_t ring_newest(const RingHeader *header) noexcept nogil:
+    """Number of the newest whole sample, 0: none yet."""
+    return ring_load(&header.head)
+
+
 cdef int32_t ring_fault(const RingHeader *header, uint64_t byte_count) noexcept nogil:
     """Why a mapped ring of byte_count bytes cannot be used: 1 size, 2 magic, 3 version or shape; 0: it can."""
     if byte_count < RING_HEADER_BYTES:
@@ -164,11 +176,9 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
     cdef int32_t k, follows
     sample.fresh = 0
     if s.header != NULL:
-        head = ring_load(&s.header.head)
+        head = ring_newest(s.header)
         if head != s.last_sequence and head != 0:
-            slot = s.slots[head & s.slot_mask]
-            ring_fence_acquire()
-            if slot.sequence != head or ring_load(&s.slots[head & s.slot_mask].sequence) != head:
+            if not ring_take(s.slots, s.slot_mask, head, &slot):
                 s.torn += 1
             else:
                 follows = s.last_sequence != 0 and head == s.last_sequence + 1

@@ -24,7 +24,9 @@ class _Block:
 
     name: str
     poll: int
+    live: bool
     usual_ns: int  # round trip when nothing holds it up
+    kept_s: float  # age at which its values are dropped, inf: never
     points: Mapping[str, Point]
     t_ok_ns: int = 0  # 0: never
     t_seen_ns: int = 0  # of the newest reply, believed or not
@@ -66,15 +68,15 @@ class Roster:
 
     def _device(self, name: str, now: Instant, fast: FastImage) -> Device:
         profile, blocks = self._profiles[name], self._blocks[name]
-        live = [block for key, block in blocks.items() if profile.reads[key].live]
+        live = [block for block in blocks.values() if block.live]
         misses = max((fast.polls[block.poll].misses for block in live), default=0)
         # Safety: a map that is not the profile's says nothing true, so nothing of it is used (F28).
         if any(block.strange for block in blocks.values()):
             return Device(name, profile.kind, {}, inf, misses, strange=True)
         t_identity_ns, identity = _identity(profile, blocks)
         values: dict[str, float] = {}
-        for key, block in blocks.items():
-            if profile.reads[key].live or _age_s(block, now) <= _slow_s_max(profile, key):
+        for block in blocks.values():
+            if _age_s(block, now) <= block.kept_s:
                 values |= block.values
         return Device(
             name=name,
@@ -102,7 +104,10 @@ def _blocks(profile: Profile, table: BusTable, device: str) -> dict[str, _Block]
     found = {}
     for name, poll in table.reads[device].items():
         points = {key: point for key, point in profile.points.items() if point.read == name}
-        found[name] = _Block(name, poll, usual_ns(table, poll, profile), points)
+        live, kept_s = profile.reads[name].live, _slow_s_max(profile, name)
+        found[name] = _Block(
+            name, poll, live, usual_ns(table, poll, profile), inf if live else kept_s, points
+        )
     return found
 
 

@@ -16,7 +16,6 @@ answer of a disturbed bus does not; the present value tells a ring, once it has 
 
 from __future__ import annotations
 
-from functools import cache
 from math import pi
 from typing import Any
 
@@ -25,6 +24,7 @@ import numpy as np
 from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
 from controller.image import Instant
+from controller.runtime.fastlink import resonate
 from controller.runtime.waveform import Column, Powers, Waveform
 from controller.units import seconds
 
@@ -34,10 +34,10 @@ PERIODS = 1.0  # memory of a line; a sine between two of them shows 3 dB less, o
 WARM_MEMORIES = 4.0  # after a gap a line counts from here on
 FLOOR_PU = 0.02  # of the rating, added to both: a target on its way to a new mean stays below it at 0.1 Hz
 REDUCE_DB, HOLD_DB, CALM_DB = 1.5, 6.0, 0.75  # grid over load
+LIMITS_DB = np.array([[REDUCE_DB], [HOLD_DB]])  # of the mean, of the present value
 AVERAGE_S, AVERAGE_PERIODS = 10.0, 8.0  # of the mean, whichever is longer
-PERSIST_PERIODS, PERSIST_S_MIN = (
-    np.array([[2.0], [6.0]]),
-    0.3,
+PERSIST_S = np.maximum(
+    [2.0 / LINES_HZ, 6.0 / LINES_HZ], 0.3
 )  # how long the mean, the present value must stand above
 SHARE_MIN = 0.2  # a share below is no reduced gain any more: hold
 SHARE_AGAIN = 0.25  # after a hold
@@ -50,18 +50,8 @@ FREE, REDUCED, HOLD, SAFE = range(4)  # tiers
 
 KEEP = np.exp(-LINES_HZ / (RATE_HZ * PERIODS))  # of a line, from value to value
 AVERAGE = np.exp(-1.0 / (RATE_HZ * np.maximum(AVERAGE_S, AVERAGE_PERIODS / LINES_HZ)))
+KW_PER_STEP = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
 TURN = KEEP * np.exp(2j * pi * LINES_HZ / RATE_HZ)
-
-
-@cache
-def _block(count: int) -> tuple[Any, Any, Any, Any]:
-    """What `count` values at once do to a resonator: powers of its turn (n, lines) and (n, n, lines), and the weights
-    (n, lines) that its two averages give to each."""
-    k = np.arange(count)
-    ago = k[:, None] - k
-    past = np.where(ago[..., None] >= 0, TURN ** np.maximum(ago, 0)[..., None], 0.0)
-    left = (count - 1 - k)[:, None]
-    return TURN ** (k + 1)[:, None], past, (1.0 - KEEP) * KEEP**left, (1.0 - AVERAGE) * AVERAGE**left
 
 
 class Spectrum:
@@ -69,46 +59,35 @@ class Spectrum:
 
     def __init__(self) -> None:
         self.memory_s = PERIODS / LINES_HZ
-        self._keep, self._average = KEEP, AVERAGE
-        self._kw_per_step = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
-        self._first = np.zeros((2, LINES_HZ.size), complex)
-        self._second = np.zeros((2, LINES_HZ.size), complex)
-        self._square = np.zeros((2, LINES_HZ.size))
-        self._mean = np.zeros((2, LINES_HZ.size))
+        self._state = np.zeros((2, 2, LINES_HZ.size), complex)  # (before, grid), resonators in a row, lines
+        self._squares = np.zeros((2, 2, LINES_HZ.size))  # (mean, present), (before, grid), lines
         self._last: Column | None = None
         self.age_s = 0.0
 
     def take(self, powers_kw: Column) -> None:
         """The next values of each power, (2,) or (2, n), 10 ms apart: (before, grid)."""
         values = powers_kw.reshape(2, -1)
-        first = values[:, :1] if self._last is None else self._last[:, None]
-        step_kw = np.diff(values, axis=1, prepend=first)
+        step_kw = np.empty_like(values)
+        step_kw[:, 1:] = values[:, 1:] - values[:, :-1]
+        step_kw[:, 0] = 0.0 if self._last is None else values[:, 0] - self._last
         self._last = values[:, -1]
-        on, past, squares, mean = _block(step_kw.shape[1])
-        part = 1.0 - self._keep
-        driven = on * self._first[:, None] + part * np.einsum("kjl,sj->skl", past, step_kw)
-        turned = on * self._second[:, None] + part * np.einsum("kjl,sjl->skl", past, driven)
-        self._first, self._second = driven[:, -1], turned[:, -1]
-        power = (np.abs(turned) * self._kw_per_step) ** 2
-        count = step_kw.shape[1]
-        self._square = self._keep**count * self._square + np.einsum("kl,skl->sl", squares, power)
-        self._mean = self._average**count * self._mean + np.einsum("kl,skl->sl", mean, power)
-        self.age_s += count / RATE_HZ
+        resonate(step_kw, KEEP, TURN, AVERAGE, self._state, self._squares)
+        self.age_s += values.shape[1] / RATE_HZ
 
     @property
     def amplitudes_kw(self) -> Column:
         """(2, lines): before and grid."""
-        found: Column = np.sqrt(self._square)
+        found: Column = np.sqrt(self._squares[1]) * KW_PER_STEP
         return found
 
     def excess_db(self, floor_kw: float) -> Column:
         """(2, lines): grid over before on top of the floor, in the mean and at present; 0 before a line is warm."""
-        before, grid = np.stack([self._mean, self._square], axis=1) + floor_kw**2
-        found = 10.0 * np.log10(grid / before)
+        squares = self._squares * KW_PER_STEP**2 + floor_kw**2
+        found = 10.0 * np.log10(squares[:, 1] / squares[:, 0])
         return np.where(self.age_s >= WARM_MEMORIES * self.memory_s, found, 0.0)
 
 
@@ -126,13 +105,12 @@ class Tiers:
 
     def take(self, excess_db: Column, t_s: float, dt_s: float) -> int | None:
         """One cycle; returns the line that stands out, None: none does."""
-        above = excess_db > np.array([[REDUCE_DB], [HOLD_DB]])
-        self._over_s = np.where(above, self._over_s + dt_s, 0.0)
-        judged = self._over_s >= np.maximum(PERSIST_PERIODS / LINES_HZ, PERSIST_S_MIN)
+        self._over_s = (self._over_s + dt_s) * (excess_db > LIMITS_DB)
+        judged = self._over_s >= PERSIST_S
         self._calm_s = self._calm_s + dt_s if (excess_db[0] < CALM_DB).all() else 0.0
-        most_db = np.where(judged, excess_db, -np.inf).max(axis=0)
-        worst = int(np.argmax(most_db)) if judged.any() else None
-        if worst is not None:
+        worst = None
+        if judged.any():
+            worst = int(np.where(judged, excess_db, -np.inf).max(axis=0).argmax())
             self._warm_s = WARM_MEMORIES * PERIODS / float(LINES_HZ[worst])
         if self.tier == SAFE:
             return worst
@@ -177,6 +155,7 @@ class Backstop:
         self._floor_kw = FLOOR_PU * sum(line.rating_kw for line in checked.table.pcs)
         self._waveform = Waveform(checked)
         self._size = round(checked.site.sampling.rate_hz / RATE_HZ)
+        self._mean = np.full(self._size, 1.0 / self._size)
         self._spectrum = Spectrum()
         self._tiers = Tiers()
         self._rest: Column = np.empty((2, 0))  # before, grid: not yet a whole mean
@@ -200,7 +179,7 @@ class Backstop:
         excess_db = self._spectrum.excess_db(self._floor_kw)
         worst = self._tiers.take(excess_db, seconds(now.t_ns), dt_s)
         reach = (RISE_PER_S if self._tiers.aim > self.share else FALL_PER_S) * dt_s
-        self.share += float(np.clip(self._tiers.aim - self.share, -reach, reach))
+        self.share += min(max(self._tiers.aim - self.share, -reach), reach)
         line = int(np.argmax(excess_db[0])) if worst is None else worst
         grid_kw = float(self._spectrum.amplitudes_kw[1, line])
         return Look(
@@ -214,8 +193,11 @@ class Backstop:
             self._spectrum.reset()
             self._rest = self._rest[:, :0]
         self._t_last_s = float(powers.t_s[-1])
-        sides = np.concatenate([self._rest, np.stack(powers.sides)], axis=1)
+        kept = self._rest.shape[1]
+        sides = np.empty((2, kept + powers.t_s.size))
+        sides[:, :kept] = self._rest
+        sides[0, kept:], sides[1, kept:] = powers.sides
         whole = sides.shape[1] // self._size * self._size
         if whole:
-            self._spectrum.take(sides[:, :whole].reshape(2, -1, self._size).mean(axis=2))
+            self._spectrum.take(sides[:, :whole].reshape(2, -1, self._size) @ self._mean)
         self._rest = sides[:, whole:]

@@ -6,9 +6,11 @@ import dataclasses
 import mmap
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,13 @@ from controller.config.support import RESERVE_FULL_S
 from controller.devices.check import CheckedSite
 from controller.devices.table import ORDER, READ, BusTable
 from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns, frame_bytes
-from controller.image import CHANNELS, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
+from controller.image import CHANNELS, Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
+from ext.watch import newest as newest
+from ext.watch import powers as powers
+from ext.watch import resonate as resonate
 from ext.witness import ring_of, setpoints
 
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
@@ -36,6 +41,7 @@ RISE_SHARE = (
 )
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
+NO_LOOK, NO_DRIFTS = Backstop(), MappingProxyType[str, float]({})
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
 TRACK_FIELDS = tuple(f.name for f in dataclasses.fields(Track))
 POLL_FIELDS = tuple(f.name for f in dataclasses.fields(PollState))
@@ -157,7 +163,8 @@ class FastLink:
             [i for i, poll in enumerate(table.polls) if poll["port"] == port]
             for port in range(len(self.port_names))
         ]
-        self._poll_count = len(table.polls)
+        self._polls: list[dict[str, Any]] = [{} for _ in table.polls]  # of the last look, and as nouns
+        self._states = [PollState() for _ in table.polls]
         self._permit = 0
         self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
 
@@ -232,11 +239,11 @@ class FastLink:
             if self._thread is not None:
                 self.executive.start(*self._thread)
 
-    def snapshot(self) -> FastImage:
-        """What the frame has published, as one frozen image."""
+    def snapshot(self, backstop: Backstop = NO_LOOK, drifts: Mapping[str, float] = NO_DRIFTS) -> FastImage:
+        """What the frame has published, and what those beside it say, as one frozen image."""
         status, pace = self.executive.status(), self.executive.pace()
         track = Track(**{name: status["track"][name] for name in TRACK_FIELDS})
-        polls = [self.executive.poll(i) for i in range(self._poll_count)]
+        polls = [self.executive.poll(i) for i in range(len(self._polls))]
         ports = tuple(self._port_look(i, polls) for i in range(len(self.port_names)))
         command = status["command"]
         frame = Frame(
@@ -257,9 +264,19 @@ class FastLink:
             target_kw=command["target_kw"],
             gain=command["gain"],
             loop_delay_s=status["loop_delay_s"],
+            backstop=backstop,
+            drifts=tuple(drifts.items()),
         )
-        states = tuple(PollState(**{name: poll[name] for name in POLL_FIELDS}) for poll in polls)
-        return FastImage(track=track, frame=frame, polls=states)
+        return FastImage(
+            track=track, frame=frame, polls=tuple(map(self._poll_state, range(len(polls)), polls))
+        )
+
+    def _poll_state(self, index: int, poll: dict[str, Any]) -> PollState:
+        """As a noun; the one of the last look where nothing has changed."""
+        if poll != self._polls[index]:
+            self._polls[index] = poll
+            self._states[index] = PollState(**{name: poll[name] for name in POLL_FIELDS})
+        return self._states[index]
 
     def _port_look(self, index: int, polls: list[dict[str, Any]]) -> PortLook:
         port, here = self.port(index), [polls[i] for i in self._polls_on[index]]

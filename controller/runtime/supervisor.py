@@ -93,10 +93,9 @@ class Supervisor:
 
     def seen(self, now: Instant) -> FastImage:
         """What the frame has published, and what the backstop makes of its samples."""
-        fast = self.fastlink.snapshot()
         engaged = self.mode.mode == Mode.GRID_TIED and self.conditions.running
         backstop = self.backstop.look(now, self.fastlink.ring, engaged)
-        return replace(fast, frame=replace(fast.frame, backstop=backstop, drifts=tuple(self.drifts.items())))
+        return self.fastlink.snapshot(backstop, self.drifts)
 
     def record(self, cycle: Cycle) -> None:
         """Hand the finished cycle to everyone who keeps or shows it."""

@@ -16,15 +16,9 @@ from numpy.typing import NDArray
 from controller.config.site import CHANNEL_SETS
 from controller.devices.check import CheckedSite
 from controller.image import CHANNELS
+from controller.runtime.fastlink import newest, powers
 
 Column = NDArray[np.floating[Any]]
-
-HEADER = np.dtype([
-    ("magic", "S8"), ("version", "<u4"), ("rate_hz", "<u4"), ("channel_count", "<u4"), ("slot_count", "<u4"),
-    ("scale", "<f8", 16), ("rail_counts", "<i4"), ("reserved", "<i4"), ("head", "<u8"),
-])  # fmt: skip
-HEADER_BYTES = 256
-SLOT = np.dtype([("sequence", "<u8"), ("t_ns", "<i8"), ("counts", "<i4", 16), ("reserved", "V48")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,14 @@ class Powers:
         return self.pcc_kw + self.dc_kw, self.pcc_kw
 
 
+FEEDERS = {  # first channel of the currents, of the voltages, how many of each
+    "load": (CHANNELS.index("load_ia"), CHANNELS.index("load_va"), 3),
+    "pcc": (CHANNELS.index("pcc_ia"), CHANNELS.index("pcc_va"), 3),
+    "dc": (CHANNELS.index("dc_a"), CHANNELS.index("dc_v"), 1),
+}
+NOTHING = Powers(np.empty(0))
+
+
 def signal_of(channels: Container[str]) -> str:
     """How the battery's power can be seen, the best first; empty: not at all.
 
@@ -80,11 +82,12 @@ class Waveform:
         channels = {str(name): channel for name, channel in checked.site.sampling.channels.items()}
         self.signal = signal_of(channels)
         self.sets = tuple(name for name in CHANNEL_SETS if wired(channels, name))
-        self._si_per_v, self._offset_counts = np.zeros(16), np.zeros(16)
+        self._si_per_v, self._offset_counts = np.zeros(len(CHANNELS)), np.zeros(len(CHANNELS))
         for name, channel in channels.items():
             place = CHANNELS.index(name)
             self._si_per_v[place] = channel.a_per_v or channel.v_per_v or 0.0
             self._offset_counts[place] = channel.offset_counts
+        self._feeders = np.array([FEEDERS[name] for name in self.sets], np.int32).reshape(-1, 3)
         self._ring: Any = None
         self._seen = 0
 
@@ -96,42 +99,10 @@ class Waveform:
     def take(self, ring: Any) -> Powers:
         """Samples since the last call. ring: its memory, or None. The first look at a ring returns nothing."""
         if ring is None:
-            return Powers(np.empty(0))
-        header = np.frombuffer(ring, HEADER, 1)[0]
-        slots = np.frombuffer(ring, SLOT, int(header["slot_count"]), HEADER_BYTES)
-        head = int(header["head"])
+            return NOTHING
         if ring is not self._ring:
-            self._ring, self._seen = ring, head
-            return Powers(np.empty(0))
-        wanted = np.arange(max(self._seen, head - slots.size + 1) + 1, head + 1)
-        self._seen = head
-        at = int(wanted[0]) % slots.size if wanted.size else 0
-        rows = np.concatenate(
-            [slots[at : at + wanted.size], slots[: max(at + wanted.size - slots.size, 0)]]
-        )  # a copy
-        # Whole before the copy, and not yet overwritten after it.
-        oldest = int(np.frombuffer(ring, HEADER, 1)[0]["head"]) - slots.size + 2
-        rows = rows[(rows["sequence"] == wanted) & (wanted >= oldest)]
-        return self._powers(rows["t_ns"] * 1e-9, rows["counts"], np.asarray(header["scale"]))
-
-    def _powers(self, t_s: Column, counts: NDArray[np.int32], scale: Column) -> Powers:
-        factor = scale * self._si_per_v
-
-        def si(first: int, count: int) -> Column:
-            place = slice(first, first + count)
-            found: Column = (counts[:, place] - self._offset_counts[place]) * factor[place]
-            return found
-
-        def feeder(name: str) -> Column:
-            first = CHANNELS.index(f"{name}_ia")
-            power_kw: Column = np.einsum("nk,nk->n", si(first, 3), si(first + 3, 3)) * 1e-3
-            return power_kw
-
-        return Powers(
-            t_s,
-            feeder("load") if "load" in self.sets else None,
-            feeder("pcc") if "pcc" in self.sets else None,
-            si(CHANNELS.index("dc_v"), 1)[:, 0] * si(CHANNELS.index("dc_a"), 1)[:, 0] * 1e-3
-            if "dc" in self.sets
-            else None,
-        )
+            self._ring, self._seen = ring, newest(ring)
+            return NOTHING
+        calibration = self._si_per_v, self._offset_counts, self._feeders
+        self._seen, t_s, powers_kw = powers(ring, self._seen, *calibration)
+        return Powers(t_s, **dict(zip((f"{name}_kw" for name in self.sets), powers_kw, strict=True)))

@@ -100,7 +100,7 @@ def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Con
     clear = limit if row.clear is None else row.clear
     raw = value > (clear if watch is not None and watch.active else limit)  # false for nan: not known
     if not raw:
-        return _recover(row, look, watch, reset)
+        return None if watch is None else _recover(row, look, watch, reset)
     if watch is None:
         level = LEVELS[row.effect] if row.level is None else row.level
         watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure, level=level)
@@ -127,6 +127,8 @@ def _button(previous: Conditions, asked: Asked, now: Instant) -> Conditions:
             reset="",
             reset_reason=asked.reason,
         )
+    if not previous.t_pressed_ns and not previous.reset:
+        return previous
     held = previous.t_pressed_ns > 0 and now.t_ns - previous.t_pressed_ns <= ns(PRESSED_S_MAX)
     acts = held and bool(previous.reset_reason)
     return replace(previous, t_pressed_ns=0, pressed="", reset=previous.pressed if acts else "")
@@ -137,8 +139,8 @@ def _lifts(reset: str, watch: Condition) -> bool:
     return reset == "local" or (reset == "operator" and watch.grade == "C")
 
 
-def _recover(row: Row, look: Look, watch: Condition | None, reset: str) -> Condition | None:
-    if watch is None or not watch.active:
+def _recover(row: Row, look: Look, watch: Condition, reset: str) -> Condition | None:
+    if not watch.active:
         return None
     if watch.grade in "CD":
         return None if _lifts(reset, watch) else replace(watch, t_raw_ns=0)

@@ -32,7 +32,17 @@ PIPELINE = (
         "ext.law",
         "ext.share",
     ),
-    *("ext.pdu", "ext.poll", "ext.trail", "ext.rtu", "ext.guard", "ext.cycle", "ext.bus", "ext.witness"),
+    *(
+        "ext.pdu",
+        "ext.poll",
+        "ext.trail",
+        "ext.rtu",
+        "ext.guard",
+        "ext.cycle",
+        "ext.bus",
+        "ext.witness",
+        "ext.watch",
+    ),
 )
 SCHEMA = ("controller.image", "controller.state", "controller.units", "controller.config")
 ROOMS: dict[str, tuple[str, ...]] = {

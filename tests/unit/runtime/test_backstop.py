@@ -46,6 +46,19 @@ def test_amplitude_of_a_sine(line: int) -> None:
     assert found.amplitudes_kw[0, far].max() < 0.05 * 300.0
 
 
+def test_ten_values_at_once_are_ten_values() -> None:
+    """A cycle's values in one call leave the spectrum where one call a value leaves it."""
+    values_kw = np.random.default_rng(1).normal(3000.0, 300.0, (2, 200))
+    single, block = Spectrum(), Spectrum()
+    for k in range(200):
+        single.take(values_kw[:, k])
+    for k in range(0, 200, 10):
+        block.take(values_kw[:, k : k + 10])
+    assert block.age_s == pytest.approx(single.age_s)
+    np.testing.assert_array_equal(block.amplitudes_kw, single.amplitudes_kw)
+    np.testing.assert_array_equal(block.excess_db(40.0), single.excess_db(40.0))
+
+
 def test_between_two_lines_the_excess_is_the_same() -> None:
     """A sine in the middle of two lines: both show its excess, the amplitude loses at most 3 dB."""
     hz = float(np.sqrt(LINES_HZ[14] * LINES_HZ[15]))

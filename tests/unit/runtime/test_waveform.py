@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from controller.devices.check import check_site
-from controller.runtime.waveform import HEADER, HEADER_BYTES, SLOT, Powers, Waveform, signal_of
+from controller.image import CHANNELS
+from controller.runtime.waveform import FEEDERS, Powers, Waveform, signal_of
 
 SITE = Path("boards/sites/reference.yaml")
 SLOTS = 8
+HEADER_BYTES = 256
+HEADER = np.dtype([
+    ("magic", "S8"), ("version", "<u4"), ("rate_hz", "<u4"), ("channel_count", "<u4"), ("slot_count", "<u4"),
+    ("scale", "<f8", 16), ("rail_counts", "<i4"), ("reserved", "<i4"), ("head", "<u8"),
+])  # fmt: skip
+SLOT = np.dtype([("sequence", "<u8"), ("t_ns", "<i8"), ("counts", "<i4", 16), ("reserved", "V48")])
 
 
 class Ring:
@@ -21,15 +28,17 @@ class Ring:
         self.memory = np.zeros(HEADER_BYTES + SLOTS * SLOT.itemsize, np.uint8)
         self.header = np.frombuffer(self.memory, HEADER, 1)
         self.slots = np.frombuffer(self.memory, SLOT, SLOTS, HEADER_BYTES)
+        self.header["magic"], self.header["version"], self.header["channel_count"] = b"SWRING01", 1, 16
         self.header["slot_count"], self.header["scale"] = SLOTS, 1e-3
 
-    def push(self, count: int) -> None:
-        """Samples 1 ms apart: 1 V and then 2 V at the DC inputs."""
+    def push(self, count: int, **codes: int) -> None:
+        """Samples 1 ms apart: 3 V and 2 V at the DC inputs, or the codes of these channels."""
         for _ in range(count):
             number = int(self.header["head"][0]) + 1
             slot = self.slots[number % SLOTS : number % SLOTS + 1]
             slot["t_ns"], slot["sequence"] = number * 1_000_000, number
-            slot["counts"][0, 12:14] = (3000, 2000)
+            for channel, code in (codes or {"dc_v": 3000, "dc_a": 2000}).items():
+                slot["counts"][0, CHANNELS.index(channel)] = code
             self.header["head"] = number
 
 
@@ -53,13 +62,13 @@ def test_every_sample_once() -> None:
 
 
 def test_overwritten_and_torn_samples_are_left_out() -> None:
-    """Twenty samples into eight slots, one of them being written: the newest whole ones, the oldest slot not."""
+    """Twenty samples into eight slots, one of them being written: the newest whole ones."""
     ring, reader = Ring(), Waveform(check_site(SITE))
     reader.take(ring.memory)
     ring.push(20)
     ring.slots[18 % SLOTS]["sequence"] = 0
     t_s = reader.take(ring.memory).t_s
-    assert np.round(1e3 * t_s).astype(int).tolist() == [14, 15, 16, 17, 19, 20]
+    assert np.round(1e3 * t_s).astype(int).tolist() == [13, 14, 15, 16, 17, 19, 20]
 
 
 def test_another_ring_starts_anew() -> None:
@@ -87,13 +96,25 @@ def test_the_best_signal_is_taken(sets: tuple[str, ...], signal: str) -> None:
 
 def test_powers_of_the_feeders() -> None:
     """Three phases at 100 and 200: load 60 kW; half the current at the connection: 30; the battery gives the rest."""
-    reader = Waveform(check_site(SITE))
+    ring, reader = Ring(), Waveform(check_site(SITE))
     reader.sets = ("load", "pcc")
+    reader._feeders = np.array([FEEDERS[name] for name in reader.sets], np.int32)
     reader._si_per_v[:] = 100.0
-    counts = np.zeros((1, 16), np.int32)
-    counts[0, 0:3], counts[0, 3:6], counts[0, 6:9], counts[0, 9:12] = 1000, 2000, 500, 2000
-    found = reader._powers(np.zeros(1), counts, np.full(16, 1e-3))
+    reader.take(ring.memory)
+    volts = {f"{feeder}_v{phase}": 2000 for feeder in ("load", "pcc") for phase in "abc"}
+    amperes = {f"load_i{phase}": 1000 for phase in "abc"} | {f"pcc_i{phase}": 500 for phase in "abc"}
+    ring.push(1, **volts, **amperes)
+    found = reader.take(ring.memory)
     assert (found.load_kw, found.pcc_kw, found.battery_kw) == (pytest.approx(60.0), pytest.approx(30.0), 30.0)
+
+
+def test_a_ring_that_is_none_any_more_has_no_samples() -> None:
+    """A producer that writes another slot count into its header, larger than its memory: nothing is read beyond it."""
+    ring, reader = Ring(), Waveform(check_site(SITE))
+    reader.take(ring.memory)
+    ring.push(3)
+    ring.header["slot_count"] = 2 * SLOTS
+    assert reader.take(ring.memory).t_s.size == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""What those who watch the frame from outside reckon at its pace: powers of the sample ring, lines of a spectrum."""
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+
+import numpy as np
+
+from ext.image cimport CHANNEL_MAX
+from ext.sampler cimport RING_HEADER_BYTES, RingHeader, RingSlot, ring_fault, ring_newest, ring_take
+
+
+cdef uint64_t summed(const RingHeader *header, uint64_t first, uint64_t newest, const double *si_per_v,
+                     const double *offset_counts, const int32_t *feeder, int32_t feeder_count, double *t_s,
+                     double *kw) noexcept nogil:
+    """Powers of the samples first to newest that are still whole, a row of newest - first + 2 a feeder; returns how
+    many they are."""
+    cdef const RingSlot *slots = <const RingSlot *>(<const uint8_t *>header + RING_HEADER_BYTES)
+    cdef uint64_t number, n = 0
+    cdef RingSlot slot
+    cdef double si_per_count[CHANNEL_MAX]
+    cdef double sum_w
+    cdef int32_t k, m, a, v
+    for k in range(CHANNEL_MAX):
+        si_per_count[k] = header.scale[k] * si_per_v[k]
+    for number in range(first, newest + 1):
+        if not ring_take(slots, header.slot_count - 1, number, &slot):
+            continue
+        t_s[n] = slot.t_ns * 1e-9
+        for m in range(feeder_count):
+            sum_w = 0.0
+            for k in range(feeder[3 * m + 2]):
+                a, v = feeder[3 * m] + k, feeder[3 * m + 1] + k
+                sum_w += ((slot.counts[a] - offset_counts[a]) * si_per_count[a]
+                          * (slot.counts[v] - offset_counts[v]) * si_per_count[v])
+            kw[m * (newest - first + 2) + n] = sum_w * 1e-3
+        n += 1
+    return n
+
+
+def newest(const uint8_t[::1] ring not None):
+    """Number of the newest sample of a ring; 0: none yet."""
+    return ring_newest(<const RingHeader *>&ring[0])
+
+
+def powers(const uint8_t[::1] ring not None, uint64_t known, const double[::1] si_per_v not None,
+           const double[::1] offset_counts not None, const int32_t[:, ::1] feeder not None):
+    """Samples of a ring (layout: ext.sampler) beyond number `known`: (newest number, times s (n), powers kW (m, n)).
+
+    si_per_v, offset_counts: a value a channel. feeder (m, 3): first channel of the currents, of the voltages, how many
+    of each. A sample that is overwritten meanwhile is left out; what is no ring (any more) has none."""
+    cdef const RingHeader *header = <const RingHeader *>&ring[0]
+    cdef uint64_t head = 0 if ring_fault(header, ring.shape[0]) else ring_newest(header)
+    cdef uint64_t oldest = head - header.slot_count + 1 if head >= header.slot_count else 1
+    cdef uint64_t first = known + 1 if known + 1 > oldest else oldest
+    cdef uint64_t count = head + 1 - first if head >= first else 0, n = 0
+    cdef double[::1] t_s = np.empty(count + 1)
+    cdef double[:, ::1] kw = np.empty((feeder.shape[0], count + 1))
+    if count and feeder.shape[0]:
+        n = summed(header, first, head, &si_per_v[0], &offset_counts[0], &feeder[0, 0], <int32_t>feeder.shape[0],
+                   &t_s[0], &kw[0, 0])
+    return head, np.asarray(t_s)[:n], np.asarray(kw)[:, :n]
+
+
+def resonate(const double[:, ::1] step_kw not None, const double[::1] keep not None,
+             const double complex[::1] turn not None, const double[::1] average not None,
+             double complex[:, :, ::1] state not None, double[:, :, ::1] square not None):
+    """Put steps (sides, n) through the lines of a spectrum: two damped resonators in a row each, in place.
+
+    keep, turn, average: a value a line. state (sides, 2, lines): of the two resonators. square (2, sides, lines):
+    means of the squares of the second, over the average's time and over the memory of the line."""
+    cdef int32_t side, k, line
+    cdef double complex first, second
+    cdef double part, power
+    for side in range(<int32_t>step_kw.shape[0]):
+        for line in range(<int32_t>keep.shape[0]):
+            first, second, part = state[side, 0, line], state[side, 1, line], 1.0 - keep[line]
+            for k in range(<int32_t>step_kw.shape[1]):
+                first = turn[line] * first + part * step_kw[side, k]
+                second = turn[line] * second + part * first
+                power = second.real * second.real + second.imag * second.imag
+                square[0, side, line] += (1.0 - average[line]) * (power - square[0, side, line])
+                square[1, side, line] += part * (power - square[1, side, line])
+            state[side, 0, line], state[side, 1, line] = first, second
