@@ -128,6 +128,7 @@ class Backstop:
     line_hz: float = 0.0
     excess_db: float = 0.0
     grid_kw: float = 0.0  # amplitude of that line
+    prompt_pu: float = 1.0  # of what is taken of a swing, the part that may pass at once without harm
     blind: bool = False  # one set of sensors only: battery and load cannot be told apart
 
 
@@ -151,6 +152,9 @@ class Frame:
     sent_kw: tuple[float, ...] = ()
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
+    gain_max: float = 0.0  # what the delay of the loop lets help
+    prompt_pu: float = 1.0  # of it, the part that passes at once
+    slow_s: float = 0.0  # the lag through which the rest passes
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
     backstop: Backstop = field(default_factory=Backstop)
     drifts: tuple[
@@ -175,6 +179,7 @@ class Wish:
     leak_kw: float = 0.0  # added to the grid target, > 0 charges
     ramp_kw_per_s_max: float = 50.0
     gain: float = 1.0
+    prompt_pu: float = 1.0  # of what is taken of a swing, the part that passes at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +208,7 @@ class Limits:
     fall_kw_per_s: float
     leak_kw: float
     gain: float
+    prompt_pu: float
     orders: tuple[Order, ...] = field(default=())
 
 

@@ -24,6 +24,7 @@ from controller.image import CHANNELS, Backstop, FastImage, Frame, Limits, Permi
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
+from ext.watch import correlate as correlate
 from ext.watch import newest as newest
 from ext.watch import powers as powers
 from ext.watch import resonate as resonate
@@ -263,6 +264,9 @@ class FastLink:
             sent_kw=tuple(command["sent_kw"]),
             target_kw=command["target_kw"],
             gain=command["gain"],
+            gain_max=command["gain_max"],
+            prompt_pu=command["prompt_pu"],
+            slow_s=command["slow_s"],
             loop_delay_s=status["loop_delay_s"],
             backstop=backstop,
             drifts=tuple(drifts.items()),

@@ -81,7 +81,7 @@ class Supervisor:
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
-        wish = replace(wish, gain=wish.gain * self.backstop.share)
+        wish = replace(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)
         self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
         limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
@@ -94,7 +94,7 @@ class Supervisor:
     def seen(self, now: Instant) -> FastImage:
         """What the frame has published, and what the backstop makes of its samples."""
         engaged = self.mode.mode == Mode.GRID_TIED and self.conditions.running
-        backstop = self.backstop.look(now, self.fastlink.ring, engaged)
+        backstop = self.backstop.look(now, self.fastlink.ring, engaged, self.conditions.frame)
         return self.fastlink.snapshot(backstop, self.drifts)
 
     def record(self, cycle: Cycle) -> None:

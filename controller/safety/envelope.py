@@ -59,6 +59,7 @@ def limit(
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
+        prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
         orders=orders,
     )
 

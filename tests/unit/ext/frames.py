@@ -40,7 +40,7 @@ def limits(**changes: Any) -> dict[str, Any]:
         "sequence": 1, "t_issue_ns": 0, "valid_until_ns": 2 * NS, "mode": 2, "permit": 3,
         "discharge_kw_max": [2000.0] + [0.0] * 7, "charge_kw_max": [2000.0] + [0.0] * 7,
         "import_kw_max": 6000.0, "export_kw_max": 500.0, "ramp_kw_per_s_max": 50.0, "fall_kw_per_s": 4000.0,
-        "leak_kw": 0.0, "gain": 1.0, "orders": [none] * 8,
+        "leak_kw": 0.0, "gain": 1.0, "prompt_pu": 1.0, "orders": [none] * 8,
     } | changes  # fmt: skip
 
 
