@@ -77,6 +77,8 @@ class SocBand:
     t_anchor_ns: int = 0  # last proven full or empty; the first reading at first
     t_held_ns: int = 0  # since when the cells look full or empty, 0: they do not
     dc_kw: float = float("nan")  # of that reading, > 0 discharges
+    below_pct: float = float("nan")  # how far low lies below what the BMS says; kept over a restart
+    above_pct: float = float("nan")  # and high above
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import health, keeper, known, supervisor
+from controller.runtime import books, health, keeper, known, supervisor, survey
 from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
@@ -68,7 +68,12 @@ class Executive:
         self._fastlink = commission.link if commission else FastLink(checked, checked.table)
         wear = Wear(checked, self._keeper.record_now.writes)
         self._keeper.spent = wear.spent
-        self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start(), wear)
+        start = self._keeper.start(survey.terms(checked), clock())
+        self._supervisor = Supervisor(checked, checked.table, self._fastlink, start, wear)
+        meter = self._supervisor.wisher.meter
+        if meter is not None:
+            books.reopen(meter, self._keeper.record_now.books)
+            self._keeper.books = partial(books.rows, meter)
         self._ports = Ports(checked, self._fastlink, folder)
         self._ports.told.append(self._tell_line)
         self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
