@@ -26,6 +26,7 @@ from controller.units import NS_PER_S
 
 RELEASES = ("T15", "T17")  # transitions by which a person has lifted the latches
 PERIOD_S = 10.0  # between two writes without a new latch: flash lives for years (F74)
+RETRY_NS = NS_PER_S  # after a write that failed: it may have been a latch
 GAP_S_MAX = 1.0  # energy is not counted over a longer hole
 UNREADABLE = Latch(
     code="F73",
@@ -63,6 +64,8 @@ class Keeper:
         self._t_ns = 0
         self._urgent: tuple[object, ...] = ()
         self._owed = False  # a write that the writer had no room for
+        self._failed = False  # the newest write is under way, or the disk refused it
+        self._t_offered_ns = 0
         self._cycle: Cycle | None = None
         self._write_now(self.record_now)
         if self.outcome in LOST:
@@ -112,6 +115,8 @@ class Keeper:
             self._owed = not self._offer(2)
         elif self._owed:
             self._owed = not self._offer(1)
+        elif self._failed and cycle.now.t_ns - self._t_offered_ns > RETRY_NS:
+            self._offer(2)
 
     def learn(self, dynamics: Mapping[str, Dynamics]) -> None:
         """Keep what was measured; written with the next record."""
@@ -136,11 +141,17 @@ class Keeper:
     def _offer(self, slots: int) -> bool:
         """Have the record as it is now written into one slot or both; False: there was no room."""
         self._gather()
+        self._t_offered_ns = self._t_ns
         records = [replace(self.record_now, sequence=self.record_now.sequence + 1 + i) for i in range(slots)]
         self.record_now = records[-1]
-        return self._writer.offer(
-            lambda: [keep.write(self._folder, record, self._disk) for record in records]
-        )
+        return self._writer.offer(lambda: self._write_all(records))
+
+    def _write_all(self, records: list[Record]) -> None:
+        """On the writer's thread. What the disk refuses is tried again a while later."""
+        self._failed = True
+        for record in records:
+            keep.write(self._folder, record, self._disk)
+        self._failed = False
 
     def _write_now(self, record: Record) -> None:
         self.record_now = replace(record, sequence=record.sequence + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
@@ -24,6 +25,8 @@ from tests.unit.plan.tariffs import tariff
 from tests.unit.runtime.test_telling import cycle
 from tests.unit.safety.sites import TERMS, at
 from tests.unit.safety.test_modes import fault, with_faults
+from tools.bench.disks import Failing
+from tools.bench.record import Now
 
 DAY_S = 86_400.0
 MONTH = Demand(name="month", per_kw=100.0, period="month")
@@ -126,6 +129,18 @@ def test_a_write_without_room_is_made_good(tmp_path: Path) -> None:
     keeper.record(faulty(0.1, 1))
     writer.close()
     assert keep.read(tmp_path)[0].memory.faults_utc_s == (0.0,)
+
+
+def test_a_write_that_the_disk_refused_is_tried_again(tmp_path: Path) -> None:
+    """Goal: a disk with a hiccup costs a second, not ten. Method: one failing fsync; cycles 1.0 s and 1.1 s later."""
+    disk = Failing(0, errno.EIO, False)
+    keeper = Keeper(tmp_path, Now(), disk)
+    keeper.record(cycle(0.0))
+    disk.nth = disk.count + 3
+    keeper.record(replace(cycle(0.1), conditions=STOPS))
+    for seconds, kept in ((1.1, 0), (1.2, 1)):
+        keeper.record(replace(cycle(seconds), conditions=STOPS))
+        assert len(keep.read(tmp_path)[0].latches) == kept
 
 
 class _Full:
