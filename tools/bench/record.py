@@ -163,7 +163,7 @@ def life(
 
 
 def judge(site: Site, folder: Path, told: Told) -> keep.Record:
-    """The record after a death, against what its life had confirmed; then a new run's first words. Raises BrokenError."""
+    """The record after a death against what its life had confirmed; then a new run's first words. Raises BrokenError."""
     record, outcome = keep.read(folder)
     if outcome not in ("good", "new" if told.done is None else "good"):
         raise BrokenError(f"the record is {outcome}")
