@@ -96,6 +96,9 @@ class Battery:
     discharge_kw_max: float = 0.0
     charge_kw_read: float = 0.0  # of the last reply alone
     discharge_kw_read: float = 0.0
+    dc_v_max: float = float(
+        "inf"
+    )  # of the DC bus, as the strictest rack tells it, with what a sensor may be off
     replies: int = 0  # of all racks, when the last reading was taken
 
 

@@ -163,7 +163,7 @@ def life(
 
 
 def judge(site: Site, folder: Path, told: Told) -> keep.Record:
-    """The record after a death against what its life had confirmed; then a new run's first words. Raises BrokenError."""
+    """The record after a death against what was confirmed; then a new run's first words. Raises BrokenError."""
     record, outcome = keep.read(folder)
     if outcome not in ("good", "new" if told.done is None else "good"):
         raise BrokenError(f"the record is {outcome}")
@@ -176,7 +176,7 @@ def judge(site: Site, folder: Path, told: Told) -> keep.Record:
 
 
 def silent(site: Site, folder: Path) -> None:
-    """A new run on this record: nothing leaves in its first lease, no power while a latch waits. Raises BrokenError."""
+    """A new run on this record: nothing leaves in its first lease, no power while a latch waits. BrokenError."""
     state = Keeper(folder, Now(), Idle()).start(site.terms, instant(0))
     waits = bool(state.conditions.stops)
     for k in range(SILENT_CYCLES):

@@ -33,7 +33,7 @@ NASTY = (
     "-1", "0", "-0.0", "1", "2", "247", "248", "65536", "2147483648", "99999999999", "0.0001", "1" * 50, "1e3", ".inf",
     "-.inf", ".nan", "nan", "yes", "no", "on", "~", "null", "", "true", '"2000"', "2000 kW", "0x10", "010", "12:30",
     "1_000", "[]", "[1, 2]", "{}", "{a: 1}", "!!python/object:os.system x", "&a 5", "*a", "2026-11-25", "'", '"', "|",
-    "\u00e4\u00f6", "\u0000", "\u2028", "x" * 300, "../../etc/passwd", "%YAML", "- 1", "? 1", "@", "`", "1.", ".5", "+5",
+    "\u00e4\u00f6", "\u0000", "\u2028", "x" * 300, "../../etc/passwd", "%YAML", "- 1", "? 1", "@", "`", "1.", ".5",
 )  # fmt: skip
 FACTORS = (10.0, 1000.0, 0.001, -1.0, 1.000001, 0.999999, 2.0, 0.5, 100.0)
 UNITS = (("_kw", "_w"), ("_kw", "_mw"), ("_s", "_ms"), ("_pct", "_pu"), ("_kwh", "_wh"), ("_max", "_min"))
@@ -64,6 +64,8 @@ def nasty(lines: list[str], dice: random.Random) -> None:
 def scaled(lines: list[str], dice: random.Random) -> None:
     """One number in another unit, or next to what it was."""
     places = [p for p in _values(lines) if NUMBER.fullmatch(lines[p[0]][p[1] : p[2]].strip())]
+    if not places:
+        return
     place = dice.choice(places)
     number = float(lines[place[0]][place[1] : place[2]]) * dice.choice(FACTORS)
     _put(lines, place, f"{number:.9f}".rstrip("0").rstrip("."))
@@ -71,7 +73,7 @@ def scaled(lines: list[str], dice: random.Random) -> None:
 
 def exchanged(lines: list[str], dice: random.Random) -> None:
     """Two values change places."""
-    first, second = dice.sample(_values(lines), 2)
+    first, second = dice.choices(_values(lines), k=2)
     one, other = (lines[p[0]][p[1] : p[2]] for p in (first, second))
     if first[0] != second[0]:
         _put(lines, first, other)
@@ -95,6 +97,8 @@ def named(lines: list[str], dice: random.Random) -> None:
 def misspelt(lines: list[str], dice: random.Random) -> None:
     """One key loses a letter, its case or its unit."""
     keys = [(n, *pair.span("key")) for n, line in enumerate(lines) if (pair := PAIR.match(line))]
+    if not keys:
+        return
     place = dice.choice(keys)
     key = lines[place[0]][place[1] : place[2]]
     cut = dice.randrange(len(key))

@@ -1,4 +1,4 @@
-"""What must be true of every site that loads, written from reference/safety.md and the file itself, not from the loader.
+"""What must be true of every site that loads, written from reference/safety.md and the file, not from the loader.
 
 Site and profiles are read here by PyYAML's own safe loader; of the product only its results are looked at.
 """
