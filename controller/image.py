@@ -168,6 +168,7 @@ class Telemetry:
     track: Track
     frame: Frame
     devices: Mapping[str, Device]
+    inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
 
 
 @dataclass(frozen=True, slots=True)

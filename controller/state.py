@@ -143,6 +143,7 @@ class Conditions:
     t_frame_misses_ns: tuple[int, ...] = ()  # cycles of the last second in which the frame fell behind
     unanswered: tuple[str, ...] = ()  # mandatory devices with fewer than three replies
     identities: Mapping[str, str] = field(default_factory=dict)  # device: as it first called itself
+    inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
     ports_barred: tuple[str, ...] = ()  # lost, or back and not yet verified: only reads leave there
     traces: Mapping[str, tuple[Sent, ...]] = field(
         default_factory=dict

@@ -56,6 +56,7 @@ def terms(checked: CheckedSite) -> Terms:
             site.battery.cells.soc_pct,
             tuple(CellRow(x.cell_c, x.charge_pu, x.discharge_pu) for x in site.battery.cells.rows),
         ),
+        inputs=tuple(name for name, _ in site.inputs.wired()),
         fallback=fallback(checked),
     )
 

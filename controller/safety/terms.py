@@ -154,6 +154,7 @@ class Terms:
     empty_cell_v: float = -inf
     dc_v_max: float = inf  # of the DC bus, by the site file; the BMS's own limit counts as well
     cells: CellTable | None = None  # None: the BMS speaks alone
+    inputs: tuple[str, ...] = ()  # hard-wired contacts that are read
     fallback: FallbackTerms | None = None  # None: without the grid the site rests
     pcs: tuple[Part, ...] = field(init=False)
     bms: tuple[Part, ...] = field(init=False)
