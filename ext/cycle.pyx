@@ -290,6 +290,10 @@ cdef class Executive:
                 "step_ns_mean": p.step_ns_sum / max(1, p.frames), "page_faults": p.page_faults,
                 "t_start_ns": p.t_start_ns}  # fmt: skip
 
+    def frames(self):
+        """Frames run so far: the cheapest sign that the thread lives."""
+        return self.frame.status.frames
+
     def late_us(self):
         """Histogram of wake-up lateness: LATE_BINS counts, one a microsecond, the last holds the rest."""
         return np.asarray(<uint32_t[:LATE_BINS]>self.frame.pace.late_us).copy()

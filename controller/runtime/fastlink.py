@@ -206,6 +206,11 @@ class FastLink:
         """Hand a tty to the frame, or -2: ask it to let go."""
         self.executive.offer_port(index, fd)
 
+    def frames(self) -> int:
+        """The frame's own counter, for whoever asks whether it lives."""
+        count: int = self.executive.frames()
+        return count
+
     def pace_summary(self) -> dict[str, float]:
         """How the frame keeps time: its counters, and lateness in us at p50 and p99."""
         pace: dict[str, float] = self.executive.pace()

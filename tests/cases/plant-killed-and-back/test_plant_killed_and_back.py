@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 SITE = Path("boards/sites/reference.yaml")
+RATE_HZ, WRITTEN_S = 500, 0.7  # rows of the plant's record, and until they are in its file
 HOLD = "control:\n  clear_hold_s: 3"
 
 
@@ -32,17 +34,28 @@ class Box:
         self.load.write_text("t_s,load_kw\n" + "\n".join(rows) + "\n")
         self.log = folder / "log.jsonl"
         self.errors = folder / "errors.txt"
+        self.truth_csv = folder / "truth.csv"
         self.plant = self.start_plant()
-        with self.log.open("w") as out, self.errors.open("w") as errors:
-            self.controller = subprocess.Popen(
-                [sys.executable, "-m", "controller", "run", str(self.site), "--dir", str(folder)],
-                stdout=out, stderr=errors,
-            )  # fmt: skip
+        self.controller = self.start_controller()
+
+    def start_controller(self) -> subprocess.Popen[bytes]:
+        """The controller in its own process; its log goes on."""
+        command = [sys.executable, "-m", "controller", "run", str(self.site), "--dir", str(self.folder)]
+        with self.log.open("a") as out, self.errors.open("a") as errors:
+            return subprocess.Popen(command, stdout=out, stderr=errors)
 
     def start_plant(self) -> subprocess.Popen[bytes]:
         """The site in its own process."""
         command = [sys.executable, "-m", "tools.plant", str(self.site), "--load", str(self.load)]
-        return subprocess.Popen([*command, "--dir", str(self.folder)], stdout=subprocess.DEVNULL)
+        command += ["--dir", str(self.folder), "--record", str(self.truth_csv)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def told_kw(self) -> list[float]:
+        """What the converter has been told so far, 500 values a second."""
+        time.sleep(WRITTEN_S)
+        rows = self.truth_csv.read_text().split("\n")
+        column = rows[0].split(",").index("setpoint_kw")
+        return [float(row.split(",")[column]) for row in rows[1:-1]]
 
     def status(self) -> dict[str, Any]:
         """The newest status, empty before the first."""
@@ -132,3 +145,30 @@ def test_controller_frozen_and_back(box: Box) -> None:
     assert box.status()["mode"] == "GRID_TIED"
     assert [e["code"] for e in box.events() if e["name"] == "mode"] == ["T01", "T02", "T12", "T13", "T02"]
     assert "F67" in {e["code"] for e in box.events()}
+
+
+@pytest.mark.slow
+def test_controller_killed_at_any_instant(box: Box) -> None:
+    """Goal: P4 on the wire: after kill -9 the zero-writer ends the power, and until the new run has gone through its
+    own INIT the converter is told nothing but zero. Method: three kills at random instants of GRID_TIED,
+    `stillwatt zero` as the service calls it, a new run; what the converter was told, 500 times a second."""
+    dice = random.Random(5)
+    for _ in range(3):
+        box.wait("GRID_TIED", 60.0)
+        time.sleep(1.0 + dice.random())
+        box.controller.kill()
+        box.controller.wait()
+        command = [sys.executable, "-m", "controller", "zero", str(box.site), "--dir", str(box.folder)]
+        assert subprocess.run(command, capture_output=True).returncode == 0
+        told, lines = box.told_kw(), len(box.events())
+        assert any(told[-5 * RATE_HZ :]) and abs(told[-1]) == 0.0
+        (box.folder / "status.json").unlink()
+        box.controller = box.start_controller()
+        box.wait("GRID_TIED", 60.0)
+        events = box.events()[lines:]
+        engaged_s = next(utc_s(e) for e in events if e["code"] == "T02")
+        after = round((time.time() - engaged_s + 2 * WRITTEN_S) * RATE_HZ)
+        silent = box.told_kw()[len(told) : -after]
+        assert len(silent) > RATE_HZ and not any(silent)
+        assert [e["code"] for e in events if e["name"] == "mode"][:2] == ["T01", "T02"]
+        assert "F65" in {e["code"] for e in events}
