@@ -62,6 +62,7 @@ class Latch:
     cure: str
     utc_s: float
     grade: str = "C"
+    effect: str = "TRIP"  # STOP: an island goes on with it
 
 
 @dataclass(frozen=True, slots=True)

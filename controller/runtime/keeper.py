@@ -14,14 +14,14 @@ from controller.image import Instant, Mode
 from controller.runtime import keep, memory
 from controller.runtime.dynamics import Dynamics
 from controller.runtime.events import Event
-from controller.runtime.keep import Books, Latch, Outcome, Record
+from controller.runtime.keep import Books, Latch, Memory, Outcome, Record
 from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
 from controller.safety.conditions import latched
 from controller.safety.step import State
 from controller.safety.terms import Terms
-from controller.state import Conditions
+from controller.state import Conditions, Effect
 from controller.units import NS_PER_S
 
 RELEASES = ("T15", "T17")  # transitions by which a person has lifted the latches
@@ -35,6 +35,7 @@ UNREADABLE = Latch(
     cause="no slot of the state record is whole: latches of earlier runs are lost",
     cure="look for what stopped the site last, then: stillwatt acknowledge SITE --reason TEXT",
     utc_s=0.0,
+    effect="STOP",  # a torn record is no reason for a blackout
 )
 FOREIGN = replace(
     UNREADABLE,
@@ -75,7 +76,9 @@ class Keeper:
         """The state to start with: INIT, what waits for a person, and what was counted."""
         latches = self.record_now.latches
         watches = {
-            (-1 - i, x.subject): latched(x.code, x.name, x.subject, x.grade, x.cause, x.cure)
+            (-1 - i, x.subject): latched(
+                x.code, x.name, x.subject, x.grade, x.cause, x.cure, Effect[x.effect]
+            )
             for i, x in enumerate(latches)
         }
         return memory.restored(self.record_now.memory, Conditions(watches=watches), terms, now)
@@ -181,14 +184,25 @@ def acknowledge(folder: Path, reason: str, local: bool) -> tuple[Latch, ...]:
     Raises OSError, and MistakeError without a reason or for a class D latch from afar.
     """
     record, outcome = keep.read(folder)
-    cleared = _with_lost(record.latches, outcome)
+    cleared = (*_with_lost(record.latches, outcome), *_locked_sets(record.memory))
     if cleared and not reason:
         raise MistakeError("a reset needs its reason in words. Give --reason TEXT.")
     if not local and any(latch.grade == "D" for latch in cleared):
         raise MistakeError("the site is in LOCKOUT; it is unlocked at the box itself, not from afar.")
+    forgiven = memory.forgiven(record.memory, unlocks=any(latch.grade == "D" for latch in cleared))
     for i in (1, 2) if cleared else ():  # both slots: an old one must not bring the latch back
-        keep.write(folder, replace(record, sequence=record.sequence + i, latches=()))
+        keep.write(folder, replace(record, sequence=record.sequence + i, latches=(), memory=forgiven))
     return cleared
+
+
+def _locked_sets(kept: Memory) -> tuple[Latch, ...]:
+    """Gensets that wait for a person: as latches, to be told."""
+    cure = "read the genset's own display, cure it, then acknowledge"
+    return tuple(
+        Latch("F55", "genset-no-start", name, run.locked, cure, kept.utc_s)
+        for name, run in kept.gensets.items()
+        if run.locked
+    )
 
 
 def _with_lost(latches: tuple[Latch, ...], outcome: Outcome) -> tuple[Latch, ...]:
@@ -202,7 +216,11 @@ def _latches(cycle: Cycle) -> tuple[Latch, ...]:
     stops = cycle.conditions.stops
     kept = stops if cycle.mode.latched else tuple(c for c in stops if c.grade in "CD")
     return tuple(
-        Latch(c.code, c.name, c.subject, c.cause, c.cure, cycle.now.utc_s, "D" if c.grade == "D" else "C")
+        Latch(
+            *(c.code, c.name, c.subject, c.cause, c.cure, cycle.now.utc_s),
+            grade="D" if c.grade == "D" else "C",
+            effect=c.effect.name,
+        )
         for c in kept
     )
 

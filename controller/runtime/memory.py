@@ -5,6 +5,7 @@ A clock that was set back, or was never set, makes an event younger, never older
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 
 from controller.image import Instant
@@ -48,6 +49,14 @@ def restored(memory: Memory, conditions: Conditions, terms: Terms, now: Instant)
             t_resyncs_ns=_back(memory.resyncs_utc_s, now),
             t_chatter_ns=_instant(memory.chatter_utc_s, now),
         ),
+    )
+
+
+def forgiven(memory: Memory, unlocks: bool) -> Memory:
+    """After a person's reset, as T15 leaves it; unlocks: as T17, which forgets the FAULTs of the day too."""
+    sets = {name: replace(kept, locked="") for name, kept in memory.gensets.items()}
+    return replace(
+        memory, retries_utc_s=(), faults_utc_s=() if unlocks else memory.faults_utc_s, gensets=sets
     )
 
 

@@ -113,9 +113,11 @@ def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Con
     return replace(watch, cause=cause, t_raw_ns=t_raw_ns, active=tripped)
 
 
-def latched(code: str, name: str, subject: str, grade: str, cause: str, cure: str) -> Condition:
+def latched(
+    code: str, name: str, subject: str, grade: str, cause: str, cure: str, effect: Effect = Effect.TRIP
+) -> Condition:
     """A class C or D condition from the record of an earlier run, or about that record itself (F73)."""
-    return Condition(code, name, subject, grade, Effect.TRIP, cause, cure, active=True, level=3)
+    return Condition(code, name, subject, grade, effect, cause, cure, active=True, level=3)
 
 
 def _button(previous: Conditions, asked: Asked, now: Instant) -> Conditions:

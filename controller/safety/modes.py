@@ -52,7 +52,14 @@ def _lock_cause(view: View) -> str:
 
 
 def _stop_asked(view: View) -> str:
-    return "" if stopping(view) or _holds_used_up(view) else "no fault"
+    return "" if (stopping(view) and not _island_first(view)) or _holds_used_up(view) else "no fault"
+
+
+def _island_first(view: View) -> bool:
+    """INIT where an island may run on: what an island bears must not end it before it has been looked at (N4)."""
+    if view.state.mode != Mode.INIT or view.terms.fallback is None or view.conditions.has(Effect.TRIP):
+        return False
+    return bool(_there(view)) or island.forming(view)
 
 
 def _holds_used_up(view: View) -> bool:
@@ -209,7 +216,7 @@ STOP = Row(
     _not(*RESTS),
     Mode.SAFE_STOP,
     "any condition",
-    "a condition that stops; in an island one that trips",
+    "a condition that stops; in an island, and in INIT until it is known to be none, one that trips",
     _stop_asked,
     _first_stop,
     waits=False,
