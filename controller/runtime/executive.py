@@ -135,6 +135,7 @@ class Executive:
         host = self._checked.host.realtime
         self._supervisor.tcp.start()
         rows = self._fastlink.start(host.priority if self._realtime else 0, host.cpu)
+        self._pulse.open()
         granted = [Rung(row["step"], bool(row["ok"]), row["detail"]) for row in rows]
         self._health.rungs = ladder.rungs + granted + self._pulse.rungs
         self._tell(*(_rung_event(rung, now) for rung in self._health.rungs))

@@ -43,8 +43,13 @@ class Pulse:
         self._seen = frames()
         self._cycle: Cycle | None = None
         self._t_fed_ns = 0
-        self._relay_fd = self._open(host.health_relay)
-        self._watchdog_fd = self._armed(host.watchdog)
+        self._host = host
+        self._relay_fd = self._watchdog_fd = -1
+
+    def open(self) -> None:
+        """Take relay and watchdog into hand, once the frame runs: a start that fails must not reset the box."""
+        self._relay_fd = self._held(self._host.health_relay)
+        self._watchdog_fd = self._armed(self._host.watchdog)
 
     def record(self, cycle: Cycle) -> None:
         """Take the supervisor's newest cycle."""
@@ -72,7 +77,7 @@ class Pulse:
                 os.close(fd)
         self._watchdog_fd = self._relay_fd = -1
 
-    def _open(self, relay: HealthRelay | None) -> int:
+    def _held(self, relay: HealthRelay | None) -> int:
         return -1 if relay is None else self._opened("health relay", relay.path, "toggled while all is well")
 
     def _armed(self, watchdog: Watchdog | None) -> int:

@@ -13,6 +13,7 @@ from controller.devices.check import CheckedSite
 from controller.runtime import field, keep
 from controller.runtime.executive import AlreadyRunningError, lock
 from controller.runtime.fastlink import BusLink
+from controller.runtime.keeper import LOST
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.safety.transition import ISLANDS
 
@@ -43,7 +44,8 @@ def zero(checked: CheckedSite, folder: Path, record_folder: Path) -> list[Told]:
         )
         raise MistakeError(text) from None
     try:
-        island = keep.read(record_folder)[0].memory.mode in ISLAND_NAMES
+        record, outcome = keep.read(record_folder)
+        island = record.memory.mode in ISLAND_NAMES or outcome in LOST
         by_port = groupby(sorted(checked.site.pcs, key=lambda pcs: pcs.port), key=lambda pcs: pcs.port)
         return [
             told for port, units in by_port for told in _on_port(checked, port, list(units), folder, island)
@@ -62,7 +64,7 @@ def _on_port(checked: CheckedSite, port: str, units: list[Pcs], folder: Path, is
 
 
 def _one(checked: CheckedSite, bus: BusLink, unit: Pcs, island: bool) -> Told:
-    """island: the record says that the run before was without the grid; it counts where the unit cannot be asked."""
+    """island: by the record the run before may have been without the grid; it counts where the unit cannot be asked."""
     if FORM in checked.profiles[unit.profile].points:
         try:
             forms = field.read_points(bus, unit.unit, checked.profiles[unit.profile], [FORM])[0].value == 1.0

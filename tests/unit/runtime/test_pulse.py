@@ -37,6 +37,8 @@ class Bench:
             "watchdog": Watchdog(path=str(self.watchdog), timeout_s=15, fixed=fixed),
         })  # fmt: skip
         self.pulse = Pulse(host, lambda: self.count)
+        assert not self.pulse.rungs
+        self.pulse.open()
 
     def run(self, begin_s: float, end_s: float, frame: bool = True, supervisor: bool = True) -> None:
         """Steps of 50 ms; what lives moves on."""
@@ -135,9 +137,11 @@ def test_what_the_box_refuses_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         load_host("laptop"), update={"health_relay": HealthRelay(path=str(tmp_path / "no"))}
     )
     gone = Pulse(none, lambda: 1)
+    gone.open()
     assert [rung.ok for rung in gone.rungs] == [False]
     full = load_host("laptop").model_copy(update={"health_relay": HealthRelay(path="/dev/full")})
     broken = Pulse(full, iter(range(9)).__next__)
+    broken.open()
     broken.record(cycle(0.0))
     broken.step(at(0.0))
     assert "No space left" in broken.trouble

@@ -79,6 +79,7 @@ def checked_island() -> CheckedSite:
         (0, "ISLANDED", 1),
         (None, "ISLANDED", 0),
         (None, "GENSET", 0),
+        (None, "torn", 0),
         (None, "GRID_TIED", 1),
     ],
 )
@@ -90,6 +91,9 @@ def test_the_former_of_an_island_is_left_alone(
     slave = former(forms)
     (tmp_path / "rs485-1").symlink_to(slave.path)
     keep.write(tmp_path, Record(sequence=1, memory=Memory(mode=mode)))
+    if mode == "torn":
+        for slot in keep.SLOTS:
+            (tmp_path / slot).write_bytes(b"torn")
     told = zero.zero(checked, tmp_path, tmp_path)
     slave.close()
     written = [request for request in slave.requests if request[1] in (6, 16)]
