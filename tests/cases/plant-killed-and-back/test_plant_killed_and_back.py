@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -35,14 +38,24 @@ class Box:
         self.log = folder / "log.jsonl"
         self.errors = folder / "errors.txt"
         self.truth_csv = folder / "truth.csv"
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(folder / "notify"))
+        self.heard: list[str] = []
+        threading.Thread(target=self._listen, daemon=True).start()
         self.plant = self.start_plant()
         self.controller = self.start_controller()
 
     def start_controller(self) -> subprocess.Popen[bytes]:
         """The controller in its own process; its log goes on."""
         command = [sys.executable, "-m", "controller", "run", str(self.site), "--dir", str(self.folder)]
+        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify")}
         with self.log.open("a") as out, self.errors.open("a") as errors:
-            return subprocess.Popen(command, stdout=out, stderr=errors)
+            return subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
+
+    def _listen(self) -> None:
+        """What a service manager would hear."""
+        while True:
+            self.heard.append(self.manager.recv(100).decode())
 
     def start_plant(self) -> subprocess.Popen[bytes]:
         """The site in its own process."""
@@ -123,6 +136,8 @@ def test_plant_killed_and_back(box: Box) -> None:
     assert box.status()["mode"] == "GRID_TIED"
     box.controller.send_signal(signal.SIGTERM)
     assert box.controller.wait(15.0) == 0
+    assert (box.heard[0], box.heard[-1]) == ("READY=1", "STOPPING=1")
+    assert set(box.heard[1:-1]) == {"WATCHDOG=1"}
     assert box.errors.read_text() == ""
     assert any(e["code"] == "N6" for e in box.events())
     assert list(box.folder.glob("blackbox-*.jsonl"))
@@ -135,7 +150,10 @@ def test_controller_frozen_and_back(box: Box) -> None:
     box.wait("GRID_TIED", 40.0)
     time.sleep(1.0)
     box.controller.send_signal(signal.SIGSTOP)
-    time.sleep(0.3)
+    time.sleep(0.05)
+    fed = len(box.heard)
+    time.sleep(0.25)
+    assert len(box.heard) == fed
     box.controller.send_signal(signal.SIGCONT)
     box.wait("SAFE_STOP", 5.0)
     time.sleep(2.5)
