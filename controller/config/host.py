@@ -64,6 +64,12 @@ class Watchdog(Section):
     fixed: bool = option(False, "the time cannot be changed after start", why="most can")
 
 
+class HostInput(Section):
+    """One contact that the box reads itself."""
+
+    path: str = option(REQUIRED, "file that tells 0 open, 1 closed: value of a GPIO line", min_length=1)
+
+
 class HealthRelay(Section):
     """The output that a retriggerable one-shot turns into the health relay: no edge for half a second drops it."""
 
@@ -84,6 +90,7 @@ class Host(Section):
     ports: dict[Name, HostPort] = option(REQUIRED, "serial ports", min_length=1, max_length=PORT_MAX)
     adc: Adc = option(REQUIRED, "sample source")
     realtime: Realtime = option(Realtime(), "real time", why="the defaults run on any box")
+    inputs: dict[Name, HostInput] = option({}, "contacts by name", why="a PC has none", max_length=16)
     health_relay: HealthRelay | None = option(
         None, "output of the health relay", why="a converter's own watchdog is the other way down"
     )

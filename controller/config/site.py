@@ -311,7 +311,7 @@ class Site(Section):
             names.setdefault(unit.name, here)
             addresses.setdefault(key, unit.name)
         for name, contact in self.inputs.wired():
-            if contact.device not in names:
+            if contact.device is not None and contact.device not in names:
                 text = f"is {contact.device}; the devices are {', '.join(names)}. Name one of these."
                 yield Fault(("inputs", name, "device"), text)
         yield from self._meters_apart()

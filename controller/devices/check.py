@@ -109,6 +109,11 @@ def _box(site: Site, host: Host) -> Iterator[Fault]:
             yield Fault(
                 ("ports", name), f"is not on host {host.name}; its ports are {', '.join(host.ports)}.{cure}"
             )
+    for name, contact in site.inputs.wired():
+        if contact.contact is not None and contact.contact not in host.inputs:
+            known = ", ".join(host.inputs) or "none"
+            text = f"is {contact.contact}; host {host.name} has {known}. Name one of these, or a device with point."
+            yield Fault(("inputs", name, "contact"), text)
     if site.sampling.rate_hz > host.adc.rate_hz_max:
         yield Fault(
             ("sampling", "rate_hz"),
@@ -141,8 +146,8 @@ def _inputs(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
     """Every input is a number that its device is asked for often enough."""
     units = {unit.name: unit for _, unit in site.units()}
     for name, contact in site.inputs.wired():
-        profile = profiles.get(units[contact.device].profile)
-        if profile is None:
+        profile = profiles.get(units[contact.device].profile) if contact.device is not None else None
+        if profile is None or contact.point is None:
             continue
         point = profile.points.get(contact.point)
         if point is None or point.type in ("string", "f32"):

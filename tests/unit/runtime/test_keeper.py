@@ -152,3 +152,17 @@ def test_a_latch_keeps_its_effect(tmp_path: Path) -> None:
         (tmp_path / "STOP" / slot).write_bytes(b"torn")
     stops = Keeper(tmp_path / "STOP", Writer()).start(TERMS, at(0.0)).conditions.stops
     assert [(stop.code, stop.effect) for stop in stops] == [("F73", Effect.STOP)]
+
+
+def test_a_record_of_a_later_version_is_a_latch(tmp_path: Path) -> None:
+    """Goal: a version put back says so once, and a person clears it. Method: both slots of version 3; three starts."""
+    for sequence, slot in ((8, SLOTS[0]), (9, SLOTS[1])):
+        head = f"{keep.MAGIC} 3 {sequence} {keep._crc(3, sequence, b'{}'):08x}\n".encode()
+        (tmp_path / slot).write_bytes(head + b"{}")
+    first = Keeper(tmp_path, Writer())
+    assert first.outcome == "foreign" and first.record_now.sequence == 11
+    for _ in range(2):
+        stops = Keeper(tmp_path, Writer()).start(TERMS, at(0.0)).conditions.stops
+        assert [(stop.code, "later version" in stop.cause) for stop in stops] == [("F73", True)]
+    assert len(acknowledge(tmp_path, "looked", True)) == 1
+    assert Keeper(tmp_path, Writer()).start(TERMS, at(0.0)).conditions.stops == ()

@@ -16,18 +16,21 @@ SITE = record.Site()
 
 
 @pytest.mark.process
+@pytest.mark.stack
 def test_kills(tmp_path: Path) -> None:
     """Goal: P4. Method: 40 kills at random instants of a forked life with real fsync, one folder throughout."""
     found = record.kills(SITE, tmp_path, 40, 7)
     assert found["kills"] == 40 and found["confirmed_writes"] > 40
 
 
+@pytest.mark.stack
 def test_power_cuts(tmp_path: Path) -> None:
     """Goal: P5. Method: every prefix of a life's calls, every subset of what was not synced."""
     found = record.cuts(SITE, tmp_path)
     assert found["calls"] > 200 and found["states"] > 500
 
 
+@pytest.mark.stack
 def test_failing_calls(tmp_path: Path) -> None:
     """Goal: P6. Method: every call of a life fails, once and for ever, with EIO."""
     found = record.failures(SITE, tmp_path, (errno.EIO,), cycles=5)

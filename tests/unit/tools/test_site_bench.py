@@ -20,6 +20,7 @@ REFERENCE = BOARDS / "sites" / "reference.yaml"
 RAW = REFERENCE.read_bytes()
 
 
+@pytest.mark.stack
 def test_mutants_are_refused_or_sound(tmp_path: Path) -> None:
     """Goal: P8. Method: 1000 mutants of the examples; both kinds occur; the same seed gives the same file."""
     counts, broken = run(1000, 0, tmp_path)
