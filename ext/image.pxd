@@ -124,6 +124,7 @@ cdef struct Limits:
     double leak_kw              # added to the grid target to bring the SOC back, > 0 charges
     double gain                 # share of the deviation that the battery takes, 0 to 1
     double prompt_pu            # of it, the part that may pass at once, 0 to 1; the rest passes through a lag
+    double dc_v_max             # DC bus above it: no charge, at once (F10); 0: no limit is known
     Order orders[ORDER_MAX]
 
 
