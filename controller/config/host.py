@@ -77,5 +77,10 @@ class Host(Section):
     adc: Adc = option(REQUIRED, "sample source")
     realtime: Realtime = option(Realtime(), "real time", why="the defaults run on any box")
     watchdog: Watchdog | None = option(None, "hardware watchdog", why="a PC may have none")
+    bench: bool = option(
+        False,
+        "the bench strap: faults may be injected into its sites",
+        why="a box in the field has no injectors",
+    )
     caveats: tuple[Caveat, ...] = option((), "what the engineer must know", why="none known")
     evidence: tuple[Evidence, ...] = option(REQUIRED, "steps of proof", min_length=1)

@@ -19,7 +19,9 @@ FRAME_AGE_S_MAX = 0.100  # F67: a frame silent for longer has lost the site
 FRAME_MISS_S = 0.005  # F66: fallen behind by more than this within one cycle is a miss
 FRAME_MISSES_MAX = 2  # F66: the third within a second counts
 METER_LOST_S = 60.0  # F12: from here on blind to the grid connection
-GRID_LOST_S = 0.09  # F48: as long and two cycles make the 0.2 s it allows; a shorter sag is ridden through (F49)
+GRID_LOST_S = (
+    0.09  # F48: as long and two cycles make the 0.2 s it allows; a shorter sag is ridden through (F49)
+)
 START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
 STRANGE_S = 1.0  # F28: a forged frame passes the CRC once, not for two polls in a row (F18)
