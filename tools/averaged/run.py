@@ -31,6 +31,7 @@ class Seen:
     """One cycle as it was: what went in and what came out."""
 
     run: AveragedRun
+    before: State
     telemetry: Telemetry
     wish: Wish
     commands: tuple[Command, ...]
@@ -74,9 +75,9 @@ class AveragedRun:
         commands = tuple(self.inbox)
         self.inbox.clear()
         telemetry = self.world.telemetry()
-        inputs = Inputs(telemetry, self.wish, commands)
-        self.state, self.outputs = step(self.terms, self.state, inputs, telemetry.now)
-        seen = Seen(self, telemetry, self.wish, commands, self.outputs, step_s)
+        inputs, before = Inputs(telemetry, self.wish, commands), self.state
+        self.state, self.outputs = step(self.terms, before, inputs, telemetry.now)
+        seen = Seen(self, before, telemetry, self.wish, commands, self.outputs, step_s)
         for watcher in self.watchers:
             watcher(seen)
 
@@ -101,6 +102,12 @@ class AveragedRun:
                 return
             self.cycle()
         raise StuckError(f"{self.mode.name} after {seconds_max:.0f} s: {self.state.mode.waiting}")
+
+    def until_ready(self) -> None:
+        """From the start to GRID_TIED with running converters."""
+        self.until(Mode.GRID_TIED)
+        for _ in range(60):
+            self.cycle()
 
     def copied(self) -> AveragedRun:
         """The same site once more, without its watchers; terms and state are frozen and shared."""

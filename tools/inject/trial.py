@@ -35,28 +35,22 @@ class Result:
         return self.reaction_s <= self.within_s + 1e-9
 
 
-def _grid(run: AveragedRun) -> None:
-    run.until(Mode.GRID_TIED)
-    for _ in range(60):
-        run.cycle()
-
-
 def _discharging(run: AveragedRun) -> None:
-    _grid(run)
+    run.until_ready()
     run.world.want_kw = 0.4 * run.terms.discharge_kw_max
     for _ in range(40):
         run.cycle()
 
 
 def _loss(run: AveragedRun) -> None:
-    _grid(run)
+    run.until_ready()
     run.world.grid_pu = 0.0
     run.until(Mode.GENSET_START)
 
 
 def _island(run: AveragedRun) -> None:
     """The converters carry everything, nothing shed: no genset answers a start."""
-    _grid(run)
+    run.until_ready()
     for genset in run.world.gensets.values():
         genset.deaf = True
     run.world.grid_pu = 0.0
@@ -68,7 +62,7 @@ def _island(run: AveragedRun) -> None:
 
 
 def _genset(run: AveragedRun) -> None:
-    _grid(run)
+    run.until_ready()
     run.world.grid_pu = 0.0
     run.until(Mode.GENSET)
     for _ in range(100):
@@ -82,7 +76,7 @@ def _full(run: AveragedRun) -> None:
 
 
 def _resync(run: AveragedRun) -> None:
-    _grid(run)
+    run.until_ready()
     for genset in run.world.gensets.values():
         genset.failures = 99
     run.world.grid_pu = 0.0
@@ -100,13 +94,13 @@ def _closing(run: AveragedRun) -> None:
 
 
 def _standby(run: AveragedRun) -> None:
-    _grid(run)
+    run.until_ready()
     run.ask("stop")
     run.until(Mode.STANDBY)
 
 
 STARTS: dict[str, Callable[[AveragedRun], None]] = {
-    "grid": _grid, "discharging": _discharging, "loss": _loss, "island": _island, "genset": _genset,
+    "grid": AveragedRun.until_ready, "discharging": _discharging, "loss": _loss, "island": _island, "genset": _genset,
     "genset, full": _full, "resync": _resync, "closing": _closing, "standby": _standby,
 }  # fmt: skip
 FALLBACK = ("loss", "island", "genset", "genset, full", "resync", "closing")
