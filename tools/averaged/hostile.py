@@ -15,7 +15,7 @@ from tools.averaged.run import AveragedRun
 from tools.inject.averaged import ACTS
 
 HOUR_S = 3600.0
-BETWEEN_S = 10.0 * HOUR_S  # mean time from burst to burst
+BETWEEN_S = 16.0 * HOUR_S  # mean time from burst to burst
 BURST = (1, 2, 2, 3, 3, 4, 6)  # events in one
 GAPS_S = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # from event to event
 LASTS_S = (0.2, 0.7, 2.0, 5.0, 15.0, 60.0, 400.0)  # of what goes again

@@ -111,9 +111,11 @@ class AveragedRun:
 
     def copied(self) -> AveragedRun:
         """The same site once more, without its watchers; terms and state are frozen and shared."""
-        world = copy(self.world)
-        for name in ("pcs", "gensets", "switch", "spoil", "_last", "_told_ns"):
-            setattr(world, name, deepcopy(getattr(world, name)) if name != "_last" else dict(world._last))
+        world, old = copy(self.world), self.world
+        world.pcs = {name: copy(converter) for name, converter in old.pcs.items()}
+        world.gensets = {name: copy(genset) for name, genset in old.gensets.items()}
+        world.switch, world.spoil = copy(old.switch), deepcopy(old.spoil)
+        world.last, world.told_ns = dict(old.last), dict(old.told_ns)
         return replace(self, world=world, watchers=[], inbox=[])
 
 

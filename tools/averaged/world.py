@@ -69,8 +69,8 @@ class World:
         self.source, self.grid_kw, self.pcs_kw = "grid", load_kw, 0.0
         self.backfeed_s = 0.0  # converters have formed a bus that is tied to a dead grid
         self.lapses = self.frames = 0
-        self._last: dict[str, Device] = {}
-        self._told_ns: dict[str, int] = {}
+        self.last: dict[str, Device] = {}
+        self.told_ns: dict[str, int] = {}
 
     @property
     def now(self) -> Instant:
@@ -251,17 +251,17 @@ class World:
         return {fallback.switch: self._device(fallback.switch, "ats", values, state, False)}
 
     def _device(self, name: str, kind: str, values: dict[str, float], state: str, armed: bool) -> Device:
-        if name in self.spoil.mute and name in self._last:
-            age_s = (self.t_ns - self._told_ns[name]) / NS_PER_S
-            return replace(self._last[name], age_s=age_s, silent_s=age_s, misses=9)
+        if name in self.spoil.mute and name in self.last:
+            age_s = (self.t_ns - self.told_ns[name]) / NS_PER_S
+            return replace(self.last[name], age_s=age_s, silent_s=age_s, misses=9)
         part = next((p for p in self.terms.parts if p.name == name), None)
         accepted = part.accepted if part is not None else ()
         identity = next((x if x != "*" else f"unit of {name}" for x in accepted), "")
         values = {**values, **self.spoil.values.get(name, {})}
-        self._told_ns[name] = t_ok_ns = self.t_ns - ns(READ_S)
+        self.told_ns[name] = t_ok_ns = self.t_ns - ns(READ_S)
         fields = {"state": state, "armed": armed, "identity": identity, **self.spoil.fields.get(name, {})}
         told = Device(
             name, kind, values, READ_S, silent_s=READ_S, t_ok_ns=t_ok_ns, t_identity_ns=t_ok_ns, **fields
         )
-        self._last[name] = told
+        self.last[name] = told
         return told

@@ -194,7 +194,9 @@ class Twice(Rule):
         words = tuple(d.t_ok_ns for rack in self.plates.of("bms") if (d := scene.device(rack.name)))
         told = tuple(racks_kw(scene, self.plates, f"{name}_a_max") for name in ("charge", "discharge"))
         if words != self.words:
-            self.words, self.before, self.last = words, self.last, (told[0], told[1])
+            now = (told[0], told[1])
+            self.before, self.last = (self.last if self.words else now), now
+            self.words = words
         return any(new > old + SLACK_KW for new, old in zip(self.last, self.before, strict=True))
 
     def broken(self, scene: Scene) -> str:
