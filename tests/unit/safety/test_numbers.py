@@ -33,7 +33,7 @@ NUMBERS: dict[Any, dict[str, Any]] = {
     conditions: {"PRESSED_S_MAX": 10.0},
     envelope: {"SOC_TAPER_PCT": 2.0, "FALL_S": 0.5, "LEVEL_PU": (1.0, 1.0, 0.5, 0.0)},
     facts: {"ANSWERS_MIN": 3, "DISCHARGE_AC_PER_DC": 0.96},
-    fallback: {"BALANCED_S": 2.0, "RELIEF_PU": 0.7, "OVERLOAD_S": 0.2},
+    fallback: {"BALANCED_S": 2.0, "RELIEF_PU": 0.7, "OVERLOAD_S": 0.2, "BACK_OUT_S": 2.0},
     gensets: {"SPEED_PU_MIN": 0.9},
     hall: {"HOUR_S": 3600.0, "DEAD_PU": 0.1, "PERMISSIVE_S_MAX": 0.1, "AGREE_MIN": 2},
     hall_rows: {"OVERLOAD_PU": 0.9, "LOW_LOAD_S": 900.0, "REVERSE_PU": 0.05, "FUEL_PCT": 25.0},
