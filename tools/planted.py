@@ -14,7 +14,17 @@ from unittest.mock import patch
 
 from controller.devices.check import check_site
 from controller.image import Mode, Wish
-from controller.safety import cells, command, conditions, envelope, fallback, gensets, interlocks, island, modes
+from controller.safety import (
+    cells,
+    command,
+    conditions,
+    envelope,
+    fallback,
+    gensets,
+    interlocks,
+    island,
+    modes,
+)
 from controller.safety.command import Command, Rank
 from controller.state import Conditions
 from controller.units import ns
@@ -147,7 +157,10 @@ def _stop(run: AveragedRun) -> None:
 
 def _thief(run: AveragedRun) -> None:
     now_ns = run.world.t_ns
-    run.inbox += [Command("stop", Rank.OPERATOR, 900, now_ns - ns(1.0)), Command("stop", Rank.GRID, 900, now_ns + ns(60.0))]
+    run.inbox += [
+        Command("stop", Rank.OPERATOR, 900, now_ns - ns(1.0)),
+        Command("stop", Rank.GRID, 900, now_ns + ns(60.0)),
+    ]
     run.cycle()
 
 

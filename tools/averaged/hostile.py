@@ -15,12 +15,16 @@ from tools.averaged.run import AveragedRun
 from tools.inject.averaged import ACTS
 
 HOUR_S = 3600.0
-BETWEEN_S = 16.0 * HOUR_S  # mean time from burst to burst
+BETWEEN_S = 24.0 * HOUR_S  # mean time from burst to burst
 BURST = (1, 2, 2, 3, 3, 4, 6)  # events in one
 GAPS_S = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # from event to event
 LASTS_S = (0.2, 0.7, 2.0, 5.0, 15.0, 60.0, 400.0)  # of what goes again
 PERSON_S = (5.0, 120.0, 900.0)  # until somebody comes to a latched site
-OWN_STATE = ("F50", "F60", "F62")  # injectors that prepare the controller's own memory or wait for a mode of their own
+OWN_STATE = (
+    "F50",
+    "F60",
+    "F62",
+)  # injectors that prepare the controller's own memory or wait for a mode of their own
 
 Event = Callable[[AveragedRun, Random], "Callable[[AveragedRun, Random], None] | None"]
 
@@ -122,9 +126,14 @@ def set_trips(run: AveragedRun, draw: Random) -> Callable[[AveragedRun, Random],
 
 
 def _command(run: AveragedRun, draw: Random) -> Command:
-    verb = draw.choice(("start", "start", "stop", "reset", "island", "black-start", "maint", "maint-end", "format"))
+    verb = draw.choice(
+        ("start", "start", "stop", "reset", "island", "black-start", "maint", "maint-end", "format")
+    )
     rank, now_ns = draw.choice(tuple(Rank)), run.world.t_ns
-    sequence, life_s = run.sequence + draw.choice((1, 1, 1, 0, -3)), draw.choice((1.0, 1.0, 4.9, -1.0, 6.0, 900.0))
+    sequence, life_s = (
+        run.sequence + draw.choice((1, 1, 1, 0, -3)),
+        draw.choice((1.0, 1.0, 4.9, -1.0, 6.0, 900.0)),
+    )
     run.sequence = max(run.sequence, sequence)
     return Command(verb, rank, sequence, now_ns + ns(life_s), draw.choice(("", "hostile")))
 
@@ -176,7 +185,9 @@ class World:
 
     def due_ns(self) -> int:
         """When something happens next."""
-        return min([self.next_ns, *(t_ns for t_ns, _ in self.ends), *([self.person_ns] if self.person_ns else [])])
+        return min(
+            [self.next_ns, *(t_ns for t_ns, _ in self.ends), *([self.person_ns] if self.person_ns else [])]
+        )
 
     def act(self, run: AveragedRun) -> bool:
         """What is due now; True: something was."""
@@ -212,7 +223,9 @@ class World:
         """Somebody comes to a site that waits: cures, acknowledges at the box, starts again."""
         latched = any(run_.phase.name == "LOCKED" for run_ in run.state.hall.sets.values())
         told = any(c.grade in "CD" for c in run.state.conditions.active)
-        waits = run.mode in (Mode.FAULT, Mode.LOCKOUT, Mode.MAINT) or latched or told or not run.state.mode.wanted
+        waits = (
+            run.mode in (Mode.FAULT, Mode.LOCKOUT, Mode.MAINT) or latched or told or not run.state.mode.wanted
+        )
         if not waits:
             self.person_ns = 0
         elif not self.person_ns:
@@ -235,6 +248,8 @@ class World:
         for converter in run.world.pcs.values():
             if converter.state == "fault":
                 converter.enter("standby")
+        if run.world.source == "none":  # a latched site leaves the switch alone: it is turned by hand
+            run.world.switch.position = run.world.switch.aim = "grid"
         for verb in ("maint-end", "reset", "", "", "start"):
             if verb:
                 run.ask(verb)

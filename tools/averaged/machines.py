@@ -110,6 +110,11 @@ class Genset:
             self.state = "fault"
 
 
+def _turned(angle_deg: float, by_deg: float) -> float:
+    """An angle after a turn, -180 to 180."""
+    return (angle_deg + by_deg + 180.0) % 360.0 - 180.0
+
+
 @dataclass(slots=True)
 class Switch:
     """The transfer switch: one movement at a time, by way of open."""
@@ -122,22 +127,23 @@ class Switch:
     clashes: int = 0  # closings of a live source onto a live bus out of step
 
     def step(self, step_s: float, bus_hz: float, source_hz: float) -> None:
-        """Turn the angle, then move. bus_hz, source_hz: 0 where there is no voltage."""
-        beat_deg = 360.0 * (source_hz - bus_hz) * step_s if bus_hz and source_hz else 0.0
-        self.angle_deg = (self.angle_deg + beat_deg + 180.0) % 360.0 - 180.0
-        left_s = step_s
-        while not self.stuck and self.aim != self.position and left_s > 0.0:
-            spent_s = min(left_s, MOVE_S - self.moving_s)
-            self.moving_s, left_s = self.moving_s + spent_s, left_s - spent_s
-            if self.moving_s < MOVE_S - 1e-9:
-                return
-            self.moving_s = 0.0
-            if self.position == "open":
-                self.clashes += bool(bus_hz and source_hz and abs(self.angle_deg) > CLASH_DEG)
-                self.position = self.aim
-            else:
-                self.position = "open"
-                return  # the bus must be looked at anew before it may close
+        """One movement, while the angle turns. bus_hz, source_hz: 0 where there is no voltage."""
+        deg_per_s = 360.0 * (source_hz - bus_hz) if bus_hz and source_hz else 0.0
+        began_deg = self.angle_deg
+        self.angle_deg = _turned(began_deg, deg_per_s * step_s)
+        if self.stuck or self.aim == self.position:
+            return
+        spent_s = min(step_s, MOVE_S - self.moving_s)
+        self.moving_s += spent_s
+        if self.moving_s < MOVE_S - 1e-9:
+            return
+        self.moving_s = 0.0
+        if self.position == "open":
+            apart_deg = abs(_turned(began_deg, deg_per_s * spent_s))
+            self.clashes += bool(bus_hz and source_hz and apart_deg > CLASH_DEG)
+            self.position = self.aim
+        else:
+            self.position = "open"  # and no further: the bus must be looked at anew before it may close
 
     @property
     def in_step(self) -> bool:

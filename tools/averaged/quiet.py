@@ -46,14 +46,19 @@ def counted(band: SocBand, terms: Terms, past_s: float) -> SocBand:
     low_pct = band.low_pct + moved_pct - 0.5 * grown_pct
     high_pct = band.high_pct + moved_pct + 0.5 * grown_pct
     return replace(
-        band, t_ns=band.t_ns + ns(past_s), low_pct=min(max(low_pct, 0.0), 100.0), high_pct=min(max(high_pct, 0.0), 100.0)
+        band,
+        t_ns=band.t_ns + ns(past_s),
+        low_pct=min(max(low_pct, 0.0), 100.0),
+        high_pct=min(max(high_pct, 0.0), 100.0),
     )
 
 
 def shifted(state: State, terms: Terms, past_s: float) -> State:
     """The state with every reading as fresh past_s later as it is now; what counts a duration stays where it began."""
     c, past_ns, hall = state.conditions, ns(past_s), state.hall
-    hall = replace(hall, t_read_ns=hall.t_read_ns + past_ns, t_aim_ns=hall.t_aim_ns + (0 if hall.aim else past_ns))
+    hall = replace(
+        hall, t_read_ns=hall.t_read_ns + past_ns, t_aim_ns=hall.t_aim_ns + (0 if hall.aim else past_ns)
+    )
     battery = replace(c.battery, band=counted(c.battery.band, terms, past_s))
     return replace(
         state,
@@ -62,7 +67,9 @@ def shifted(state: State, terms: Terms, past_s: float) -> State:
             battery=battery,
             frame=replace(c.frame, t_ns=c.frame.t_ns + past_ns),
             answers={name: replace(a, t_ok_ns=a.t_ok_ns + past_ns) for name, a in c.answers.items()},
-            traces={n: tuple(replace(s, t_ns=s.t_ns + past_ns) for s in sent) for n, sent in c.traces.items()},
+            traces={
+                n: tuple(replace(s, t_ns=s.t_ns + past_ns) for s in sent) for n, sent in c.traces.items()
+            },
             counts=tuple(replace(x, t_ns=x.t_ns + past_ns) for x in c.counts),
         ),
         hall=hall,

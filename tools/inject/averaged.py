@@ -173,7 +173,9 @@ def _freed(run: AveragedRun, draw: Random) -> None:
 
 
 def _turn(run: AveragedRun, draw: Random) -> None:
-    run.world.switch.angle_deg = draw.choice((-1.0, 1.0)) * draw.uniform(25.0, 175.0)
+    """The sources are far apart; not while the switch moves, for no angle jumps within a tenth of a second."""
+    if run.world.switch.aim == run.world.switch.position:
+        run.world.switch.angle_deg = draw.choice((-1.0, 1.0)) * draw.uniform(25.0, 175.0)
 
 
 def _failures(starts: int) -> Change:

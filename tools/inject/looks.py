@@ -45,8 +45,11 @@ def in_mode(*modes: Mode) -> Look:
 
 
 def frozen(run: AveragedRun) -> bool:
-    """Told, and the switch gets no order any more."""
-    return told("F53")(run) and run.outputs is not None and device_of(run, "ats") not in run.outputs.orders
+    """Told, and no closing is ordered any more."""
+    fallback, orders = run.terms.fallback, run.outputs.orders if run.outputs is not None else {}
+    if fallback is None or not told("F53")(run):
+        return False
+    return orders.get(fallback.switch, "") in ("", fallback.switch_orders["open"])
 
 
 def refused(run: AveragedRun) -> bool:

@@ -114,7 +114,9 @@ def plates_of(checked: CheckedSite) -> Plates:
     """The plates of a checked site."""
     site = checked.site
     switch = site.switches[0] if site.fallback is not None else None
-    positions = {} if switch is None else {"source-1": switch.source_1, "source-2": switch.source_2, "open": "open"}
+    positions = (
+        {} if switch is None else {"source-1": switch.source_1, "source-2": switch.source_2, "open": "open"}
+    )
     return Plates(
         devices={unit.name: _plate(unit, checked) for _, unit in site.units()},
         import_kw_max=site.grid.import_kw_max,

@@ -35,7 +35,9 @@ class Commands(Rule):
     def broken(self, scene: Scene) -> str:
         """A wrong command that was taken."""
         found = ""
-        for place, order in sorted(enumerate(scene.commands), key=lambda item: (item[1].rank, item[1].sequence)):
+        for place, order in sorted(
+            enumerate(scene.commands), key=lambda item: (item[1].rank, item[1].sequence)
+        ):
             wrong = self._wrong(scene, order)
             if place in scene.refused:
                 continue
@@ -72,7 +74,11 @@ class Key(Rule):
             return f"MAINT out of {before.name}"
         if before == Mode.STANDBY and not self.on:
             return "MAINT without the key"
-        return "an order in MAINT" if set(scene.orders) - {self.plates.switch} and "start" in scene.orders.values() else ""
+        return (
+            "an order in MAINT"
+            if set(scene.orders) - {self.plates.switch} and "start" in scene.orders.values()
+            else ""
+        )
 
 
 class Resets(Rule):
@@ -94,12 +100,19 @@ class Resets(Rule):
         """A latch that went by itself, or by the wrong person, or into power."""
         before, self.mode = self.mode, scene.mode
         for place, order in enumerate(scene.commands):
-            if place not in scene.refused and order.verb == "reset" and order.reason and order.rank in self.reset_ns:
+            if (
+                place not in scene.refused
+                and order.verb == "reset"
+                and order.reason
+                and order.rank in self.reset_ns
+            ):
                 self.reset_ns[order.rank] = scene.t_ns
         if before not in (Mode.FAULT, Mode.LOCKOUT) or scene.mode in (before, Mode.LOCKOUT):
             return ""
         lasting_s = SELF_TEST_S if before == Mode.LOCKOUT else PRESSED_S
-        pressed = [rank for rank, t_ns in self.reset_ns.items() if t_ns and scene.t_ns - t_ns <= lasting_s * 1e9]
+        pressed = [
+            rank for rank, t_ns in self.reset_ns.items() if t_ns and scene.t_ns - t_ns <= lasting_s * 1e9
+        ]
         if scene.mode != Mode.STANDBY:
             return f"{before.name} went into {scene.mode.name}"
         if not pressed or (before == Mode.LOCKOUT and LOCAL not in pressed):

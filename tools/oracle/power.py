@@ -100,14 +100,21 @@ class Envelope(Rule):
         empty = any(scene.told(rack.name, "soc_pct") <= plates.soc_pct_min for rack in plates.of("bms"))
         if empty and discharge_kw(limits) > 0.0:
             return "discharge below the window of the state of charge"
-        if limits.import_kw_max > plates.import_kw_max + SLACK_KW or limits.export_kw_max > plates.export_kw_max:
-            return f"import {limits.import_kw_max:.0f}, export {limits.export_kw_max:.0f} kW at the connection"
+        if (
+            limits.import_kw_max > plates.import_kw_max + SLACK_KW
+            or limits.export_kw_max > plates.export_kw_max
+        ):
+            return (
+                f"import {limits.import_kw_max:.0f}, export {limits.export_kw_max:.0f} kW at the connection"
+            )
         if not 0.0 <= limits.ramp_kw_per_s_max <= plates.ramp_kw_per_s_max:
             return f"a ramp of {limits.ramp_kw_per_s_max} kW/s"
         if not 0 <= limits.valid_until_ns - scene.t_ns <= round(plates.lease_s * 1e9):
             return "a lease that lasts longer than the site's"
         if scene.mode == Mode.GENSET and scene.position(plates) == "genset":
-            kw = sum(g.kw_max for g in plates.of("genset") if (d := scene.device(g.name)) and d.state == "running")
+            kw = sum(
+                g.kw_max for g in plates.of("genset") if (d := scene.device(g.name)) and d.state == "running"
+            )
             if limits.import_kw_max > kw + SLACK_KW and charge_kw(limits) > 0.0:
                 return f"{limits.import_kw_max:.0f} kW from gensets of {kw:.0f} kW"
         return ""
@@ -227,7 +234,14 @@ class Forecasts(Rule):
             return ""
         same = all(
             getattr(limits, name) == getattr(neutral, name)
-            for name in ("discharge_kw_max", "charge_kw_max", "import_kw_max", "export_kw_max", "permit", "mode")
+            for name in (
+                "discharge_kw_max",
+                "charge_kw_max",
+                "import_kw_max",
+                "export_kw_max",
+                "permit",
+                "mode",
+            )
         )
         return "" if same else "the wish moved a limit"
 

@@ -101,7 +101,9 @@ class SoundSwitch(Rule):
 
     def broken(self, scene: Scene) -> str:
         """A closing that should not be."""
-        if any(order.verb == "reset" and place not in scene.refused for place, order in enumerate(scene.commands)):
+        if any(
+            order.verb == "reset" and place not in scene.refused for place, order in enumerate(scene.commands)
+        ):
             self.failed = False
         closing, before_ns = scene.closing(self.plates), self.began_ns
         if not closing:
@@ -134,7 +136,9 @@ class Engines(Rule):
 
     def near(self, scene: Scene) -> bool:
         """A start is ordered, or power runs backwards."""
-        return any(scene.orders.get(g.name) == "start" for g in self.plates.of("genset")) or self._reverse(scene)
+        return any(scene.orders.get(g.name) == "start" for g in self.plates.of("genset")) or self._reverse(
+            scene
+        )
 
     def _reverse(self, scene: Scene) -> bool:
         at = scene.position(self.plates) == "genset" and scene.mode == Mode.GENSET
