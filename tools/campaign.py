@@ -1,6 +1,6 @@
 """P1: the safety step in a hostile world for as many hours as are asked for, under the eyes of the oracle.
 
-Steps of 0.1 s around events and 1 s in quiet; quiet in which provably nothing changes is left out (tools/averaged/quiet).
+Steps of 0.1 s around events and 1 s in quiet; what provably changes nothing is left out (tools/averaged/quiet.py).
 The same seed gives the same run. Exit 0: no violation.
 """
 
@@ -24,14 +24,14 @@ from controller.safety.transition import ISLANDS
 from controller.units import NS_PER_S, ns
 from tools.averaged.hostile import World
 from tools.averaged.quiet import leap, may_rest, settled
-from tools.averaged.run import CYCLE_S, HALL, AveragedRun, of
+from tools.averaged.run import CYCLE_S, HALL, of
 from tools.averaged.scenes import Watcher
 from tools.oracle.facts import plates_of
 from tools.oracle.watch import Oracle, Violation
 
 HOUR_S = 3600.0
 NEAR_S = 3.0  # after an event or a change of mode the site is stepped by 0.1 s
-ANCHOR_KW = 300.0  # the wisher's slow charge and discharge in quiet
+ANCHOR_KW = 900.0  # the wisher's slow charge and discharge in quiet
 SOC_LOW_PCT, SOC_HIGH_PCT = 35.0, 75.0
 CHUNK_H = 200.0  # one seed's hours, before its battery would be due for a slow anchor charge
 
@@ -125,7 +125,12 @@ class Campaign:
 
     def _room_s(self) -> float:
         """A stretch in which power flows ends before the slow wish would turn."""
-        return 120.0 if self.run.world.pcs_kw else float("inf")
+        world = self.run.world
+        if not world.pcs_kw:
+            return float("inf")
+        target_pct = 100.0 if self.run.state.conditions.battery.anchor_due else 50.0
+        left_kwh = abs(world.soc_pct - target_pct) / 100.0 * world.capacity_kwh
+        return max(left_kwh / abs(world.pcs_kw) * HOUR_S, 60.0)
 
 
 def chunk(seed: int, hours: float) -> Tally:

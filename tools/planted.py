@@ -19,6 +19,7 @@ from controller.safety import (
     command,
     conditions,
     envelope,
+    facts,
     fallback,
     gensets,
     interlocks,
@@ -90,7 +91,7 @@ def _limit(change: Callable[..., Any]) -> Patch:
 
 def _once() -> tuple[Patch, ...]:
     """Growth by one reading."""
-    whole = conditions.battery_of
+    whole = facts.battery_of
 
     def read(*given: Any) -> Any:
         battery = whole(*given)
@@ -103,6 +104,18 @@ def _once() -> tuple[Patch, ...]:
 
 def _full(limits: Any, terms: Any, wish: Wish) -> Any:
     return replace(limits, discharge_kw_max=tuple(p.discharge_kw_max for p in terms.pcs))
+
+
+def _wished(limits: Any, terms: Any, wish: Wish) -> Any:
+    return replace(limits, import_kw_max=limits.import_kw_max - wish.leak_kw)
+
+
+def _always_forms() -> tuple[Patch, ...]:
+    return _without("IL-02", "IL-11"), (fallback, "forms", lambda view: True)
+
+
+def _never_cold() -> tuple[Patch, ...]:
+    return _unwatched("F36"), (cells, "rates", lambda *given: (1.0, 1.0))
 
 
 def _both_permissives(run: AveragedRun) -> None:
@@ -171,21 +184,18 @@ def _wishes(run: AveragedRun) -> None:
 
 PLANTED: dict[str, Planted] = {
     "IL-01": Planted("resync", lambda: (_without("IL-01"),), _both_permissives),
-    "IL-02": Planted("grid", lambda: (_without("IL-02", "IL-11"), (fallback, "forms", lambda view: True)), _begin("F48", 2.0)),
+    "IL-02": Planted("grid", _always_forms, _begin("F48", 2.0)),
     "IL-03": Planted("resync", lambda: (_without("IL-03"),), _stuck_open),
     "IL-08": Planted("grid", lambda: ((gensets, "barred", lambda look: ""),), _turning),
-    "IL-11": Planted("grid", lambda: (_without("IL-02", "IL-11"), (fallback, "forms", lambda view: True)), _begin("F51", 6.0)),
+    "IL-11": Planted("grid", _always_forms, _begin("F51", 6.0)),
     "IL-20": Planted("grid", lambda: (_without("IL-20"), (island, "held", lambda view: "")), _back_and_forth),
-    "IL-04": Planted("grid", lambda: (_unwatched("F36"), (cells, "rates", lambda *given: (1.0, 1.0))), _begin("F36", 1.0)),
+    "IL-04": Planted("grid", _never_cold, _begin("F36", 1.0)),
     "IL-05": Planted("grid", lambda: ((envelope, "shares", lambda terms, seen: (1.0, 1.0)),), _small_battery),
     "2.3": Planted("grid", lambda: (_limit(_full),), _stop),
     "IL-07": Planted("grid", lambda: ((Conditions, "running", True),), _again),
     "IL-09": Planted("grid", lambda: (_unwatched("F12"),), _begin("F12", 3.0)),
     "IL-12": Planted("grid", _once, _blink),
-    "IL-18": Planted(
-        "grid", lambda: (_limit(lambda limits, terms, wish: replace(limits, import_kw_max=limits.import_kw_max - wish.leak_kw)),),
-        _wishes,
-    ),
+    "IL-18": Planted("grid", lambda: (_limit(_wished),), _wishes),
     "IL-15": Planted("grid", lambda: ((command, "_fault", lambda desk, order, now: ""),), _thief),
     "IL-14": Planted("grid", lambda: (_open_guard("N6", target=Mode.MAINT),), _stop),
     "2.4": Planted("discharging", lambda: (_open_guard("T17", target=Mode.STANDBY),), _begin("F21", 3.0)),

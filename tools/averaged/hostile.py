@@ -61,14 +61,16 @@ def load_steps(run: AveragedRun, draw: Random) -> None:
     run.world.asked_kw = draw.choice((0.0, 30.0, 200.0, 500.0, 700.0, 1000.0, 1400.0))
 
 
-def law_wants(run: AveragedRun, draw: Random) -> None:
-    """The law wants all it can get, in either direction, or nothing."""
-    run.world.want_kw = draw.choice((-inf, inf, 0.0, 0.0, 300.0, -300.0))
+def law_wants(run: AveragedRun, draw: Random) -> Callable[[AveragedRun, Random], None]:
+    """The law wants all it can get, in either direction, or some."""
+    run.world.want_kw = draw.choice((-inf, inf, 300.0, -300.0))
+    return lambda run, draw: setattr(run.world, "want_kw", 0.0)
 
 
-def bms_limits(run: AveragedRun, draw: Random) -> None:
-    """The BMS lets more or less through; one reading lies."""
-    run.world.limit_kw = draw.choice(((1250.0, 1250.0), (0.0, 800.0), (300.0, 0.0), (90.0, 120.0)))
+def bms_limits(run: AveragedRun, draw: Random) -> Callable[[AveragedRun, Random], None]:
+    """The BMS lets less through."""
+    run.world.limit_kw = draw.choice(((0.0, 800.0), (300.0, 0.0), (90.0, 120.0)))
+    return lambda run, draw: setattr(run.world, "limit_kw", (1250.0, 1250.0))
 
 
 def bms_blinks(run: AveragedRun, draw: Random) -> None:

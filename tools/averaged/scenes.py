@@ -47,7 +47,7 @@ def scene_of(seen: Seen, neutral: Limits | None = None) -> Scene:
 
 
 class Watcher:
-    """Hands every cycle to an oracle; for a wish that is not the empty one it asks what the empty one would have got."""
+    """Hands every cycle to an oracle, beside any wish with the lease that an empty one would have got."""
 
     def __init__(self, oracle: Oracle) -> None:
         self.oracle = oracle
