@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from controller.image import Mode
 from controller.safety import soc
 from controller.safety.step import State
 from controller.safety.terms import Terms
@@ -79,12 +80,14 @@ def shifted(state: State, terms: Terms, past_s: float) -> State:
 def may_rest(run: AveragedRun) -> bool:
     """Whether the present situation may be left out at all: nothing under way that has an end of its own."""
     state, world = run.state, run.world
-    assert run.outputs is not None
     moving = world.switch.moving_s > 0.0 or world.switch.aim != world.switch.position
-    clearing = any(c.state in ("fault", "starting") for c in world.pcs.values())
+    starting = any(c.state == "starting" for c in world.pcs.values())
+    # in SAFE_STOP a fault is cleared in a window of its own; a silent BMS is bridged by the worst when it returns
+    clearing = state.mode.mode == Mode.SAFE_STOP and any(c.state == "fault" for c in world.pcs.values())
+    blind = any(part.name in world.spoil.mute for part in run.terms.bms)
     anchoring = state.conditions.battery.band.t_held_ns > 0
-    pressed = state.conditions.t_pressed_ns > 0 or run.inbox or world.spoil.mute or world.spoil.frame
-    return not (moving or clearing or anchoring or pressed or run.outputs.orders)
+    pressed = state.conditions.t_pressed_ns > 0 or bool(run.inbox)
+    return not (moving or starting or clearing or blind or anchoring or pressed)
 
 
 def leap(run: AveragedRun, most_s: float) -> float:
