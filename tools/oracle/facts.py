@@ -37,6 +37,7 @@ class Plates:
     ramp_kw_per_s_max: float
     lease_s: float
     soc_pct_min: float
+    pv_kw_max: float = 0.0
     starts_per_h_max: int = 0
     switch: str = ""
     positions: Mapping[str, str] = field(default_factory=dict)
@@ -124,6 +125,7 @@ def plates_of(checked: CheckedSite) -> Plates:
         ramp_kw_per_s_max=site.control.ramp_kw_per_s_max,
         lease_s=site.control.lease_s,
         soc_pct_min=site.battery.soc_pct_min,
+        pv_kw_max=site.pv.kw_max,
         starts_per_h_max=site.fallback.genset.starts_per_h_max if site.fallback is not None else 0,
         switch=switch.name if switch is not None else "",
         positions=positions,

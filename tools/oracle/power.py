@@ -100,10 +100,8 @@ class Envelope(Rule):
         empty = any(scene.told(rack.name, "soc_pct") <= plates.soc_pct_min for rack in plates.of("bms"))
         if empty and discharge_kw(limits) > 0.0:
             return "discharge below the window of the state of charge"
-        if (
-            limits.import_kw_max > plates.import_kw_max + SLACK_KW
-            or limits.export_kw_max > plates.export_kw_max
-        ):
+        most_kw = plates.import_kw_max + plates.pv_kw_max  # the load's sensors do not see the sun
+        if limits.import_kw_max > most_kw + SLACK_KW or limits.export_kw_max > plates.export_kw_max:
             return (
                 f"import {limits.import_kw_max:.0f}, export {limits.export_kw_max:.0f} kW at the connection"
             )

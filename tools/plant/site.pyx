@@ -360,6 +360,7 @@ cdef class Plant:
             "cell_c": s.battery.cell_c_mean, "import_kwh": s.import_kwh, "export_kwh": s.export_kwh,
             "frequency_hz": s.frequency_hz,
             "states": tuple(STATES[s.pcs[i].state] for i in range(s.pcs_count)),
+            "powers_kw": tuple(s.pcs[i].ac_kw for i in range(s.pcs_count)),
             "setpoints_kw": tuple(s.pcs[i].received_kw for i in range(s.pcs_count)),
             "watchdogs_s": tuple(s.pcs[i].watchdog_s for i in range(s.pcs_count)),
             "source": SOURCES[s.source], "position": POSITIONS[s.ats.position],
