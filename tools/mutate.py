@@ -50,7 +50,7 @@ FIRST = {
 }  # fmt: skip
 OPTIONS = ("-q", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:unraisableexception",
            "-p", "no:xdist", "-p", "no:cov", "-p", "no:timeout", "-o", "addopts=--import-mode=importlib",
-           "-k", "not walk and not seeds and not truth and not source")  # fmt: skip
+           "-k", "not any_walk and not equal_seeds and not truth_stays and not above_any_source")  # fmt: skip
 
 
 class Server(importlib.abc.MetaPathFinder, importlib.abc.Loader):
