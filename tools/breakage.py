@@ -50,14 +50,24 @@ class Mutant:
     line: int
     lines: range
     tree: ast.Module
+    top: ast.stmt  # the statement of the module that holds it
     slot: Slot
     new: ast.expr
 
     def code(self) -> CodeType:
         """The broken module, compiled; the tree is whole again afterwards."""
-        self.slot.put(self.new)
+        return self._compiled(self.tree, self.new)
+
+    def functions(self) -> list[tuple[CodeType, CodeType]] | None:
+        """The functions that the change is in, as they were and became; None: it is outside of them."""
+        imports = [it for it in self.tree.body if isinstance(it, ast.Import | ast.ImportFrom)]
+        part = ast.Module([*imports, self.top], [])  # a method of an imported name is called in another way
+        return functions_changed(self._compiled(part, self.slot.node), self._compiled(part, self.new))
+
+    def _compiled(self, tree: ast.Module, node: ast.expr) -> CodeType:
+        self.slot.put(node)
         try:
-            return compile(self.tree, str(self.path), "exec")
+            return compile(tree, str(self.path), "exec")
         finally:
             self.slot.put(self.slot.node)
 
@@ -99,7 +109,8 @@ def mutants(path: Path) -> list[Mutant]:
         key = f"{path.stem}: " + " ".join(change.split())
         seen[key] += 1
         name = key if seen[key] == 1 else f"{key} ({seen[key]})"
-        found.append(Mutant(name, path, slot.node.lineno, lines, tree, slot, new))
+        top = next(it for it in tree.body if it.lineno <= slot.node.lineno <= (it.end_lineno or 0))
+        found.append(Mutant(name, path, slot.node.lineno, lines, tree, top, slot, new))
     return found
 
 

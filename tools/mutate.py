@@ -19,16 +19,18 @@ import importlib.machinery
 import io
 import os
 import random
+import select
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tools.breakage import Mutant, functions_changed, mutants, whole
+from tools.breakage import Mutant, mutants, whole
 
 if TYPE_CHECKING:
     import pytest
@@ -40,13 +42,13 @@ STAMPS = ROOT / "build" / "mutants"  # what a whole run has found, by the hash o
 TESTS = "tests/unit/safety"
 BASE = ("controller", "controller.image", "controller.state", "controller.units", "tests")  # never broken
 CHILD_S_MAX = 60  # a mutant that loops is killed by then, and counts as killed
-LIVES, DIES, TROUBLE = 0, 1, 3  # a child's exit status
-# Test files that look at a module's tables first, after the one of its own name: most mutants die in them.
+LIVES, DIES = b"l", b"d"  # what a child tells of a mutant
+TROUBLE = 3  # its exit status when the judge itself fails
+# Test files that look at a module's tables, after that of all numbers: most mutants die in them.
 FIRST = {
-    "table": "numbers conditions bus_rows", "conditions": "numbers reset", "facts": "numbers conditions",
-    "hall_rows": "numbers hall", "interlocks": "fallback", "cells": "numbers soc", "look": "conditions",
-    "terms": "numbers fallback gensets island", "transition": "numbers modes island", "window": "numbers conditions",
-    "waveform": "numbers conditions",
+    "table": "rows conditions bus_rows", "conditions": "reset", "facts": "conditions", "hall_rows": "hall",
+    "interlocks": "fallback", "cells": "soc", "look": "rows", "terms": "fallback gensets island",
+    "transition": "modes island", "window": "conditions", "waveform": "rows conditions",
 }  # fmt: skip
 OPTIONS = ("-q", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:unraisableexception",
            "-p", "no:xdist", "-p", "no:cov", "-p", "no:timeout", "-o", "addopts=--import-mode=importlib",
@@ -79,18 +81,20 @@ class Judge:
     missing: list[str] = field(default_factory=list)  # branches that no test takes
     lived: list[Mutant] = field(default_factory=list)
     failed: str = ""  # of the whole tests
+    judged: int = 0
     _cost_s: dict[str, float] = field(default_factory=dict)
     _items: dict[str, pytest.Item] = field(default_factory=dict)
     _runs: dict[str, dict[int, list[str]]] = field(default_factory=dict)  # file: line: tests
     _functions: dict[tuple[object, ...], list[FunctionType]] = field(default_factory=dict)
-    _built: dict[Path, CodeType] = field(default_factory=dict)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """In place of pytest's own loop."""
         self._measure(session.items)
         if not self.failed:
             self._index()
-            self.lived = [mutant for mutant in self.chosen if not self._killed(mutant, session)]
+            for mutant, dies in self._verdicts(session):
+                self.judged += 1
+                self.lived += [] if dies else [mutant]
         return True
 
     def _measure(self, items: Sequence[pytest.Item]) -> None:
@@ -117,41 +121,63 @@ class Judge:
         for it in gc.get_objects():
             if isinstance(it, FunctionType) and it.__code__.co_filename.startswith(str(ROOM)):
                 self._functions.setdefault(whole(it.__code__), []).append(it)
-        self._built = {mutant.path: compile(mutant.tree, str(mutant.path), "exec") for mutant in self.chosen}
         gc.freeze()
 
-    def _killed(self, mutant: Mutant, session: pytest.Session) -> bool:
-        """Whether the tests notice, in a child of its own; a child that hangs has noticed."""
-        pid = os.fork()
-        if pid == 0:
-            status = TROUBLE
-            with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
-                status = self._judged(mutant, session)
-            os._exit(status)
-        until_s = time.monotonic() + CHILD_S_MAX
-        while time.monotonic() < until_s:
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                code = os.waitstatus_to_exitcode(status)
-                if code == TROUBLE:
-                    raise RuntimeError(f"the judge itself fails at {mutant.key}")
-                return code != LIVES
-            time.sleep(0.0005)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        return True
+    def _verdicts(self, session: pytest.Session) -> Iterator[tuple[Mutant, bool]]:
+        """Each mutant and whether the tests notice it: child after child, since one that loads the room anew, hangs or
+        crashes ends its own."""
+        queue = list(self.chosen)
+        while queue:
+            told, tells = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                status = TROUBLE
+                with contextlib.redirect_stdout(io.StringIO()):
+                    try:
+                        status = self._child(queue, session, tells)
+                    except Exception:
+                        traceback.print_exc()
+                os._exit(status)
+            os.close(tells)
+            hangs = False
+            while not (hangs := not select.select([told], [], [], CHILD_S_MAX)[0]) and (
+                octet := os.read(told, 1)
+            ):
+                yield queue.pop(0), octet == DIES
+            os.close(told)
+            if hangs:
+                os.kill(pid, signal.SIGKILL)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if status == TROUBLE:
+                raise RuntimeError(f"the judge itself fails at {queue[0].key}")
+            if status:
+                yield queue.pop(0), True
 
-    def _judged(self, mutant: Mutant, session: pytest.Session) -> int:
-        code, runs = mutant.code(), self._runs[str(mutant.path)]
-        changes = functions_changed(self._built[mutant.path], code)
-        if changes is None or any(_ran_at_load(was, runs) for was, _ in changes):
-            return loaded_anew(mutant, code, session)
-        for was, became in changes:
-            for function in self._functions[whole(was)]:
-                function.__code__ = became
-        names = {name for line in mutant.lines for name in runs.get(line, []) if name}
-        ordered = sorted(names, key=self._cost_s.__getitem__)
-        return LIVES if all(passes(self._items[name]) for name in ordered) else DIES
+    def _child(self, queue: Sequence[Mutant], session: pytest.Session, tells: int) -> int:
+        """Judges one after the other until one has changed more than a function."""
+        for mutant in queue:
+            runs, changes = self._runs[str(mutant.path)], mutant.functions()
+            if changes is None or any(_ran_at_load(was, runs) for was, _ in changes):
+                os.write(tells, LIVES if lives_anew(mutant, session) else DIES)
+                return 0
+            names = {name for line in mutant.lines for name in runs.get(line, []) if name}
+            with exchanged([(it, became) for was, became in changes for it in self._functions[whole(was)]]):
+                lives = all(passes(self._items[name]) for name in sorted(names, key=self._cost_s.__getitem__))
+            os.write(tells, LIVES if lives else DIES)
+        return 0
+
+
+@contextlib.contextmanager
+def exchanged(pairs: Sequence[tuple[FunctionType, CodeType]]) -> Iterator[None]:
+    """Functions with other bodies, for a while."""
+    kept = [(function, function.__code__) for function, _ in pairs]
+    for function, code in pairs:
+        function.__code__ = code
+    try:
+        yield
+    finally:
+        for function, code in kept:
+            function.__code__ = code
 
 
 def _ran_at_load(code: CodeType, runs: dict[int, list[str]]) -> bool:
@@ -169,26 +195,26 @@ def passes(item: pytest.Item) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
 
 
-def loaded_anew(mutant: Mutant, code: CodeType, session: pytest.Session) -> int:
+def lives_anew(mutant: Mutant, session: pytest.Session) -> bool:
     """What a module does while it is loaded reaches others: the room and its tests are loaded again."""
     name = mutant.path.stem
     gone = [it for it in sys.modules if it.split(".")[0] in ("controller", "tests") and it not in BASE]
     for it in gone:
         del sys.modules[it]
-    sys.meta_path.insert(0, Server(f"controller.safety.{name}", code))
+    sys.meta_path.insert(0, Server(f"controller.safety.{name}", mutant.code()))
     try:
         importlib.import_module(f"controller.safety.{name}")
         importlib.import_module("controller.safety.step")
     except Exception:
-        return DIES
+        return False
     every = sorted(Path(TESTS).glob("test_*.py"), key=lambda path: (path.stat().st_size, path.name))
-    first = [Path(TESTS) / f"test_{it}.py" for it in (*FIRST.get(name, "numbers").split(), name)]
+    first = [Path(TESTS) / f"test_{it}.py" for it in ("numbers", *FIRST.get(name, "").split(), name)]
     for path in dict.fromkeys([*(it for it in first if it in every), *every]):
         failed = session.testsfailed
         items = session.perform_collect([str(path)])
         if session.testsfailed > failed or not all(passes(item) for item in items):
-            return DIES
-    return LIVES
+            return False
+    return True
 
 
 def judge(chosen: Sequence[Mutant]) -> Judge:
@@ -202,6 +228,8 @@ def judge(chosen: Sequence[Mutant]) -> Judge:
     pytest.main([*OPTIONS, TESTS], plugins=[found])
     if found.failed or not found._items:
         raise RuntimeError(f"{found.failed or TESTS} fails as it is: mend it first")
+    if found.judged < len(chosen):
+        raise RuntimeError(f"only {found.judged} of {len(chosen)} mutants were judged: see above")
     return found
 
 

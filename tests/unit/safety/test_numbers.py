@@ -134,3 +134,28 @@ def test_at_the_start_nothing_is_known() -> None:
     assert {phase.name: int(phase) for phase in hall.Phase} == {
         "OFF": 0, "CRANK": 1, "PAUSE": 2, "WARM": 3, "READY": 4, "COOL": 5, "LOCKED": 6,
     }  # fmt: skip
+
+
+# Product defaults of safety.md 6.2 and 2.2, typed apart.
+FALLBACK = {
+    "closed": True, "auto_black_start": False, "reserve_pct": 30.0, "forming_pu_max": 0.8, "balance_pu": 0.02,
+    "islanding_s_max": 5.0, "planned_s_max": 30.0, "return_s": 300.0, "resync_s_max": 120.0,
+    "resyncs_per_h_max": 3, "handover_s": 2.0, "black_start_s_max": 240.0, "start_delay_s": 10.0,
+    "start_pct": 40.0, "stop_pct": 80.0, "ready_s_max": 180.0, "crank_s": 10.0, "crank_rest_s": 10.0,
+    "attempts_max": 3, "warm_up_s": 15.0, "warm_up_cold_s": 60.0, "cold_c": -10.0,
+    "run_s_min": 1800.0, "run_s_max": 0.0,
+    "cool_down_s": 180.0, "off_s_min": 300.0, "starts_per_h_max": 4, "stage_pu": 0.8, "load_pu_min": 0.3,
+    "load_pu_max": 0.9, "fuel_pct_min": 10.0, "close_s_max": 0.5, "close_rest_s": 10.0, "shed_hold_s": 60.0,
+    "chatter_max": 3, "chatter_s": 60.0, "chatter_hold_s": 600.0,
+}  # fmt: skip
+
+
+def test_how_a_site_lives_without_the_grid_unless_told() -> None:
+    """Goal: cranks, rests, runs and times of an unconfigured fallback are the reference's. Method: a second copy."""
+    blank = terms.FallbackTerms(50.0, "ats-1", {}, {}, "word", 0.5)
+    found = {name: getattr(blank, name) for name in terms.FallbackTerms.__dataclass_fields__}
+    assert {name: value for name, value in found.items() if isinstance(value, int | float)} == {
+        "frequency_hz": 50.0, "switch_stale_s": 0.5, **FALLBACK,
+    }  # fmt: skip
+    site = terms.Terms((), 230.0, 50.0, 5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    assert (site.pv_kw_max, site.frame_s, site.soc_error_pct) == (0.0, 1e-4, 0.0)

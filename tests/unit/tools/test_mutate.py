@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import CodeType
 
 import pytest
 
@@ -69,10 +68,10 @@ def test_a_change_is_put_into_the_one_function_that_has_it(
     whole again after every build."""
     every = mutants(planted)
     (mutant,) = [it for it in every if it.key == f"planted: {change}"]
-    was: CodeType = compile(mutant.tree, str(planted), "exec")
-    found = functions_changed(was, mutant.code())
+    found, was = mutant.functions(), compile(mutant.tree, str(planted), "exec")
     assert (None if found is None else [one.co_qualname for one, _ in found]) == names
-    assert functions_changed(was, compile(mutant.tree, str(planted), "exec")) == []
+    assert functions_changed(was, mutant.code()) == found
+    assert functions_changed(was, compile(PLANTED, str(planted), "exec")) == []
 
 
 HARMLESS = """
