@@ -51,10 +51,10 @@ def told(changes: dict[str, Any], parts: dict[str, Any], state: ModeState = GRID
     own = {"pcs": PCS, "bms": BMS, "meter": METER} | parts
     story = Story(state, replace(TERMS, parts=tuple(own.values())))
     found: set[str] = set()
-    for k in range(41):
+    for k in range(11):
         copied = {kind: dict(change) for kind, change in changes.items()}
         copied["pcs"] = RUNS | copied.get("pcs", {})
-        found = story.feed(10.0 + 0.1 * k, **copied)
+        found = story.feed(10.0 + 0.4 * k, **copied)
     return found
 
 
