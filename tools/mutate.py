@@ -17,11 +17,13 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import io
+import json
 import os
 import random
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -108,12 +110,13 @@ class Judge:
             self._cost_s[item.nodeid] = time.perf_counter() - began_s
             self._items[item.nodeid] = item
         self.coverage.stop()
-        for path in sorted(ROOM.glob("*.py")):
-            found = self.coverage._analyze(str(path))
-            self.missing += [f"{path.name}:{line}" for line in sorted(found.missing)]
-            self.missing += [
-                f"{path.name}:{line} -> {ends}" for line, ends in found.missing_branch_arcs().items()
-            ]
+        with tempfile.NamedTemporaryFile() as report:
+            self.coverage.json_report(outfile=report.name)
+            files = json.loads(Path(report.name).read_text("utf-8"))["files"]
+        for name, found in files.items():
+            self.missing += [f"{name}:{line}" for line in found["missing_lines"]]
+            self.missing += [f"{name}:{line} -> {end}" for line, end in found["missing_branches"]]
+        for path in ROOM.glob("*.py"):
             self._runs[str(path)] = self.coverage.get_data().contexts_by_lineno(str(path))
 
     def _index(self) -> None:
