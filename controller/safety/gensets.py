@@ -88,7 +88,7 @@ def barred(look: Look) -> str:
         (look.device is not None and look.device.state == "fault", "reports a fault"),
         (not look.stands, "does not stand still"),
         (fuel_pct < terms.fuel_pct_min, f"fuel at {fuel_pct:.0f} %"),
-        (bool(run.t_off_ns) and held_s(run.t_off_ns, look.now) < terms.off_s_min, "rests after its last run"),
+        (run.t_off_ns != 0 and held_s(run.t_off_ns, look.now) < terms.off_s_min, "rests after its last run"),
         (
             len(_recent(look)) >= terms.starts_per_h_max,
             f"started {terms.starts_per_h_max} times within the hour",

@@ -38,7 +38,7 @@ def _stuck_s_max(look: Look) -> float:
 
 
 def _chatter(look: Look) -> float:
-    return float(bool(look.hall.t_chatter_ns))
+    return float(look.hall.t_chatter_ns != 0)
 
 
 def _overload_pu(look: Look) -> float:
