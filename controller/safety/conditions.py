@@ -132,8 +132,7 @@ def _button(previous: Conditions, asked: Asked, now: Instant) -> Conditions:
         )
     if not previous.t_pressed_ns and not previous.reset:
         return previous
-    held = previous.t_pressed_ns > 0 and now.t_ns - previous.t_pressed_ns <= ns(PRESSED_S_MAX)
-    acts = held and bool(previous.reset_reason)
+    acts = now.t_ns - previous.t_pressed_ns <= ns(PRESSED_S_MAX) and bool(previous.reset_reason)
     return replace(previous, t_pressed_ns=0, pressed="", reset=previous.pressed if acts else "")
 
 

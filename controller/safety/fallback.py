@@ -60,7 +60,7 @@ def position_wanted(view: View) -> str:
     """Where the switch should go now; empty: it stays."""
     state, hall, terms = view.state, view.hall, view.terms.fallback
     assert terms is not None
-    ready = gensets.ready_kw(terms, hall) > 0
+    ready = bool(gensets.ready_kw(terms, hall))
     if state.mode == Mode.ISLANDING:
         balanced = held_s(hall.t_balanced_ns, view.now) >= BALANCED_S
         return "open" if state.row != PLANNED or balanced or hall.position != "grid" else ""
@@ -190,10 +190,10 @@ def _shed(view: View, hall: Hall) -> Hall:
     starved = sum(1 for shed in terms.sheds if mode != Mode.GENSET and not soc_pct > shed.soc_pct)
     past_s = held_s(hall.t_shed_ns, now) if hall.t_shed_ns else terms.shed_hold_s
     over = hall.load_kw > OVERLOAD_PU * carries_kw
-    back_kw = hall.load_kw + (terms.sheds[stage - 1].kw if stage else 0.0)
+    back_kw = hall.load_kw + sum(shed.kw for shed in terms.sheds[stage - 1 : stage])
     if mode in (Mode.ISLANDING, Mode.BLACK_START):
         stage = len(terms.sheds)
-    elif stage < starved or (over and stage < len(terms.sheds) and past_s >= OVERLOAD_S):
+    elif stage < starved or (over and past_s >= OVERLOAD_S):
         stage = max(stage + 1 if over else starved, starved)
     elif stage > starved and back_kw <= RELIEF_PU * carries_kw and past_s >= terms.shed_hold_s:
         stage -= 1

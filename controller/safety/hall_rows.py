@@ -57,7 +57,7 @@ def _locked(look: Look) -> float:
 
 def _low_s(look: Look) -> float:
     run = _run(look)
-    return (look.t_ns - run.t_low_ns) / NS_PER_S if run.t_low_ns else 0.0
+    return (look.t_ns - run.t_low_ns) / NS_PER_S if run.t_low_ns else nan
 
 
 def _reverse_pu(look: Look) -> float:

@@ -65,7 +65,7 @@ def _sound_switch(it: Proposal) -> str:
     if not hall.position:
         return "its position is not known"
     # while it is under way the same order stands; only a new try has to wait
-    again = 0 < hall.t_closed_ns < hall.t_aim_ns
+    again = bool(hall.t_closed_ns) and hall.t_closed_ns < hall.t_aim_ns
     early = held_s(hall.t_closed_ns, now) < it.terms.close_rest_s
     return f"{it.terms.close_rest_s:.0f} s between two closings" if again and early else ""
 

@@ -130,7 +130,7 @@ def _genset_carries(view: View) -> str:
     if view.hall.position != "genset":
         return "genset not yet switched on"
     bus = held_s(view.hall.t_bus_ns, view.now) >= BUS_S
-    return "" if bus and ready_kw(_terms(view), view.hall) > 0 else "its bus does not hold yet"
+    return "" if bus and ready_kw(_terms(view), view.hall) else "its bus does not hold yet"
 
 
 def _start_over(view: View) -> str:

@@ -144,7 +144,7 @@ def told_kw(look: Look) -> tuple[float, float] | None:
     if look.device.state != "running" or not trace or trace[0].t_ns > first_ns:
         return None
     last_ns = look.device.t_ok_ns + ns(CYCLE_S)
-    before = max((i for i, sent in enumerate(trace) if sent.t_ns <= first_ns), default=0)
+    before = max(i for i, sent in enumerate(trace) if sent.t_ns <= first_ns)
     told = [sent.kw for sent in trace[before:] if sent.t_ns <= last_ns]
     return min(told), max(told)
 
@@ -187,8 +187,10 @@ def _babble_bytes(look: Look) -> float:
 
 def _noise_pu(look: Look) -> float:
     past = _past(look, NOISE_S)
-    asked = 0 if past is None else past[1].asked - past[0].asked
-    return nan if past is None or asked < NOISE_ASKED_MIN else (past[1].failed - past[0].failed) / asked
+    if past is None:
+        return nan
+    asked = past[1].asked - past[0].asked
+    return nan if asked < NOISE_ASKED_MIN else (past[1].failed - past[0].failed) / asked
 
 
 def _late_pct(look: Look) -> float:

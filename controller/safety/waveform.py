@@ -19,8 +19,9 @@ def _waveform(bit: Quality) -> Number:
 
     def signal(look: Look) -> float:
         track = look.telemetry.track
-        grid = 0 if track.grid_quality & Quality.ABSENT else track.grid_quality
-        return float(bool((track.quality | grid) & bit)) if track.t_ns else nan
+        absent = track.grid_quality & Quality.ABSENT
+        marks = track.quality if absent else track.quality | track.grid_quality
+        return float(bool(marks & bit)) if track.t_ns else nan
 
     return signal
 
@@ -33,8 +34,8 @@ def _grid_turned(look: Look) -> float:
     meter_kw = look.device.values.get("power_kw", nan)
     if track.grid_quality & Quality.ABSENT or isnan(meter_kw):
         return nan
-    clear = min(abs(meter_kw), abs(track.grid_200ms_kw)) > least_kw
-    return float(clear and (meter_kw > 0) != (track.grid_200ms_kw > 0))
+    low_kw, high_kw = sorted((meter_kw, track.grid_200ms_kw))
+    return float(low_kw < -least_kw and high_kw > least_kw)
 
 
 def _dc_drift_pu(look: Look) -> float:

@@ -340,6 +340,10 @@ cdef class Plant:
         """The next `starts` starts of a genset come to nothing."""
         self.site.genset[index].failures = starts
 
+    def bms_allows(self, share_pu):
+        """The BMS allows this share of its limits, for reasons of its own."""
+        self.site.battery.allowed_pu = share_pu
+
     def switch_sticks(self, stuck=True):
         """The transfer switch no longer moves, or moves again."""
         self.site.ats.stuck = 1 if stuck else 0
