@@ -49,13 +49,9 @@ BELOW_HZ = np.array([0.3, 0.7, 1.5])  # stand for 0.1 to 3 Hz, where most of a l
 BELOW_W = np.array([28.3, 3.5, 2.4])  # by the spectrum of edges, in shares of what lies between 3 and 20 Hz
 
 
-def passed(
-    gain: Any, prompt_pu: Any, slow_s: float, omega: Column = OMEGA
-) -> Loop:
+def passed(gain: Any, prompt_pu: Any, slow_s: float, omega: Column = OMEGA) -> Loop:
     """F of the law at every line; gain, prompt_pu: numbers, or columns of them."""
-    found: Loop = gain * (
-        prompt_pu + (1.0 - prompt_pu) / (1.0 + 1j * omega * slow_s)
-    )
+    found: Loop = gain * (prompt_pu + (1.0 - prompt_pu) / (1.0 + 1j * omega * slow_s))
     return found
 
 
