@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from tools.oracle.facts import Plates, Scene
 
 
-class Rule:
+class Rule(ABC):
     """One interlock. Each scene is looked at once, in order; memory is the rule's own."""
 
     id = ""
@@ -23,10 +25,10 @@ class Rule:
         self._near = near
         return self.broken(scene)
 
+    @abstractmethod
     def near(self, scene: Scene) -> bool:
         """Whether this scene is one in which the rule matters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broken(self, scene: Scene) -> str:
         """What is wrong in this scene."""
-        raise NotImplementedError

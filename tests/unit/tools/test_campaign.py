@@ -12,6 +12,7 @@ import pytest
 from controller.image import Wish
 from tests.tidy.source import imports
 from tools import campaign
+from tools.averaged import hostile
 from tools.averaged.machines import Switch
 from tools.averaged.pairs import all_pairs, pair
 from tools.averaged.quiet import leap, settled
@@ -103,11 +104,12 @@ def test_a_stretch_in_which_something_is_due_is_not_left_out() -> None:
     assert 20e9 < run.world.t_ns - began_ns < 32e9
 
 
-def test_equal_seeds_give_equal_campaigns() -> None:
+def test_equal_seeds_give_equal_campaigns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Goal: a violation can be found again. Method: the same hours twice, another seed."""
-    first, again, other = (campaign.chunk(seed, 10.0) for seed in (5, 5, 6))
+    monkeypatch.setattr(hostile, "BETWEEN_S", 3600.0)
+    first, again, other = (campaign.chunk(seed, 4.0) for seed in (5, 5, 6))
     assert first == again != other
-    assert first.fine > 100 and first.left_out_h > 5.0
+    assert first.events and first.left_out_h > 3.0
 
 
 def test_hours_are_split_among_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
