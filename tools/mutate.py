@@ -2,8 +2,8 @@
 
 `python -m tools.mutate` breaks every place, `--only modes gensets` some modules, `--sample 40 --seed 1` a draw.
 First the tests run whole: they must take every branch, and tell which test runs which line. Then the mutants go
-to forked children, each with the tests that run its line, the fastest first; no file is touched. What
-lives with a reason stands in tools/mutants.txt; any other makes the exit status 1, and so does a listed one that is gone or dies.
+to forked children, each with the tests that run its line, the fastest first; no file is touched. Survivors with a
+reason stand in tools/mutants.txt; any other makes the exit status 1, and so does a listed one that is gone or dies.
 Only the fast tests of tests/unit/safety judge, and not the drawn ones: edges are told by tables.
 """
 
