@@ -20,7 +20,7 @@ def fed(model: Model, days: int, feed_kw: np.ndarray | None, noise_kw: float = 0
         ahead = (hour + HOURS) % 24
         model.outlook(feed_kw, ahead, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
         kw = DAY_KW[hour % 24] + noise_kw * rng.standard_normal()
-        model.observe(kw, hour % 24, hour // 24, False)
+        model.observe(np.array([kw]), hour % 24, hour // 24, False)
     return model
 
 
@@ -67,8 +67,39 @@ def test_the_night_is_sure() -> None:
     bell_kw[bell_kw < 1e-6] = 0.0
     for hour in range(24 * 5):
         model.outlook(None, (hour + HOURS) % 24, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
-        model.observe(float(bell_kw[hour % 24]) * (0.6 + 0.1 * (hour // 24)), hour % 24, hour // 24, False)
+        kw = bell_kw[hour % 24] * (0.6 + 0.1 * (hour // 24))
+        model.observe(np.array([kw]), hour % 24, hour // 24, False)
     expected_kw, bands_kw = ahead(model, 5)
     assert expected_kw[:6].tolist() == [0.0] * 6
     assert bands_kw[:, :6].max() == 0.0
     assert 700 < expected_kw[12] < 1100
+
+
+def test_the_shape_within_an_hour_is_learned() -> None:
+    """Goal: a burst that ends at half past is known. Method: 4000, 4000, 0, 0 kW at noon, the last one higher."""
+    model = Model("load")
+    flat_kw, burst_kw = np.full(4, 1000.0), np.array([4000.0, 4000.0, 0.0, 0.0])
+    for hour in range(24 * 3):
+        raised = burst_kw * (1.1 if hour // 24 == 2 else 1.0)
+        model.observe(raised if hour % 24 == 12 else flat_kw, hour % 24, hour // 24, False)
+    found = model.outlook(None, HOURS, np.full(24, 3), np.zeros(24, dtype=bool))
+    assert 1500 < found.within_kw[12, 0] < 2200  # a flat day's share is in it
+    assert found.within_kw[12].tolist() == pytest.approx(
+        (found.within_kw[12, 0] * np.array([1, 1, -1, -1])).tolist()
+    )
+    assert found.within_kw_top[12, 0] == pytest.approx(2200.0)
+    assert np.abs(found.within_kw[:12]).max() == 0.0
+
+
+def test_the_bands_of_the_sun_go_with_its_height() -> None:
+    """Goal: noon may miss by more than morning. Method: clear days and days at a third; bands by the bell."""
+    model = Model("pv")
+    bell_kw = np.maximum(np.sin((HOURS - 6) / 12 * np.pi), 0) * 1000
+    clear = np.random.default_rng(3).choice([1.0, 0.33], 14)
+    for hour in range(24 * 14):
+        model.outlook(None, (hour + HOURS) % 24, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
+        model.observe(np.array([bell_kw[hour % 24] * clear[hour // 24]]), hour % 24, hour // 24, False)
+    found = model.outlook(None, HOURS, np.full(24, 14), np.zeros(24, dtype=bool))
+    wide_kw = found.bands_kw[3] - found.bands_kw[0]
+    assert wide_kw[12] > 250
+    assert wide_kw[8] == pytest.approx(wide_kw[12] * bell_kw[8] / bell_kw[12], rel=0.35)

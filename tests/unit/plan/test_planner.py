@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from controller.plan.billing import bill
 from controller.plan.calendar import Floats
 from controller.plan.demand import Meter, cap_kw
 from controller.plan.economy import Plant
-from controller.plan.planner import Feed, Planner, Rung, plant_of
+from controller.plan.planner import Feed, Planner, Rung, _balanced, _Wanted, plant_of
 from controller.plan.program import PlanError
 from tests.unit.plan.tariffs import hours, plant, tariff
 from tools.season import Season
@@ -157,6 +158,35 @@ def test_the_window_forgives_before_it_forbids(
     assert fair == pytest.approx(fair_kw)
     assert must == pytest.approx((2000.0 - used_kwh - later_kwh) * 4)
     assert must == pytest.approx(must_kw) or minute == 30
+
+
+def test_the_window_knows_how_the_load_goes_on() -> None:
+    """Goal: a burst that ends by itself is not shaved. Method: 5000 kW, 2500 allowed, 2000 in the battery.
+
+    Held for the hour, (5000 - 2000) x 0.75 h of 2500 kWh are spoken for: 250 left for the quarter, 1000 kW.
+    Known to fall to 500 at half past, only the second quarter is: 750 of 2500 kWh, 7000 kW may be drawn now.
+    """
+    meter = Meter(tariff(MONTH))
+    t_s = float(hours("2022-01-11T12:00", 1)[0])
+    words = meter, {"month": 2500.0}, t_s, 5000.0, 2000.0, 900.0
+    assert cap_kw(*words)[1] == pytest.approx(1000.0)
+    assert cap_kw(*words, [(900.0, 5000.0), (1800.0, 5000.0), (3600.0, 500.0)])[1] == pytest.approx(7000.0)
+    assert cap_kw(*words, [(900.0, 5000.0), (1800.0, 5000.0)])[1] == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("grid_kw", "pcs_kw", "net_kw", "given_kw"),
+    [(0.5, -300.0, -500.0, -500.0), (0.5, 700.0, 900.0, 900.0),  # neither bought nor sold: net is followed
+     (800.0, -300.0, -500.0, -500.0), (800.0, 300.0, 100.0, 100.0),  # bought: nothing is sold by chance
+     (800.0, 300.0, 400.0, 300.0), (-800.0, 300.0, -500.0, 300.0)],  # as planned
+)  # fmt: skip
+def test_sun_is_kept_where_the_plan_does_not_sell(
+    grid_kw: float, pcs_kw: float, net_kw: float, given_kw: float
+) -> None:
+    """Goal: an hour's mean hides sun that is sold cheap and bought dear. Method: each side of each border."""
+    wanted = _Wanted(pcs_kw, grid_kw, Rung.LP, surprised=False, at_limit=False, later=())
+    assert _balanced(wanted, net_kw)[0] == given_kw
+    assert _balanced(replace(wanted, surprised=True), net_kw)[0] == pcs_kw
 
 
 def burst_day(days: int) -> Tables:
