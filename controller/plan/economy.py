@@ -116,11 +116,11 @@ class Dispatch:
 
 
 class Economist:
-    """Plans one site; keeps the solver warm."""
+    """Plans one site; keeps the solver warm. time_limit_s holds for each solution; solver: another one, to compare."""
 
-    def __init__(self, plant: Plant, time_limit_s: float = 10.0) -> None:
+    def __init__(self, plant: Plant, time_limit_s: float = 10.0, solver: Solver | None = None) -> None:
         self.plant = plant
-        self._solver = Solver(time_limit_s)
+        self._solver = solver or Solver(time_limit_s)
 
     def plan(
         self, steps: Steps, charges: Sequence[Charge], energy_kwh: float, terminal: Terminal | None = None

@@ -19,7 +19,7 @@ FINE_H = 2  # slots as they are; later whole hours, unless price or load moves w
 SHAPED_PU = 0.1  # of the highest load: what moves less within an hour is noise
 WORKDAYS, DAYS_OFF = 6, 4  # typical days of either type: the last week and the last two week-ends
 BAD_CHANCE = 1 / 6  # the worst sixth of a Gauss curve ...
-BAD_SIGMA = 1.5  # ... and its mean; a peak may cost far more than the energy kept against it
+BAD_SIGMA = 1.5  # ... and its mean
 BAD_STAMP = 1 << 43  # names steps of the bad case apart from those as expected
 DAY_STAMP = 1 << 44  # names steps of typical days apart from those of near time
 FRIDAY = 4
@@ -86,13 +86,20 @@ class _Days:
 
 
 def build(
-    tariff: Tariff, past: Past, near: Near, ledger: Ledger, opened: Mapping[str, float], *, last: bool = False
+    tariff: Tariff,
+    past: Past,
+    near: Near,
+    ledger: Ledger,
+    opened: Mapping[str, float],
+    *,
+    last: bool = False,
+    fine_h: int = FINE_H,
 ) -> Horizon:
     """The horizon of a plan. opened: demand name -> kWh imported so far in its running window.
 
-    last: no day follows near time.
+    last: no day follows near time. fine_h: hours whose slots stay as they are.
     """
-    t_s, step_s, load_kw, pv_kw, spot, bad_kw = _near(near)
+    t_s, step_s, load_kw, pv_kw, spot, bad_kw = _near(near, fine_h)
     days = _Days(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.empty((0, 3, 24)))
     if not last:
         end_s = float(t_s[-1] + step_s[-1])
@@ -112,7 +119,7 @@ def build(
     return Horizon(steps, charges, t_s, step_s)
 
 
-def _near(near: Near) -> tuple[Floats, ...]:
+def _near(near: Near, fine_h: int) -> tuple[Floats, ...]:
     """Slots for the first hours, and where price or load moves within an hour; else whole clock hours.
 
     Begin, length, load, PV, spot, bad case of each step.
@@ -123,7 +130,7 @@ def _near(near: Near) -> tuple[Floats, ...]:
     _, of_hour = np.unique(hour, return_inverse=True)
     moves = _range(of_hour, near.spot) > 0
     moves |= _range(of_hour, near.load_kw) > SHAPED_PU * near.load_kw.max()
-    fine = (hour < FINE_H) | (moves[of_hour] & (hour < 24))
+    fine = (hour < fine_h) | (moves[of_hour] & (hour < 24))
     key = np.where(fine, np.arange(count), count + hour)
     _, head, step = np.unique(key, return_index=True, return_inverse=True)
     slots = np.bincount(step)

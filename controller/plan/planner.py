@@ -126,9 +126,9 @@ class Planner:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
         load, pv = self._outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
-        more_kw = np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
-        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[1], 0.0)
-        bad_kw = horizon.BAD_SIGMA * np.hypot(more_kw, less_kw)  # sun and load err each for itself
+        more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
+        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[0], 0.0)
+        bad_kw = np.hypot(more_kw, less_kw)  # sun and load err each for itself
         slot = ((now_s % HOUR_S + self.slot_s * np.arange(hours.size)) % HOUR_S // self.slot_s).astype(int)
         load_kw = load.expected_kw[hours] + load.within_kw[hours, slot % load.within_kw.shape[1]]
         near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw[hours])
