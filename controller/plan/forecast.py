@@ -19,6 +19,7 @@ LEVEL_H = 12.0  # a deviation from the usual fades: jobs run for hours, not for 
 LEAD_WIDTH = 0.7  # skill at one lead tells about leads within a factor of two: exp(0.7) = 2
 SHARPNESS = 2.0  # weights go with 1 / (mean square error) ** 2: the best leads, the second best helps
 PRIOR_H = 2.0  # hours of record that the prior of a model is worth
+CLOUD_H = 2.0  # half of what is known of a cloud is gone after so many hours
 BRIGHT_PU = 0.05  # of the brightest hour: from here on an hour tells how clear the sky is
 POOLS = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS))  # leads that share their bands
 FLAT_DAYS = 0.3  # days of record that a flat hour is worth
@@ -146,15 +147,11 @@ class Model:
         return np.array([seen[hours == h].max() if (hours == h).any() else np.nan for h in range(24)])
 
     def _sky(self, hour: Ints) -> Floats:
-        """The clearest of two weeks at each hour, times how clear the last three bright hours were."""
-        top = self._top()
-        bright = [
-            (kw, top[h])
-            for kw, h in zip(self.seen_kw[-24:], self._hour[-24:], strict=True)
-            if top[h] > BRIGHT_PU * np.nanmax(top)
-        ]
-        lately = bright[-3:]
-        clear = sum(kw for kw, _ in lately) / sum(t for _, t in lately) if lately else 1.0
+        """The clearest of two weeks at each hour, times how clear it has been, the last hours first."""
+        top, last = self._top(), min(24, len(self.seen_kw))
+        seen, high = np.array(self.seen_kw[-last:]), top[self._hour[-last:]]
+        weight = 0.5 ** (np.arange(last)[::-1] / CLOUD_H) * (high > BRIGHT_PU * np.nanmax(top))
+        clear = (weight @ seen) / (weight @ high) if weight.any() else 1.0
         return np.asarray(top[hour] * clear, dtype=np.float64)
 
     def _blend(self, rows: Floats) -> Floats:

@@ -127,7 +127,7 @@ class Planner:
         load, pv = self._outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
         more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
-        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[0], 0.0)
+        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[:2].mean(0), 0.0)  # a sun's errors lean to one side
         bad_kw = np.hypot(more_kw, less_kw)  # sun and load err each for itself
         slot = ((now_s % HOUR_S + self.slot_s * np.arange(hours.size)) % HOUR_S // self.slot_s).astype(int)
         load_kw = load.expected_kw[hours] + load.within_kw[hours, slot % load.within_kw.shape[1]]

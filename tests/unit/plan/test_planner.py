@@ -58,27 +58,44 @@ def changed(tables: Tables, k: int) -> Tables:
 
 @pytest.mark.parametrize("k", [150, 199])
 def test_the_future_does_not_move_the_past(k: int) -> None:
-    """Goal: no look-ahead. Method: two seasons that differ after step k; everything before it is bit-equal."""
+    """Goal: no look-ahead. Method: two seasons that differ from step k on; power and plan before it are bit-equal."""
     site, sold = nordlab()
     tables = season_of(3, 5)
-    one, two = (Season(site, sold, each, NONE).run(stop=k + 1) for each in (tables, changed(tables, k)))
-    assert one.pcs_kw[:k].tobytes() == two.pcs_kw[:k].tobytes()
-    assert one.grid_kw[:k].tobytes() == two.grid_kw[:k].tobytes()
-    assert np.ptp(one.pcs_kw[:k]) > 1000, "the battery must have done something"
+    seasons = [Season(site, sold, each, NONE) for each in (tables, changed(tables, k))]
+    one, two = (season.run(stop=k) for season in seasons)
+    assert one.pcs_kw.tobytes() == two.pcs_kw.tobytes()
+    assert one.grid_kw.tobytes() == two.grid_kw.tobytes()
+    assert np.ptp(one.pcs_kw) > 1000, "the battery must have done something"
+    plans = [season.planner.current for season in seasons]
+    assert plans[0] is not None and plans[1] is not None
+    assert plans[0].dispatch.pcs_kw.tobytes() == plans[1].dispatch.pcs_kw.tobytes()
+    assert plans[0].horizon.steps.buy.tobytes() == plans[1].horizon.steps.buy.tobytes()
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_reserve_is_left_alone(seed: int) -> None:
-    """Goal: fast loop and fallback keep theirs at every step. Method: random reserves, every step within them."""
+    """Goal: fast loop and fallback keep theirs at every step, done and planned. Method: random reserves of a seed.
+
+    The fast loop has its power both ways and its energy both ways; the fallback its minutes at a hall of 2400 kW.
+    """
     rng = np.random.default_rng(seed)
     kw, kwh, fallback_kwh = (float(rng.uniform(0, high)) for high in (1500, 400, 600))
     site, sold = nordlab(reserve_kw=kw, reserve_kwh=kwh, fallback_kwh=fallback_kwh)
-    result = Season(site, sold, season_of(seed, 3), NONE).run()
-    assert np.abs(result.pcs_kw).max() <= 2000 - kw + 1e-6
-    low_kwh = 400 + kwh + fallback_kwh
-    inside = result.energy_kwh[np.argmax(result.energy_kwh >= low_kwh) :]
-    assert inside.min() >= low_kwh - 1e-6
-    assert result.energy_kwh.max() <= 3800 - kwh + 1e-6
+    season = Season(site, sold, season_of(seed, 3), NONE)
+    result = season.run()
+    plan = season.planner.current
+    assert plan is not None
+    first = int(
+        np.argmax(result.energy_kwh >= 400 + kwh + fallback_kwh)
+    )  # it may begin below and fills up first
+    powers = np.concatenate([result.pcs_kw, plan.dispatch.pcs_kw])
+    energies = np.concatenate([result.energy_kwh[first:], plan.dispatch.energy_kwh])
+    assert (2000 - powers).min() >= kw - 1e-6
+    assert (2000 + powers).min() >= kw - 1e-6
+    assert (3800 - energies).min() >= kwh - 1e-6
+    assert (energies - 400 - fallback_kwh).min() >= kwh - 1e-6
+    minutes = 60 * (energies - kwh - 400) / 2400
+    assert minutes.min() >= 60 * fallback_kwh / 2400 - 1e-6
     assert np.ptp(result.pcs_kw) > 1, "the battery must have done something"
 
 
