@@ -58,8 +58,9 @@ class Model:
         self._kernel = np.exp(-0.5 * ((lead[:, None] - lead) / LEAD_WIDTH) ** 2)
         self._residuals: list[Floats] = []
 
-    def observe(self, slots_kw: Floats, hour: int, day: int, off: bool) -> None:
-        """Take one finished hour: its slots, clock hour, ordinal day, whether it is a day off."""
+    def observe(self, slots_kw: Floats | float, hour: int, day: int, off: bool) -> None:
+        """Take one finished hour: its slots or its mean, clock hour, ordinal day, whether it is a day off."""
+        slots_kw = np.atleast_1d(slots_kw)
         kw = float(slots_kw.mean())
         ages = min(LEADS, len(self._issued))
         row = np.full(LEADS, np.nan)

@@ -119,7 +119,7 @@ class Planner:
             at = calendar.clock(self.tariff.time_zone, np.array([begin_s]))
             where = int(at.hour[0]), int(at.day[0]), bool(at.weekday[0] > horizon.FRIDAY)
             self.load.observe(rows[:, 1], *where)
-            self.pv.observe(mean[1:2], *where)
+            self.pv.observe(float(mean[1]), *where)
             self.past.put(np.array([begin_s]), mean[:1], mean[1:2], mean[2:])
 
     def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:

@@ -20,7 +20,7 @@ def fed(model: Model, days: int, feed_kw: np.ndarray | None, noise_kw: float = 0
         ahead = (hour + HOURS) % 24
         model.outlook(feed_kw, ahead, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
         kw = DAY_KW[hour % 24] + noise_kw * rng.standard_normal()
-        model.observe(np.array([kw]), hour % 24, hour // 24, False)
+        model.observe(kw, hour % 24, hour // 24, False)
     return model
 
 
@@ -67,8 +67,7 @@ def test_the_night_is_sure() -> None:
     bell_kw[bell_kw < 1e-6] = 0.0
     for hour in range(24 * 5):
         model.outlook(None, (hour + HOURS) % 24, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
-        kw = bell_kw[hour % 24] * (0.6 + 0.1 * (hour // 24))
-        model.observe(np.array([kw]), hour % 24, hour // 24, False)
+        model.observe(float(bell_kw[hour % 24]) * (0.6 + 0.1 * (hour // 24)), hour % 24, hour // 24, False)
     expected_kw, bands_kw = ahead(model, 5)
     assert expected_kw[:6].tolist() == [0.0] * 6
     assert bands_kw[:, :6].max() == 0.0
@@ -98,7 +97,7 @@ def test_the_bands_of_the_sun_go_with_its_height() -> None:
     clear = np.random.default_rng(3).choice([1.0, 0.33], 14)
     for hour in range(24 * 14):
         model.outlook(None, (hour + HOURS) % 24, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
-        model.observe(np.array([bell_kw[hour % 24] * clear[hour // 24]]), hour % 24, hour // 24, False)
+        model.observe(bell_kw[hour % 24] * clear[hour // 24], hour % 24, hour // 24, False)
     found = model.outlook(None, HOURS, np.full(24, 14), np.zeros(24, dtype=bool))
     wide_kw = found.bands_kw[3] - found.bands_kw[0]
     assert wide_kw[12] > 250
