@@ -22,7 +22,7 @@ PRIOR_H = 2.0  # hours of record that the prior of a model is worth
 CLOUD_H = 2.0  # half of what is known of a cloud is gone after so many hours
 BRIGHT_PU = 0.05  # of the brightest hour: from here on an hour tells how clear the sky is
 POOLS = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS))  # leads that share their bands
-FLAT_DAYS = 0.3  # days of record that a flat hour is worth
+FLAT_DAYS = 0.1  # days of record that a flat hour is worth
 DARK_KW = 0.01  # the sun is down: a night says nothing about how well days are forecast
 QUANTILES = (0.025, 0.16, 0.84, 0.975)  # ends of the 95 and 68 % bands
 

@@ -82,7 +82,7 @@ def test_the_shape_within_an_hour_is_learned() -> None:
         raised = burst_kw * (1.1 if hour // 24 == 2 else 1.0)
         model.observe(raised if hour % 24 == 12 else flat_kw, hour % 24, hour // 24, False)
     found = model.outlook(None, HOURS, np.full(24, 3), np.zeros(24, dtype=bool))
-    assert 1500 < found.within_kw[12, 0] < 2200  # a flat day's share is in it
+    assert 1900 < found.within_kw[12, 0] < 2200  # a flat day's share is in it
     assert found.within_kw[12].tolist() == pytest.approx(
         (found.within_kw[12, 0] * np.array([1, 1, -1, -1])).tolist()
     )

@@ -215,6 +215,37 @@ def burst_day(days: int) -> Tables:
     return Tables(t_s, 900.0, load_kw, np.zeros(t_s.size), spot)
 
 
+def test_a_plan_knows_the_shape_within_an_hour() -> None:
+    """Goal: a learned burst is planned in its slots, and a window counts on its end until it fails to come.
+
+    Method: 5000 kW from 12:00 to 12:30 on three days; the fourth is planned at midnight and at noon.
+    """
+    planner = Planner(tariff(MONTH), plant(), 900.0)
+    begin = hours("2022-07-12T00:00", 96 * 3, 900.0)
+    loads_kw = np.where(np.isin(np.arange(begin.size) % 96, (48, 49)), 5000.0, 500.0)
+    for t_s, load_kw in zip(begin, loads_kw, strict=True):
+        if t_s % 3600 == 0:
+            planner._outlook(float(t_s), Feed(np.ones(96)))  # what a model was right about gives it its say
+        planner.observe(float(t_s), float(load_kw), 0.0, float(load_kw), 1.0)
+    midnight_s = float(begin[-1]) + 900
+    planner.replan(midnight_s, 2000.0, Feed(np.ones(96)))
+    assert planner.current is not None
+    ahead = planner.current.horizon
+    at_noon = (ahead.near_t_s >= midnight_s + 12 * 3600) & (ahead.near_t_s < midnight_s + 13 * 3600)
+    assert ahead.near_s[at_noon].tolist() == [900.0] * 4
+    assert np.ptp(ahead.steps.load_kw[: at_noon.size][at_noon]) > 3500
+    noon_s = midnight_s + 12 * 3600
+    planner.replan(noon_s, 2000.0, Feed(np.ones(48)))
+    wanted = planner._wanted(noon_s, 5000.0)
+    assert wanted is not None
+    assert [until_s for until_s, _ in wanted.later] == [900.0, 1800.0, 2700.0, 3600.0]
+    assert min(kw for _, kw in wanted.later[:2]) > 4500
+    assert max(kw for _, kw in wanted.later[2:]) < 1500
+    late = planner._wanted(noon_s + 1800, 5000.0)
+    assert late is not None
+    assert (late.surprised, late.later) == (True, ())
+
+
 def test_a_daily_burst_is_learned_and_shaved() -> None:
     """Goal: no feed, and the peak of the burst falls. Method: from the second day on below 62 % of 5000 kW."""
     site, sold = nordlab()
