@@ -100,5 +100,18 @@ def test_the_bands_of_the_sun_go_with_its_height() -> None:
         model.observe(bell_kw[hour % 24] * clear[hour // 24], hour % 24, hour // 24, False)
     found = model.outlook(None, HOURS, np.full(24, 14), np.zeros(24, dtype=bool))
     wide_kw = found.bands_kw[3] - found.bands_kw[0]
-    assert wide_kw[12] > 250
+    assert 250 < wide_kw[12] < 1500
     assert wide_kw[8] == pytest.approx(wide_kw[12] * bell_kw[8] / bell_kw[12], rel=0.35)
+
+
+def test_a_cloud_of_this_hour_weighs_more_than_the_clear_sky_of_yesterday() -> None:
+    """Goal: the last hours first. Method: five clear days, then a tenth from 8 to 11; noon as the sky alone says."""
+    model = Model("pv")
+    bell_kw = np.maximum(np.sin((HOURS - 6) / 12 * np.pi), 0) * 1000
+    for hour in range(24 * 5 + 11):
+        share = 0.1 if hour >= 24 * 5 + 8 else 1.0
+        model.observe(float(bell_kw[hour % 24]) * share, hour % 24, hour // 24, False)
+    assert 100 < model._sky(HOURS)[12] < 200
+    for hour in range(11, 20):
+        model.observe(float(bell_kw[hour]), hour, 5, False)
+    assert model._sky(HOURS)[12] > 900
