@@ -270,9 +270,10 @@ class Planner:
         limits_kw = self._limits_kw(t_s)
         tops_kw = load_kw + plan.load.within_kw_top[lead] + up_kw + max(off_kw, 0.0) - sun_kw_low
         surprised = abs(off_kw) > usual_kw
+        at_limit = bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW
         return _Wanted(
             pcs_kw, grid_kw, Rung.LAST if self.trouble else Rung.LP, surprised,
-            pcs_kw < -AT_LIMIT_KW and bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW,
+            at_limit and pcs_kw < -AT_LIMIT_KW and not shaped,
             () if surprised else tuple(
                 (hour_s + (i + 1) * self.slot_s - t_s, min(net_kw, float(tops_kw[i])))
                 for i in range(slot, within_kw.size)
