@@ -43,7 +43,8 @@ def run(
     realtime: Annotated[bool, typer.Option(help="ask for real-time scheduling and locked memory")] = True,
 ) -> None:
     """Control the site until Ctrl-C or SIGTERM; ends with the converters at zero."""
-    from controller.runtime.executive import AlreadyRunningError, Executive
+    from controller.runtime.executive import Executive
+    from controller.runtime.lock import AlreadyRunningError
 
     checked = check_site(site)
     try:
@@ -156,8 +157,8 @@ def acknowledge(
     dir: Folder = None,
 ) -> None:
     """Clear latched faults once their cause is cured; a LOCKOUT only at the box. Starts nothing."""
-    from controller.runtime.executive import AlreadyRunningError, lock
     from controller.runtime.keeper import acknowledge as clear
+    from controller.runtime.lock import AlreadyRunningError, lock
 
     site_name = check_site(site).site.name
     folder = run_folder(site_name, dir)

@@ -117,8 +117,9 @@ def commission(
 ) -> None:
     """Measure how the converters follow, by a few seconds of power steps. Kept for `run`; with --sim only shown."""
     from controller.runtime.commission import Commission, CommissionError
-    from controller.runtime.executive import AlreadyRunningError, Executive
+    from controller.runtime.executive import Executive
     from controller.runtime.known import told
+    from controller.runtime.lock import AlreadyRunningError
     from tools.commission import Scene, result_json, simulate
     from tools.plant.links import read_link
     from tools.plant.loads import InputError

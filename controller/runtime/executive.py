@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import signal
@@ -22,6 +21,7 @@ from controller.runtime.fastlink import FastLink
 from controller.runtime.health import Health
 from controller.runtime.keeper import Keeper
 from controller.runtime.ladder import Ladder, Rung
+from controller.runtime.lock import lock
 from controller.runtime.log import Log
 from controller.runtime.ports import Line, Ports
 from controller.runtime.pulse import Pulse, notify
@@ -33,16 +33,11 @@ from controller.runtime.writer import Writer
 from controller.safety.transition import RESTS, quiet
 from controller.units import ns
 
-LOCK = "run.lock"
 STOP_S_MAX = 6.0  # a stop that the converters do not confirm by then ends without them
 REST_S = 0.3  # after the last setpoint: the wire empties
 LAPSE_S = 1.2  # lease, ramp and one exchange: what a process that dies in order still waits for
 COLLECT_S = 5.0  # what came to be since start is swept in a few ms; left to itself it grows by whole arenas
 PORTS_S = 0.1
-
-
-class AlreadyRunningError(Exception):
-    """Another process runs this site in this folder."""
 
 
 def clock() -> Instant:
@@ -247,20 +242,6 @@ class Ring:
         except (OSError, ValueError):
             return  # not yet filled in; F06 and INIT speak of it
         self._mapped = identity
-
-
-def lock(folder: Path) -> int:
-    """Take the folder for this process; the descriptor holds it. Raises AlreadyRunningError, OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise AlreadyRunningError(
-            f"{folder}: another process runs this site. Stop it, or give --dir."
-        ) from None
-    return fd
 
 
 def _rung_event(rung: Rung, now: Instant, unit: str = "site") -> Event:

@@ -18,8 +18,8 @@ from controller.config.site import Unit
 from controller.devices.check import CheckedSite
 from controller.devices.profile import Point
 from controller.runtime import field, sniff
-from controller.runtime.executive import AlreadyRunningError, lock
 from controller.runtime.field import Reading, Scan, Write
+from controller.runtime.lock import AlreadyRunningError, lock
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.runtime.tty import Settings
 

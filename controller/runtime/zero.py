@@ -11,9 +11,8 @@ from pathlib import Path
 from controller.config.site import Pcs
 from controller.devices.check import CheckedSite
 from controller.runtime import field, keep
-from controller.runtime.executive import AlreadyRunningError, lock
 from controller.runtime.fastlink import BusLink
-from controller.runtime.keeper import LOST
+from controller.runtime.lock import AlreadyRunningError, lock
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.safety.transition import ISLANDS
 
@@ -45,7 +44,7 @@ def zero(checked: CheckedSite, folder: Path, record_folder: Path) -> list[Told]:
         raise MistakeError(text) from None
     try:
         record, outcome = keep.read(record_folder)
-        island = record.memory.mode in ISLAND_NAMES or outcome in LOST
+        island = record.memory.mode in ISLAND_NAMES or outcome in ("unreadable", "foreign")
         by_port = groupby(sorted(checked.site.pcs, key=lambda pcs: pcs.port), key=lambda pcs: pcs.port)
         return [
             told for port, units in by_port for told in _on_port(checked, port, list(units), folder, island)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.runtime.executive import lock
 from controller.runtime.keep import SLOTS
+from controller.runtime.lock import lock
 
 pytestmark = pytest.mark.process
 

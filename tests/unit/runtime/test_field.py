@@ -18,8 +18,8 @@ import pytest
 from controller.config.host import HostPort
 from controller.devices.check import check_site
 from controller.runtime import field, verbs
-from controller.runtime.executive import lock
 from controller.runtime.field import Scan, opened
+from controller.runtime.lock import lock
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.runtime.tty import Settings
 from tests.unit.ext.bus import answer, sealed
