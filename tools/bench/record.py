@@ -286,9 +286,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.record", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--dir", type=Path, help="a folder on the disk that is meant; default: the system's for what passes"
+    )
     options = parser.parse_args(arguments)
     site = Site()
-    with tempfile.TemporaryDirectory(dir=".") as place:
+    with tempfile.TemporaryDirectory(dir=options.dir) as place:
         rows: dict[str, Callable[[Path], dict[str, float]]] = {
             "kill -9 (P4)": lambda folder: kills(site, folder, options.kills, options.seed),
             "power cut (P5)": lambda folder: cuts(site, folder),
