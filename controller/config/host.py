@@ -81,7 +81,7 @@ class HealthRelay(Section):
 class Host(Section):
     """One host file."""
 
-    version: Literal[1] = option(REQUIRED, "format of this file")
+    version: int = option(REQUIRED, "format of this file", low=1, high=1)
     name: Name = option(REQUIRED, "equals the folder's name")
     covers: str = option(REQUIRED, "which boxes this file is right for")
     match: str = option(

@@ -244,7 +244,7 @@ class Control(Section):
 class Site(Section):
     """One site file."""
 
-    version: Literal[1] = option(REQUIRED, "format of this file")
+    version: int = option(REQUIRED, "format of this file", low=1, high=1)
     name: Name = option(REQUIRED, "name of the site")
     host: Name = option(REQUIRED, "folder of boards/hosts: the box the controller runs on")
     grid: Grid = option(REQUIRED, "the connection")

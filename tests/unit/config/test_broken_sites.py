@@ -127,7 +127,7 @@ CASES = (
     Broken("unit-range", "unit: 2", "unit: 300", 52, 11, "300", "from 1 to 247"),
     Broken("no-pcs", "pcs:", "pcs: []\npcss:", 37, 6, "a list of 0", "1 to 8"),
     Broken("channel-name", "dc_v:", "dc_w:", 24, 5, "unknown", "dc_v?"),
-    Broken("version", "version: 1", "version: 2", 4, 10, "is 2", "only 1"),
+    Broken("version", "version: 1", "version: 2", 4, 10, "is 2", "from 1 to 1"),
     # What no single option shows.
     Broken("input-twice", "{input: 1,", "{input: 0,", 19, 22, "load_ia has that input", "its own"),
     Broken(

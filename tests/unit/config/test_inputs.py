@@ -60,3 +60,11 @@ def test_a_contact_that_nobody_can_read(
     here = [p for p in caught.value.problems if (p.line, p.column) == (69, column)]
     assert here, str(caught.value)
     assert fault in here[0].message and cure in here[0].message
+
+
+def test_true_is_no_number(tmp_path: Path) -> None:
+    """Goal: `version: true` equals 1 for Python and no one else. Method: the one number that a literal holds."""
+    path = tmp_path / "site.yaml"
+    path.write_text(REFERENCE.replace("version: 1", "version: true", 1), "utf-8")
+    with pytest.raises(ConfigError, match=r"site.yaml:4:10: version"):
+        check_site(path)
