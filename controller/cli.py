@@ -17,6 +17,7 @@ from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError, SilentError
 
+LETTER_S_MAX = 30.0  # the slow loop may be waiting for a feed or for its solver
 OK, FAULT, MISTAKE = 0, 1, 2  # exit codes: as asked; ended or found in a fault; the person's input is wrong
 
 app = typer.Typer(
@@ -84,14 +85,14 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the running site; exit code 1 when it does not run or has a fault."""
-    from controller.runtime import health
+    from controller.runtime import health, spoken
 
     name = check_site(site).site.name if site is not None else None
     path = run_folder(name, dir) / health.FILE
     try:
         seen = json.loads(path.read_text(encoding="utf-8"))
         age_s = time.time() - seen["utc_s"]
-        said = _spoken(seen, age_s, age_s > health.STALE_S)
+        said = spoken.status(seen, age_s, age_s > health.STALE_S)
     except FileNotFoundError:
         raise MistakeError(
             f"{path}: there is no status. Start the site with `run`, or give its --dir."
@@ -111,6 +112,29 @@ def explain(
     from controller.runtime.explain import explain as lines_of
 
     print("\n".join(lines_of(word)))
+
+
+@app.command()
+def budget(site: SitePath, dir: Folder = None, as_json: AsJson = False) -> None:
+    """Ask a running site what it can carry, when, at which price, and which load has to go by when."""
+    from controller.runtime import answer
+
+    told = _letter(site, dir, {"verb": "budget"})
+    print(json.dumps(told) if as_json else answer.spoken(told))
+
+
+@app.command()
+def forecast(
+    site: SitePath,
+    curve: Annotated[Path, typer.Argument(metavar="CURVE", help="S2 PowerForecast, JSON")],
+    dir: Folder = None,
+) -> None:
+    """Tell a running site the load that is expected; `budget` is its answer."""
+    try:
+        told = json.loads(curve.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise MistakeError(f"{curve}: is no JSON file. Name a PowerForecast, see README.md.") from None
+    _letter(site, dir, {"verb": "forecast", "curve": told})
 
 
 @app.command()
@@ -278,6 +302,18 @@ def _ask(site: Path, dir: Path | None, verb: str, reason: str = "") -> None:
     asks.ask(run_folder(check_site(site).site.name, dir), verb, _is_local(), reason)
 
 
+def _letter(site: Path, dir: Path | None, said: dict[str, Any]) -> dict[str, Any]:
+    """The slow loop's answer; raises MistakeError where it is no message but a fault."""
+    from controller.runtime import asks
+
+    text = asks.say(run_folder(check_site(site).site.name, dir), said, LETTER_S_MAX)
+    try:
+        told: dict[str, Any] = json.loads(text or "{}")
+    except ValueError:
+        raise MistakeError(f"{said['verb']} refused: {text}.") from None
+    return told
+
+
 def _is_local() -> bool:
     from controller.runtime.verbs import is_local
 
@@ -335,32 +371,6 @@ def _grid(rows: list[dict[str, Any]]) -> str:
 
 def _cell(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _spoken(seen: dict[str, Any], age_s: float, stale: bool) -> str:
-    head = f"{seen['site']}: {seen['mode']} for {seen['mode_s']:.0f} s ({seen['reason']})"
-    lines = [f"not running: the last status is {age_s:.0f} s old", head] if stale else [head]
-    if seen["waiting"]:
-        lines.append(f"  {seen['waiting']}")
-    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct", "soc_pct_low", "soc_pct_high")
-    lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
-    if seen["slow_law"]:
-        lines.append(f"  {seen['slow_law']}")
-    for name, used in seen["follows"].items():
-        source = "measured" if used["measured"] else "by the site file"
-        numbers = f"dead time {used['dead_time_ms']:.1f} ms, lag {used['lag_ms']:.1f} ms"
-        lines.append(f"  {name:<16} {numbers}, slew {used['slew_pu_per_s']:.3g} ratings/s, {source}")
-    for name, device in seen["devices"].items():
-        lines.append(f"  {name:<16} {device['state']:<10} age {_number(device['age_s'])} s")
-    for found in seen["conditions"]:
-        lines.append(
-            f"  {found['code']} {found['name']} ({found['unit']}): {found['cause']}. Cure: {found['cure']}"
-        )
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
 
 
 def _version() -> str:

@@ -110,7 +110,10 @@ class Standing:
 
     def take(self, curve: Curve, now: Instant) -> None:
         """Keep a curve as the last good one. Raises FeedError, and keeps the one before, for any other."""
-        found = believed(curve, self.bounds, now.utc_s, self.good)
+        good = self.good
+        if good is not None and good.issued_utc_s > now.utc_s + EARLY_S_MAX:
+            good = None  # the clock was set back: what was told before has no order any more
+        found = believed(curve, self.bounds, now.utc_s, good)
         until_s = min(found.valid_until_utc_s, found.issued_utc_s + self.age_s_max)
         if until_s <= now.utc_s:
             age_s = now.utc_s - found.issued_utc_s

@@ -19,6 +19,7 @@ from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.ladder import Rung
 from controller.runtime.plain import plain
+from controller.runtime.planning import Planning
 from controller.runtime.ports import Ports
 from controller.runtime.supervisor import Cycle
 from controller.runtime.tasks import Task
@@ -31,6 +32,7 @@ STALE_S = 2.0  # older than this, the process is taken for dead
 EVENTS = 20  # of late
 PORT_FIELDS = ("state", "bytes_out", "bytes_in", "io_errors", "unsolicited", "lost")
 TASK_FIELDS = ("name", "period_s", "budget_ms", "runs", "overruns", "skipped", "longest_ms")
+LIMIT_FIELDS = ("discharge_kw_max", "charge_kw_max")
 HALL_FIELDS = ("position", "aim", "sync", "dead", "load_kw", "shed_stage", "budget_kw")
 DEVICE_FIELDS = (
     "kind",
@@ -71,6 +73,7 @@ class Health:
         self.tasks: tuple[Task, ...] = ()
         self.rungs: list[Rung] = []
         self.dynamics: Mapping[str, Dynamics] = {}
+        self.planning: Planning | None = None
 
     def record(self, cycle: Cycle) -> None:
         """Take one cycle."""
@@ -123,9 +126,7 @@ class Health:
             "heaters": heaters(cycle.conditions),
             "hall": _fields(cycle.hall, HALL_FIELDS)
             | {"gensets": {name: run.phase for name, run in cycle.hall.sets.items()}},
-            "limits": {
-                name: sum(getattr(cycle.limits, name)) for name in ("discharge_kw_max", "charge_kw_max")
-            },
+            "limits": {name: sum(getattr(cycle.limits, name)) for name in LIMIT_FIELDS},
             "frame": frame,
             "pace": self._fastlink.pace_summary(),
             "devices": {
@@ -134,6 +135,7 @@ class Health:
             "ports": self._port_rows(now),
             "tasks": [_fields(task, TASK_FIELDS) for task in self.tasks],
             "writer": _fields(self._writer, ("dropped", "failed", "fault")),
+            "plan": self.planning.view.at(now.utc_s) if self.planning is not None else None,
             "ladder": self.rungs,
             "events": list(self._events),
         }

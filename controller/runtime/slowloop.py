@@ -1,0 +1,61 @@
+"""The slow loop on a thread of its own: the supervisor hands it looks and takes up what it has published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from controller.devices.check import CheckedSite
+from controller.feeds import fetch
+from controller.image import Instant
+from controller.runtime import answer
+from controller.runtime.asks import Asks
+from controller.runtime.gather import Gatherer, Look
+from controller.runtime.planning import Letter, Planning
+from controller.runtime.supervisor import Supervisor
+from controller.runtime.writer import Writer
+
+PERIOD_S = 1.0
+NO_TARIFF = "the site has no tariff: nothing is planned"
+
+
+class SlowLoop:
+    """Feeds and planner of a running site, where it has a contract to plan for; without one letters are refused."""
+
+    def __init__(self, checked: CheckedSite, folder: Path, supervisor: Supervisor, asks: Asks) -> None:
+        site = checked.site
+        self._supervisor, self._asks = supervisor, asks
+        self._thread = Writer()  # a slow feed or solver holds nobody else
+        self._busy = False  # a turn is under way
+        self.planning: Planning | None = None
+        if site.tariff is not None:
+            self.planning = Planning(site, site.tariff, fetch.bring(folder), folder / answer.FILE)
+            self._gatherer = Gatherer(checked, supervisor.wisher.meter)
+            supervisor.watchers.append(self._gatherer.record)
+
+    def step(self, now: Instant) -> None:
+        """Take up what the last turn found, begin the next. Never waits."""
+        if self.planning is None:
+            for _, reply in self._asks.letters():
+                reply(NO_TARIFF)
+            return
+        self._supervisor.forecast = self.planning.forecast
+        if self._busy:
+            return
+        self._busy = True  # before the offer: the turn may be over before offer() returns
+        job = partial(self._turn, self.planning, self._gatherer.take(now), self._asks.letters())
+        if not self._thread.offer(job):
+            self._busy = False
+
+    def close(self) -> None:
+        """No turn begins any more; one under way is waited for, not for long."""
+        self._thread.close()
+
+    def _turn(self, planning: Planning, look: Look, letters: list[Letter]) -> None:
+        try:
+            planning.step(look, letters)
+        except Exception as error:  # what was published stays valid for its time, and the next turn comes
+            planning.view = replace(planning.view, trouble=f"a turn failed: {type(error).__name__}: {error}")
+        finally:
+            self._busy = False
