@@ -185,7 +185,7 @@ class Hall:
 def test_jobs_are_foreseen_and_a_lost_scheduler_is_borne(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Goal: a rising curve before the jobs start; stopped: age rises, the learned day takes over; back: believed again."""
+    """Goal: a rising curve before jobs start; stopped: age rises, the learned day takes over; back: believed."""
     monkeypatch.setenv("SLURM_CONF", cluster.env["SLURM_CONF"])
     cluster.submit(2, 60)
     big = cluster.submit(16, 240)  # needs the whole hall: waits for the first to end
