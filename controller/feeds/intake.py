@@ -56,6 +56,7 @@ class Intake:
         self.yields = Learned([1.0])
         self._pv_kw_max = site.pv.kw_max or feeds.sun.panel_kw
         self._queue: slurm.Queue | None = None
+        self._dropped = b""  # the file of a curve that was believed last
         self._bare_kw: tuple[float, ...] = ()  # the sun as told, before what is learned of the panels
         self._busy: list[Floats] = []
         self._look: dict[str, tuple[Standing, Callable[[Instant], None]]] = {}
@@ -189,12 +190,11 @@ class Intake:
         except AbsentError:
             self.curve.looked(now)  # no scheduler drops one here
             return
-        told = powerforecast.read(body.data, body.utc_s)
-        good = self.curve.good
-        if good is not None and told == replace(good, valid_until_utc_s=told.valid_until_utc_s):
-            self.curve.looked(now)  # the file is as it was
+        if body.data == self._dropped:
+            self.curve.looked(now)  # the file is as it was; what came by the socket since then is newer
             return
-        self.curve.take(told, now)
+        self.curve.take(powerforecast.read(body.data, body.utc_s), now)
+        self._dropped = body.data
 
 
 def _fills(zone: str, utc_s: float) -> tuple[Fill, Fill]:

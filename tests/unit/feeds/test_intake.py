@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from controller.config.feeds import Feeds, Jobs, Partition, Price, Source, Sun, Told
-from controller.config.loader import load_site
+from controller.config.loader import check, load_site
 from controller.config.option import findings
+from controller.config.site import Site
 from controller.feeds import fetch
 from controller.feeds.intake import Intake
 from controller.feeds.policy import FeedError
@@ -255,3 +256,17 @@ def test_a_bad_program_is_ended(command: tuple[str, ...], fault: str) -> None:
 def test_wrong_options_are_told(section: Source, fault: str) -> None:
     """Goal: each mistake has its word. Method: one section each."""
     assert any(fault in found.text for found in findings(section))
+
+
+def test_the_readme_s_example_is_a_feeds_section() -> None:
+    """Goal: what an engineer copies works. Method: the block put into a site file, and the whole loader."""
+    block = next(
+        text for text in Path("README.md").read_text().split("```yaml\n") if text.startswith("feeds:")
+    )
+    text = NORDLAB.read_text() + block.split("```")[0]
+    feeds = check(text.encode(), "site.yaml", Site).value.feeds
+    assert (feeds.price.kind, feeds.sun.panel_kw, feeds.jobs.command) == (
+        "entsoe",
+        2000,
+        ("squeue", "--json"),
+    )
