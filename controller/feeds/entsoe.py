@@ -139,7 +139,7 @@ def _chosen(series: Iterable[_Series]) -> list[_Series]:
     told = [each for each in series if each.periods]
     if not told:
         return []
-    first = min(each.sequence for each in told)
+    first = min((each.sequence for each in told), key=lambda number: (len(number), number))
     told = [each for each in told if each.sequence == first]
     finest = min(_step_s(period) for each in told for period in each.periods)
     return [

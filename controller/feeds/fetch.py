@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 from controller.config.feeds import Source
 from controller.feeds.policy import FeedError
 
-BYTES_MAX = 4 << 20  # two days of prices take 40 KiB
+BYTES_MAX = 1 << 20  # two days of prices take 40 KiB; more would hold the interpreter for too long
 CHUNK = 1 << 16
 TOKEN_BYTES_MAX = 4096
 

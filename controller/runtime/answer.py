@@ -12,7 +12,7 @@ from typing import Any
 from controller.config.site import Site
 from controller.feeds.powerforecast import W_PER_KW, iso, message
 from controller.image import Mode
-from controller.plan.offer import Shed, Slot
+from controller.plan.offer import Shed, Slot, sheds
 from controller.runtime.gather import Look
 
 FILE = "budget.json"
@@ -31,9 +31,9 @@ class Budget:
 
 
 def limited(budget: Budget, site: Site, look: Look) -> Budget:
-    """The budget while no grid carries the hall: its source's power now, and when each stage of load will be shed."""
+    """The budget as the site stands: without its battery while that rests; without a grid, what its source carries."""
     if not isfinite(look.budget_kw):
-        return budget
+        return budget if look.mode == Mode.GRID_TIED else _resting(budget, site, look)
     now_s = look.now.utc_s
     end_s = now_s + VALID_S
     slot = Slot(now_s, end_s, look.load_kw, look.budget_kw, look.budget_kw, budget.slots[0].per_kwh, 0.0)
@@ -43,6 +43,16 @@ def limited(budget: Budget, site: Site, look: Look) -> Budget:
         asked.append(Shed(now_s, end_s, now_s, look.budget_kw, text))
     asked += _stages(site, look)
     return replace(budget, slots=(slot,), sheds=tuple(asked), reason=f"the site is in {look.mode.name}")
+
+
+def _resting(budget: Budget, site: Site, look: Look) -> Budget:
+    """The connection alone: what battery and sun would add is not promised."""
+    top_kw = site.grid.import_kw_max
+    slots = tuple(
+        replace(slot, most_kw=min(slot.most_kw, top_kw), cheap_kw=min(slot.cheap_kw, top_kw))
+        for slot in budget.slots
+    )
+    return Budget(slots, sheds(slots), f"{budget.reason}; the battery rests: {look.mode.name}")
 
 
 def _stages(site: Site, look: Look) -> list[Shed]:

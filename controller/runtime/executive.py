@@ -82,7 +82,7 @@ class Executive:
             lambda cycle: self._asks.answer(cycle.refused),
         ]
         self._asks = Asks(folder)
-        self._slow = SlowLoop(checked, folder, self._supervisor, self._asks)
+        self._slow = SlowLoop(checked, folder, self._supervisor, self._asks, self._tell)
         self._health.planning = self._slow.planning
         self._until_ns = 0  # of --seconds, 0: for ever
         self._stop_ns = 0  # since when a stop is asked for, 0: none

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,17 @@ class View:
     rung: str
     reason: str
     trouble: str
+    t_s: float  # UTC, of this view
     t_plan_s: float  # UTC; 0: there is no plan
     pcs_kw: float
     feeds: tuple[dict[str, Any], ...]
 
     def at(self, utc_s: float) -> dict[str, Any]:
-        """As plain data, with the plan's age."""
+        """As plain data, with ages as they are by then."""
         age_s = utc_s - self.t_plan_s if self.t_plan_s else nan
+        feeds = [feed | {"age_s": feed["age_s"] + utc_s - self.t_s} for feed in self.feeds]
         return {"rung": self.rung, "reason": self.reason, "trouble": self.trouble, "age_s": age_s,
-                "pcs_kw": self.pcs_kw, "feeds": self.feeds}  # fmt: skip
+                "pcs_kw": self.pcs_kw, "feeds": feeds}  # fmt: skip
 
 
 class Planning:
@@ -74,7 +76,7 @@ class Planning:
         self._news = False  # something was told since the last plan
         self._sequence = 0
         self.forecast = Forecast(reason="no look at the site yet")
-        self.view = View(Rung.HOLD.value, "no look at the site yet", "", 0.0, 0.0, ())
+        self.view = View(Rung.HOLD.value, "no look at the site yet", "", 0.0, 0.0, 0.0, ())
         self.budget: dict[str, Any] = {}
 
     def step(self, look: Look, letters: Sequence[Letter] = ()) -> None:
@@ -177,7 +179,9 @@ class Planning:
         t_plan_s = self._planned_s if self._planner.current is not None else 0.0
         self.forecast = self._forecast(look, decision, told, f"{decision.rung.value}: {reason}")
         feeds = tuple(self._intake.view(utc_s))
-        self.view = View(decision.rung.value, reason, self._planner.trouble, t_plan_s, decision.pcs_kw, feeds)
+        self.view = View(
+            decision.rung.value, reason, self._planner.trouble, utc_s, t_plan_s, decision.pcs_kw, feeds
+        )
         self._tell(look, nan if spot is None else spot, f"{decision.rung.value}: {reason}")
 
     def _forecast(self, look: Look, decision: Decision, told: Told, reason: str) -> Forecast:
@@ -221,9 +225,12 @@ class Planning:
         self._sequence += 1
         self.budget = answer.written(budget, self._site, self._tariff.currency, utc_s, self._sequence)
         if self._out is not None:
-            draft = self._out.with_name(self._out.name + ".new")
-            draft.write_text(json.dumps(self.budget), encoding="utf-8")
-            draft.replace(self._out)
+            try:
+                draft = self._out.with_name(self._out.name + ".new")
+                draft.write_text(json.dumps(self.budget), encoding="utf-8")
+                draft.replace(self._out)
+            except OSError as error:  # who asks at the socket still gets it
+                self.view = replace(self.view, trouble=f"{self._out.name} cannot be written: {error}")
 
 
 def _missing(look: Look, told: Told, utc_s: float) -> str:

@@ -16,6 +16,7 @@ from controller.config.fallback import Shed as Stage
 from controller.config.feeds import Feeds, Price
 from controller.config.loader import load_site
 from controller.config.site import Site
+from controller.config.tariff import EnergyFee
 from controller.feeds.fetch import bring_files
 from controller.image import Instant, Mode
 from controller.plan.demand import Meter
@@ -196,6 +197,33 @@ def test_more_load_than_the_site_carries_is_asked_to_go_in_time(tmp_path: Path) 
     assert first["by"] == first["from"] and "T10:00" <= first["by"][10:16] < "T16:00"
     assert 6_000_000 <= first["to"] <= 7_600_000
     assert "are expected" in first["reason"]
+
+
+def test_a_battery_that_rests_is_not_promised(tmp_path: Path) -> None:
+    """Goal: in FAULT the connection alone carries. Method: the same plan in both modes, a full disk on the way."""
+    loop = Loop(tmp_path)
+    loop.turn()
+    (tmp_path / "budget.json.new").mkdir()
+    tied, fault = (json.loads(loop.ask({"verb": "budget"}, mode=m)) for m in (Mode.GRID_TIED, Mode.FAULT))
+    assert max(e["power_values"][0]["value_upper_limit"] for e in tied["elements"]) == 8_000_000
+    assert max(e["power_values"][0]["value_upper_limit"] for e in fault["elements"]) == 6_000_000
+    assert fault["reason"].endswith("the battery rests: FAULT")
+    assert "budget.json cannot be written" in loop.planning.view.trouble
+
+
+def test_times_of_use_are_planned_without_a_market(tmp_path: Path) -> None:
+    """Goal: a contract with a fixed price by the hour. Method: 3 SEK more from 10 to 12 local, no price feed."""
+    site = load_site(SITES / "nordlab.yaml")
+    assert site.tariff is not None
+    part = EnergyFee(per_kwh=3.0, hours=(10, 12))
+    loop = Loop(
+        tmp_path, site.model_copy(update={"tariff": site.tariff.model_copy(update={"energy": (part,)})})
+    )
+    loop.turn()
+    assert loop.planning.view.rung == "lp"
+    kw = [loop.pcs_kw(3600 * h) or 0.0 for h in (0.5, 1.1, 2.1, 3.1)]  # 09:00 local is now
+    assert min(kw[1:3]) > 500 and max(kw[0], kw[3]) < 1
+    assert loop.planning.forecast.spot_per_kwh.source == "tariff"
 
 
 def test_without_a_plan_the_connection_answers(tmp_path: Path) -> None:

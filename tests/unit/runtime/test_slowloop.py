@@ -112,7 +112,8 @@ def fake_site(tmp_path: Path, forecast: Forecast) -> tuple[SlowLoop, Asks, Any]:
     door = Asks(tmp_path)
     site = NORDLAB.site.model_copy(update={"feeds": Feeds()})
     checked: Any = SimpleNamespace(site=site)
-    return SlowLoop(checked, tmp_path, supervisor, door), door, supervisor
+    supervisor.told = []
+    return SlowLoop(checked, tmp_path, supervisor, door, supervisor.told.append), door, supervisor
 
 
 def test_the_loop_turns_on_its_own_thread(tmp_path: Path) -> None:
@@ -128,6 +129,13 @@ def test_the_loop_turns_on_its_own_thread(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert supervisor.forecast.reason == "lp: as planned"
     assert json.loads((tmp_path / "budget.json").read_text())["reason"] == "lp: as planned"
+    assert [(event.code, event.name, event.level) for event in supervisor.told] == [("plan", "lp", "info")]
+    issued_ns = supervisor.forecast.t_issue_ns
+    for age_s, reason in ((6 * 3600, "lp: as planned"), (6 * 3600 + 0.1, "the slow loop is silent")):
+        loop._busy = True  # as if its turn hung
+        loop.step(Instant(issued_ns + int(age_s * 1e9), NOW + age_s))
+        assert supervisor.forecast.reason == reason
+    loop._busy = False
     assert loop.planning is not None
     gate = threading.Event()
 
