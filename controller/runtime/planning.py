@@ -152,10 +152,10 @@ class Planning:
     def _feed(self, look: Look, told: Told) -> Feed:
         assert told.spot is not None
         begin_s = look.now.utc_s - look.now.utc_s % QUARTER_S
-        spot = _values(told.spot, begin_s, look.now.utc_s)
+        spot = _values(told.spot, begin_s)
         spot = spot[: int(np.argmin(np.isfinite(spot)))] if not np.isfinite(spot).all() else spot
-        load_kw = _values(told.load_kw, begin_s, look.now.utc_s)[: spot.size]
-        pv_kw = _values(told.pv_kw, begin_s, look.now.utc_s)[: spot.size]
+        load_kw = _values(told.load_kw, begin_s)[: spot.size]
+        pv_kw = _values(told.pv_kw, begin_s)[: spot.size]
         if not self._planner.load.seen_kw:  # nothing else is known but the present
             load_kw = np.where(np.isfinite(load_kw), load_kw, look.load_kw)
         return Feed(
@@ -242,11 +242,11 @@ def _missing(look: Look, told: Told, utc_s: float) -> str:
     return "" if isfinite(look.load_kw) and isfinite(look.pv_kw) else "the load is not known"
 
 
-def _values(curve: Curve | None, begin_s: float, now_s: float) -> Floats:
-    """A curve that is believed now, in quarters from begin_s on; nan where it says nothing."""
+def _values(curve: Curve | None, begin_s: float) -> Floats:
+    """A curve that is believed, in quarters from begin_s on (both begin at whole ones); nan where it says nothing."""
     told = np.full(SLOTS_MAX, nan)
     if curve is not None:
-        at_s = np.maximum(begin_s + QUARTER_S * np.arange(SLOTS_MAX), now_s)
+        at_s = begin_s + QUARTER_S * np.arange(SLOTS_MAX)
         place = np.floor((at_s - curve.start_utc_s) / curve.step_s).astype(int)
         inside = (place >= 0) & (place < len(curve.expected))
         told[inside] = np.array(curve.expected)[place[inside]]

@@ -252,8 +252,9 @@ def test_an_island_tells_what_its_source_carries(tmp_path: Path) -> None:
     hours = 0.09 * site.battery.capacity_kwh / (1000.0 / site.battery.discharge_efficiency_pu)
     assert one["by"] == answer.iso(NOW + loop.t_s + 3600 * hours)
     assert (one["to"], two["to"]) == (1_500_000, 700_000)
-    told = json.loads(loop.ask({"verb": "budget"}, **state | {"stage": 2, "load_kw": 1700.0}))
-    assert told["shed"] == []
+    for calm in ({"stage": 2}, {"pcs_kw": 0.0}, {"pcs_kw": 1.0}, {"mode": Mode.GENSET}, {"soc_pct_low": nan}):
+        told = json.loads(loop.ask({"verb": "budget"}, **state | {"load_kw": 1700.0} | calm))
+        assert told["shed"] == [], calm
 
 
 def test_equal_looks_give_equal_plans(tmp_path: Path) -> None:
