@@ -119,9 +119,8 @@ def test_the_sun_is_corrected_by_the_meter(tmp_path: Path) -> None:
     assert first is not None
     for k in range(12):
         feeds.learn(NOW + 900 * k, 3000.0, 0.6 * first.expected[0])
-    feeds.learn(
-        NOW, 3000.0, 1764.0
-    )  # 98 % of what the inverters can: cut off, who knows what the panels gave
+    for k in range(12):  # at 98 % of the inverters the sun is cut off: who knows what the panels gave
+        feeds.learn(NOW + 900 * k, 3000.0, 1764.0)
     feeds.learn(NOW - 900, 3000.0, 5.0)
     feeds.refresh(at(900))
     second = feeds.told(NOW + 900).pv_kw
