@@ -17,10 +17,11 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from controller.config.feeds import Source
+from controller.config.feeds import Jobs, Source
 from controller.feeds.policy import FeedError
 
 BYTES_MAX = 1 << 20  # two days of prices take 40 KiB; more would hold the interpreter for too long
+OUTPUT_BYTES_MAX = 64 << 20  # a job takes 4 to 8 KB, and jobs are read one by one
 CHUNK = 1 << 16
 TOKEN_BYTES_MAX = 4096
 
@@ -42,9 +43,11 @@ Bring = Callable[[Source, Fill, float], Body]
 
 
 def bring(folder: Path) -> Bring:
-    """The way to files below `folder` and to urls; raises FeedError for all that can go wrong there."""
+    """The way to files below `folder`, urls and programs; raises FeedError for all that can go wrong there."""
 
     def look(source: Source, fill: Fill, now_s: float) -> Body:
+        if isinstance(source, Jobs) and source.command:
+            return Body(run(source.command, source.timeout_s, OUTPUT_BYTES_MAX), now_s)
         if source.url:
             return Body(_get(_filled(source, fill, folder), source.timeout_s), now_s)
         return _read(folder / source.file)
@@ -56,7 +59,7 @@ def bring_files(folder: Path) -> Bring:
     """The way of a simulated site: files alone, told now; the same run reads the same on any day."""
 
     def look(source: Source, fill: Fill, now_s: float) -> Body:
-        if source.url:
+        if not source.file:
             raise FeedError("nothing is fetched in virtual time; name a file")
         return Body(_read(folder / source.file).data, now_s)
 

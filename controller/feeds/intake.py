@@ -14,7 +14,7 @@ import numpy as np
 from controller.config.feeds import Price
 from controller.config.site import Site
 from controller.config.tariff import Tariff
-from controller.feeds import entsoe, fetch, nordpool, powerforecast, pricelist, slurm, weather
+from controller.feeds import entsoe, nordpool, powerforecast, pricelist, slurm, weather
 from controller.feeds.fetch import AbsentError, Bring, Fill
 from controller.feeds.learned import Floats, Learned
 from controller.feeds.market import Money
@@ -22,7 +22,7 @@ from controller.feeds.policy import Bounds, FeedError, Standing
 from controller.feeds.series import STEP_S, Segment, curve
 from controller.image import Curve, Instant
 
-FLAT_STEPS = 192  # a contract without a market is known for two days, and for ever
+DAY_STEPS = 96
 LOOK_DAYS = 2
 
 
@@ -162,13 +162,8 @@ class Intake:
 
     def _look_jobs(self, now: Instant) -> None:
         source = self._feeds.jobs
-        if source.command:
-            data = fetch.run(source.command, source.timeout_s, slurm.BYTES_MAX)
-            issued_s = now.utc_s
-        else:
-            body = self._bring(source, _fills(self._tariff.time_zone, now.utc_s)[0], now.utc_s)
-            data, issued_s = body.data, body.utc_s
-        queue = slurm.read(data, source.partitions, issued_s)
+        body = self._bring(source, _fills(self._tariff.time_zone, now.utc_s)[0], now.utc_s)
+        queue = slurm.read(body.data, source.partitions, body.utc_s)
         counts = np.vstack([np.ones(queue.counts.shape[1]), queue.counts])
         tops = np.array([np.inf, *(part.kw_max for part in source.partitions.values())])
         parts_kw = np.minimum(self.draw.each_kw[:, None] * counts, tops[:, None])
@@ -176,7 +171,7 @@ class Intake:
             start_utc_s=queue.start_utc_s,
             step_s=STEP_S,
             expected=tuple(parts_kw.sum(axis=0).tolist()),
-            issued_utc_s=issued_s,
+            issued_utc_s=body.utc_s,
             valid_until_utc_s=queue.start_utc_s + STEP_S * queue.counts.shape[1],
             source="slurm",
         )
@@ -211,7 +206,7 @@ def _fills(zone: str, utc_s: float) -> tuple[Fill, Fill]:
 
 
 def _flat(utc_s: float) -> Curve:
-    """The spot price of a contract that knows none."""
-    start_s = utc_s - utc_s % STEP_S
-    return Curve(start_s, STEP_S, (0.0,) * FLAT_STEPS, issued_utc_s=utc_s,
-                 valid_until_utc_s=start_s + FLAT_STEPS * STEP_S, source="tariff")  # fmt: skip
+    """The spot price of a contract that knows none: yesterday, today and tomorrow."""
+    start_s = utc_s - utc_s % STEP_S - DAY_STEPS * STEP_S
+    return Curve(start_s, STEP_S, (0.0,) * (3 * DAY_STEPS), issued_utc_s=utc_s,
+                 valid_until_utc_s=start_s + 3 * DAY_STEPS * STEP_S, source="tariff")  # fmt: skip

@@ -20,7 +20,6 @@ from controller.feeds.learned import Floats
 from controller.feeds.policy import FeedError
 from controller.feeds.series import STEP_S
 
-BYTES_MAX = 64 << 20
 JOBS_MAX = 50_000
 JOB_CHARS_MAX = 200_000
 HORIZON_STEPS = 192  # 48 h

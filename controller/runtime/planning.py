@@ -83,7 +83,7 @@ class Planning:
         """One turn, about once a second. May wait for slow feeds and for the solver, each within its limit."""
         utc_s = look.now.utc_s
         for quarter in look.quarters:
-            self._learn(quarter)
+            self._learn(quarter, utc_s)
         if look.meter is not None:
             self._planner.meter = look.meter
         self._news |= bool(self._intake.refresh(look.now))
@@ -97,12 +97,9 @@ class Planning:
         for reply in waiting:
             reply(json.dumps(self.budget))
 
-    def _learn(self, quarter: Quarter) -> None:
-        spot = self._intake.told(quarter.t_s).spot
-        price = spot.at(quarter.t_s) if spot is not None else None
-        self._planner.observe(
-            quarter.t_s, quarter.load_kw, quarter.pv_kw, quarter.grid_kw, nan if price is None else price
-        )
+    def _learn(self, quarter: Quarter, utc_s: float) -> None:
+        spot = float(_values(self._intake.told(utc_s).spot, quarter.t_s)[0])
+        self._planner.observe(quarter.t_s, quarter.load_kw, quarter.pv_kw, quarter.grid_kw, spot)
         self._intake.learn(quarter.t_s, quarter.load_kw, quarter.pv_kw)
 
     def _read(self, text: bytes, reply: Callable[[str], object], look: Look, waiting: list[Any]) -> bool:

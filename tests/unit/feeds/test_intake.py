@@ -207,8 +207,9 @@ def test_a_bad_server_is_left(tmp_path: Path, web: ThreadingHTTPServer, path: st
     source = Source(url=f"http://127.0.0.1:{web.server_port}{path}", timeout_s=0.5)
     with pytest.raises(FeedError, match=fault):
         fetch.bring(tmp_path)(source, {}, NOW)
-    with pytest.raises(FeedError, match="virtual time"):
-        fetch.bring_files(tmp_path)(source, {}, NOW)
+    for each in (source, Jobs(command=("squeue",))):
+        with pytest.raises(FeedError, match="virtual time"):
+            fetch.bring_files(tmp_path)(each, {}, NOW)
 
 
 def test_a_file_is_plain_and_bounded(tmp_path: Path) -> None:

@@ -141,6 +141,17 @@ def test_the_ladder_down_and_up(tmp_path: Path) -> None:
     assert loop.planning.view.rung == "lp"
 
 
+@pytest.mark.parametrize("market", [True, False])
+def test_what_was_paid_is_learned(tmp_path: Path, market: bool) -> None:
+    """Goal: typical days have their prices, told after the fact or never. Method: two hours of quarters."""
+    loop = Loop(tmp_path, None if market else load_site(SITES / "nordlab.yaml"))
+    loop.turn()
+    for k in range(-3, 9):
+        loop.turn(900.0, quarters=(Quarter(NOW + 900 * k, 3000.0, 0.0, 3000.0),))
+    (table,) = loop.planning._planner.past.days.values()
+    assert table[2][8:11].tolist() == pytest.approx([0.2, 0.2, 2.0] if market else [0.0] * 3)
+
+
 def test_a_planner_that_breaks_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Goal: whatever fails in the plan, the loop goes on. Method: a planner that raises."""
     loop = Loop(tmp_path)
