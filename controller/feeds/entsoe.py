@@ -121,8 +121,8 @@ def read(data: bytes, money: Money) -> list[Segment]:
     reader = _Reader()
     try:
         reader.parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise FeedError(f"it is no XML ({error})") from None
+    except (expat.ExpatError, LookupError, ValueError) as error:  # a wrong encoding is one of the latter two
+        raise FeedError(f"it is no XML ({str(error)[:100]})") from None
     if reader.kind == "Acknowledgement_MarketDocument":
         raise FeedError(f"ENTSO-E says: {reader.reason or 'no data'}")
     if reader.kind != "Publication_MarketDocument":

@@ -76,7 +76,7 @@ def _joined(told: dict[str, Any], rows: Mapping[str, list[Segment]], now_s: floa
 
 def _total_kw(values: list[dict[str, Any]], field: str, *, needed: bool) -> float | None:
     """The three-phase value, or the sum of the phases; other commodities are not power of this site."""
-    told = {v.get("commodity_quantity", WHOLE): v.get(field) for v in values}
+    told = {str(v.get("commodity_quantity", WHOLE)): v.get(field) for v in values}
     if len(told) != len(values):
         raise FeedError("a commodity_quantity is told twice in one element")
     picked = [told[WHOLE]] if WHOLE in told else [told[phase] for phase in PHASES if phase in told]

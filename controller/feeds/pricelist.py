@@ -21,11 +21,12 @@ def read(data: bytes, money: Money) -> list[Segment]:
     A row lasts until the next one, at most an hour; an empty price is a hole.
     """
     try:
-        rows = list(csv.reader(data.decode("utf-8-sig").splitlines()))
+        lines = data.decode("utf-8-sig").splitlines()
+        if not 3 <= len(lines) <= SEGMENTS_MAX:
+            raise FeedError(f"{len(lines)} lines; a head and 2 to {SEGMENTS_MAX} rows are allowed")
+        rows = list(csv.reader(lines))
     except (ValueError, csv.Error) as error:
         raise FeedError(f"it is no CSV ({error})") from None
-    if not 3 <= len(rows) <= SEGMENTS_MAX:
-        raise FeedError(f"{len(rows)} lines; a head and 2 to {SEGMENTS_MAX} rows are allowed")
     head = [name.strip() for name in rows[0]]
     priced = [(i, hit) for i, name in enumerate(head) if (hit := COLUMN.fullmatch(name))]
     if "t_utc" not in head or len(priced) != 1:

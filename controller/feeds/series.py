@@ -18,6 +18,7 @@ from controller.image import Curve
 STEP_S = 900.0
 SEGMENTS_MAX = 20_000  # two weeks of minutes
 SPAN_S_MAX = 21 * 86_400.0
+VALUE_MAX = 1e9  # beyond any power or price; sums of such stay numbers
 TOUCH_S = 1e-3  # ends this close are one
 
 
@@ -57,8 +58,8 @@ def _run(ordered: Sequence[Segment], now_s: float) -> list[Segment]:
         raise FeedError(f"{len(ordered)} entries; 1 to {SEGMENTS_MAX} are allowed")
     if not all(isfinite(s.begin_s) and isfinite(s.end_s) and s.begin_s < s.end_s for s in ordered):
         raise FeedError("an entry that ends before it begins, or at no time at all")
-    if not all(isfinite(s.value) for s in ordered):
-        raise FeedError("a value that is no finite number")
+    if not all(abs(s.value) <= VALUE_MAX for s in ordered):  # catches what is no number too
+        raise FeedError(f"a value that is no number up to {VALUE_MAX:g}")
     kept = [ordered[0]]
     for one, other in pairwise(ordered):
         if other == one:
