@@ -83,7 +83,7 @@ class Executive:
         ]
         self._asks = Asks(folder)
         self._slow = SlowLoop(checked, folder, self._supervisor, self._asks, self._tell)
-        self._health.planning = self._slow.planning
+        self._health.plan = self._slow.view
         self._until_ns = 0  # of --seconds, 0: for ever
         self._stop_ns = 0  # since when a stop is asked for, 0: none
         self._fitter = Writer()  # a latch must not wait for a fit

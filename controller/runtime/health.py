@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.ladder import Rung
 from controller.runtime.plain import plain
-from controller.runtime.planning import Planning
 from controller.runtime.ports import Ports
 from controller.runtime.supervisor import Cycle
 from controller.runtime.tasks import Task
@@ -73,7 +72,7 @@ class Health:
         self.tasks: tuple[Task, ...] = ()
         self.rungs: list[Rung] = []
         self.dynamics: Mapping[str, Dynamics] = {}
-        self.planning: Planning | None = None
+        self.plan: Callable[[float], Mapping[str, Any] | None] = lambda utc_s: None  # of the slow loop
 
     def record(self, cycle: Cycle) -> None:
         """Take one cycle."""
@@ -135,7 +134,7 @@ class Health:
             "ports": self._port_rows(now),
             "tasks": [_fields(task, TASK_FIELDS) for task in self.tasks],
             "writer": _fields(self._writer, ("dropped", "failed", "fault")),
-            "plan": self.planning.view.at(now.utc_s) if self.planning is not None else None,
+            "plan": self.plan(now.utc_s),
             "ladder": self.rungs,
             "events": list(self._events),
         }

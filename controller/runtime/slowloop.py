@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from controller.devices.check import CheckedSite
 from controller.feeds import fetch
@@ -59,6 +60,10 @@ class SlowLoop:
         job = partial(self._turn, self.planning, self._gatherer.take(now), self._asks.letters())
         if not self._thread.offer(job):
             self._busy = False
+
+    def view(self, utc_s: float) -> dict[str, Any] | None:
+        """The slow loop for the status; None: there is none."""
+        return self.planning.view.at(utc_s) if self.planning is not None else None
 
     def close(self) -> None:
         """No turn begins any more; one under way is waited for, not for long."""

@@ -151,7 +151,8 @@ def test_the_loop_turns_on_its_own_thread(tmp_path: Path) -> None:
     assert time.monotonic() - began_s < 0.5
     gate.set()
     loop.close()
-    assert loop.planning.view.trouble == "a turn failed: OSError: no space left"
+    told = loop.view(NOW + 60)
+    assert told is not None and told["trouble"] == "a turn failed: OSError: no space left"
     door.close()
 
 
@@ -163,6 +164,7 @@ def test_without_a_contract_letters_are_answered(tmp_path: Path) -> None:
     door._letters.append((b"{}", heard.append))
     loop.step(Instant(0, NOW))
     assert heard == [slowloop.NO_TARIFF]
+    assert loop.view(NOW) is None
     loop.close()
     door.close()
     assert not (tmp_path / asks.FILE).exists()
