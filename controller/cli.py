@@ -17,7 +17,6 @@ from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError, SilentError
 
-LETTER_S_MAX = 30.0  # the slow loop may be waiting for a feed or for its solver
 OK, FAULT, MISTAKE = 0, 1, 2  # exit codes: as asked; ended or found in a fault; the person's input is wrong
 
 app = typer.Typer(
@@ -56,6 +55,8 @@ def run(
 @app.command()
 def check(site: SitePath, as_json: AsJson = False) -> None:
     """Read a site with its host and profiles; print the buses and what will be enforced."""
+    from controller.runtime.spoken import grid
+
     checked = check_site(site)
     if as_json:
         print(
@@ -70,8 +71,8 @@ def check(site: SitePath, as_json: AsJson = False) -> None:
         )
         return
     print(f"{site}: good. Host {checked.host.name}, {len(checked.table.polls)} transactions.")
-    print(_grid(checked.table.rows()))
-    print(_grid(checked.table.age_rows()))
+    print(grid(checked.table.rows()))
+    print(grid(checked.table.age_rows()))
     for name, value in enforced(checked).items():
         print(f"  {name:<28} {value}")
     for note in checked.notes:
@@ -117,9 +118,9 @@ def explain(
 @app.command()
 def budget(site: SitePath, dir: Folder = None, as_json: AsJson = False) -> None:
     """Ask a running site what it can carry, when, at which price, and which load has to go by when."""
-    from controller.runtime import answer
+    from controller.runtime import answer, asks
 
-    told = _letter(site, dir, {"verb": "budget"})
+    told = asks.letter(run_folder(check_site(site).site.name, dir), {"verb": "budget"})
     print(json.dumps(told) if as_json else answer.spoken(told))
 
 
@@ -130,11 +131,13 @@ def forecast(
     dir: Folder = None,
 ) -> None:
     """Tell a running site the load that is expected; `budget` is its answer."""
+    from controller.runtime import asks
+
     try:
         told = json.loads(curve.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise MistakeError(f"{curve}: is no JSON file. Name a PowerForecast, see README.md.") from None
-    _letter(site, dir, {"verb": "forecast", "curve": told})
+    asks.letter(run_folder(check_site(site).site.name, dir), {"verb": "forecast", "curve": told})
 
 
 @app.command()
@@ -302,18 +305,6 @@ def _ask(site: Path, dir: Path | None, verb: str, reason: str = "") -> None:
     asks.ask(run_folder(check_site(site).site.name, dir), verb, _is_local(), reason)
 
 
-def _letter(site: Path, dir: Path | None, said: dict[str, Any]) -> dict[str, Any]:
-    """The slow loop's answer; raises MistakeError where it is no message but a fault."""
-    from controller.runtime import asks
-
-    text = asks.say(run_folder(check_site(site).site.name, dir), said, LETTER_S_MAX)
-    try:
-        told: dict[str, Any] = json.loads(text or "{}")
-    except ValueError:
-        raise MistakeError(f"{said['verb']} refused: {text}.") from None
-    return told
-
-
 def _is_local() -> bool:
     from controller.runtime.verbs import is_local
 
@@ -360,17 +351,6 @@ def enforced(checked: CheckedSite) -> dict[str, Any]:
         "clear_hold_s": found.clear_hold_s,
         "lease_s": found.lease_s,
     } | {f"{part.name}.stale_s": part.stale_s for part in found.parts}
-
-
-def _grid(rows: list[dict[str, Any]]) -> str:
-    """Rows as aligned text, the names on top."""
-    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _version() -> str:

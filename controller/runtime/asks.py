@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.safety.command import EXPIRY_S_MAX, RAISES, REDUCES, Command, Rank, Refused
@@ -26,6 +27,7 @@ LETTER_BYTES_MAX = 128 << 10  # below what a socket of Linux takes by default
 LETTERS_MAX = 16  # waiting for the slow loop; more are dropped, who sent them hears nothing
 ASKS_MAX = 16  # taken in one look; more wait in the socket
 ANSWER_S_MAX = 2.0
+LETTER_S_MAX = 30.0  # the slow loop may be waiting for a feed or for its solver
 
 
 class Asks:
@@ -127,3 +129,13 @@ def say(folder: Path, said: Mapping[str, object], wait_s: float = ANSWER_S_MAX) 
             return own.recv(LETTER_BYTES_MAX).decode()
         except TimeoutError:
             raise SilentError(f"{folder}: the site did not answer within {wait_s:.0f} s") from None
+
+
+def letter(folder: Path, said: Mapping[str, object]) -> dict[str, Any]:
+    """The slow loop's answer as plain data; raises MistakeError where it is a refusal, and as `say`."""
+    text = say(folder, said, LETTER_S_MAX)
+    try:
+        told: dict[str, Any] = json.loads(text or "{}")
+    except ValueError:
+        raise MistakeError(f"{said['verb']} refused: {text}.") from None
+    return told

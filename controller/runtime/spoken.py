@@ -1,4 +1,4 @@
-"""A status as a person reads it in a terminal."""
+"""Status and tables as a person reads them in a terminal."""
 
 from __future__ import annotations
 
@@ -44,3 +44,14 @@ def _planned(plan: dict[str, Any] | None) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
+
+
+def grid(rows: list[dict[str, Any]]) -> str:
+    """Rows as aligned text, the names on top."""
+    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
