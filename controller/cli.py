@@ -17,6 +17,7 @@ from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError, SilentError
 
+STATE = Path("/var/lib/stillwatt")  # StateDirectory of the service: outlives a power cut, which /run does not
 OK, FAULT, MISTAKE = 0, 1, 2  # exit codes: as asked; ended or found in a fault; the person's input is wrong
 
 app = typer.Typer(
@@ -46,7 +47,8 @@ def run(
 
     checked = check_site(site)
     try:
-        code = Executive(checked, run_folder(checked.site.name, dir), realtime).run(seconds)
+        folder, record = run_folder(checked.site.name, dir), record_folder(checked.site.name, dir)
+        code = Executive(checked, folder, realtime, record_folder=record).run(seconds)
     except AlreadyRunningError as error:
         raise MistakeError(str(error)) from None
     raise typer.Exit(code)
@@ -184,7 +186,8 @@ def acknowledge(
     from controller.runtime.executive import AlreadyRunningError, lock
     from controller.runtime.keeper import acknowledge as clear
 
-    folder = run_folder(check_site(site).site.name, dir)
+    site_name = check_site(site).site.name
+    folder = run_folder(site_name, dir)
     try:
         held = lock(folder)
     except AlreadyRunningError:
@@ -192,7 +195,7 @@ def acknowledge(
         print("reset taken; `status` says whether the cause is gone")
         return
     try:
-        cleared = clear(folder, reason, _is_local())
+        cleared = clear(record_folder(site_name, dir), reason, _is_local())
     finally:
         os.close(held)
     for latch in cleared:
@@ -278,6 +281,18 @@ def write(
 
 
 @app.command()
+def zero(site: SitePath, dir: Folder = None) -> None:
+    """Tell every converter of a dead service zero; the former of an island is left alone. 1: one did not answer."""
+    from controller.runtime.zero import zero as tell
+
+    checked = check_site(site)
+    told = tell(checked, run_folder(checked.site.name, dir), record_folder(checked.site.name, dir))
+    for one in told:
+        print(f"{one.name}: {one.text}")
+    raise typer.Exit(OK if all(one.good for one in told) else FAULT)
+
+
+@app.command()
 def sniff(
     port: Annotated[Path, typer.Argument(metavar="PORT")],
     baud: Baud = 19200,
@@ -332,6 +347,13 @@ def run_folder(site: str | None, dir: Path | None) -> Path:
     if site is None:
         raise MistakeError("no run directory is known. Give SITE, --dir or STILLWATT_DIR.")
     return Path(os.environ.get("XDG_RUNTIME_DIR") or "/run") / "stillwatt" / site
+
+
+def record_folder(site: str, dir: Path | None) -> Path:
+    """Of the state record: beside the rest where that was named, else /var/lib/stillwatt/<site> once it is there."""
+    lasting = STATE / site
+    named = dir is not None or "STILLWATT_DIR" in os.environ
+    return lasting if not named and lasting.is_dir() else run_folder(site, dir)
 
 
 def enforced(checked: CheckedSite) -> dict[str, Any]:

@@ -128,6 +128,7 @@ class Backstop:
     line_hz: float = 0.0
     excess_db: float = 0.0
     grid_kw: float = 0.0  # amplitude of that line
+    prompt_pu: float = 1.0  # of what is taken of a swing, the part that may pass at once without harm
     blind: bool = False  # one set of sensors only: battery and load cannot be told apart
 
 
@@ -146,11 +147,16 @@ class Frame:
     samples_lost: int = 0
     sample_age_s: float = float("inf")
     guard_blocked: int = 0
+    charge_cuts: int = 0  # times that the frame itself has cut charging: DC over-voltage
+    discharge_cuts: int = 0  # and discharging: power flowed out of the source
     ports_lost: tuple[str, ...] = ()
     ports: tuple[PortLook, ...] = ()
     sent_kw: tuple[float, ...] = ()
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
+    gain_max: float = 0.0  # what the delay of the loop lets help
+    prompt_pu: float = 1.0  # of it, the part that passes at once
+    slow_s: float = 0.0  # the lag through which the rest passes
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
     backstop: Backstop = field(default_factory=Backstop)
     drifts: tuple[
@@ -166,6 +172,7 @@ class Telemetry:
     track: Track
     frame: Frame
     devices: Mapping[str, Device]
+    inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,7 @@ class Wish:
     leak_kw: float = 0.0  # added to the grid target, > 0 charges
     ramp_kw_per_s_max: float = 50.0
     gain: float = 1.0
+    prompt_pu: float = 1.0  # of what is taken of a swing, the part that passes at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +211,8 @@ class Limits:
     fall_kw_per_s: float
     leak_kw: float
     gain: float
+    prompt_pu: float
+    dc_v_max: float = 0.0  # 0: no limit is known
     orders: tuple[Order, ...] = field(default=())
 
 

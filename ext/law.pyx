@@ -108,21 +108,22 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
     return clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)
 
 
-cdef double wish(Law *w, double load_kw, double gain, double dt_s) noexcept nogil:
+cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
     cdef double ahead_kw = preview_step(&w.preview, load_kw) - w.target_kw
     w.slow_kw += (load_kw - w.target_kw - w.slow_kw) * dt_s / (w.shape.slow_s + dt_s)
-    return gain * (w.shape.direct * ahead_kw + (1.0 - w.shape.direct) * w.slow_kw) - w.leak_kw
+    return command.gain * (command.prompt_pu * ahead_kw + (1.0 - command.prompt_pu) * w.slow_kw) - w.leak_kw
 
 
-cdef double rested(Law *w, double wanted_kw, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
+cdef double rested(Law *w, double wanted_kw, double prompt_pu, double low_kw, double high_kw,
+                   int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one."""
     cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.setup.period_s) * w.setup.rating_kw
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
     if (now_ns - w.t_alike_ns >= SURE_NS or now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.setup.period_s * 1e9
-            or w.held_kw > high_kw or w.held_kw < -low_kw or w.shape.direct < 1.0):
+            or w.held_kw > high_kw or w.held_kw < -low_kw or prompt_pu < 1.0):
         w.held_kw = lead(w, wanted_kw)
         w.t_held_ns = now_ns
     return w.held_kw
@@ -139,7 +140,10 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         sent_kw += command.sent_kw[k]
     w.t_ns = now_ns
     model_step(w, sent_kw, dt_s)
+    command.gain_max = w.shape.gain
     command.gain = w.shape.gain * limits.gain
+    command.prompt_pu = w.shape.prompt_pu * limits.prompt_pu
+    command.slow_s = w.shape.slow_s
     if not track.quality & ~QUALITY_UNLOCKED:
         w.t_good_ns = now_ns
         if not limits.permit & PERMIT_SETPOINT or not w.engaged:
@@ -147,7 +151,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
             w.leak_kw = w.slow_kw = 0.0
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
-        wanted_kw = wish(w, track.load_kw, command.gain, dt_s) + command.support_kw
+        wanted_kw = wish(w, track.load_kw, command, dt_s) + command.support_kw
         if wanted_kw < track.load_kw - limits.import_kw_max:
             wanted_kw = track.load_kw - limits.import_kw_max
         if wanted_kw > track.load_kw + limits.export_kw_max:
@@ -158,4 +162,4 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         wanted_kw = command.pcs_kw - clip(command.pcs_kw, -limits.fall_kw_per_s * dt_s, limits.fall_kw_per_s * dt_s)
     command.target_kw = w.target_kw + w.leak_kw - command.support_kw
     command.pcs_kw = clip(wanted_kw, -low_kw, high_kw)
-    command.lead_kw = clip(rested(w, command.pcs_kw, low_kw, high_kw, now_ns), -low_kw, high_kw)
+    command.lead_kw = clip(rested(w, command.pcs_kw, command.prompt_pu, low_kw, high_kw, now_ns), -low_kw, high_kw)

@@ -3,7 +3,7 @@
 
 cdef struct Shape:
     double gain                 # share that is taken in the end; 0: whatever the loop did would harm
-    double direct               # of it, the part that passes at once
+    double prompt_pu            # of it, the part that passes at once
     double slow_s               # the rest passes through this lag
 
 

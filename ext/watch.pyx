@@ -79,3 +79,29 @@ def resonate(const double[:, ::1] step_kw not None, const double[::1] keep not N
                 square[0, side, line] += (1.0 - average[line]) * (power - square[0, side, line])
                 square[1, side, line] += part * (power - square[1, side, line])
             state[side, 0, line], state[side, 1, line] = first, second
+
+
+def correlate(const double[:, ::1] step_kw not None, const double[::1] keep not None,
+              const double complex[::1] turn not None, double forget, const double complex[::1] inverse not None,
+              double complex[:, :, ::1] state not None, double[::1] square not None,
+              double complex[::1] cross not None):
+    """Put steps (2, n), of a load and of what answers it, through the same lines; in place.
+
+    Means over time, of which `forget` is lost with each value: square (lines) of the load, cross (lines) of the load's
+    conjugate by the answer's and inverse (lines). cross / square is then what the answer is to the load."""
+    cdef int32_t k, line
+    cdef double complex load_1, load_2, answer_1, answer_2
+    cdef double part
+    for line in range(<int32_t>keep.shape[0]):
+        part = 1.0 - keep[line]
+        load_1, load_2 = state[0, 0, line], state[0, 1, line]
+        answer_1, answer_2 = state[1, 0, line], state[1, 1, line]
+        for k in range(<int32_t>step_kw.shape[1]):
+            load_1 = turn[line] * load_1 + part * step_kw[0, k]
+            load_2 = turn[line] * load_2 + part * load_1
+            answer_1 = turn[line] * answer_1 + part * step_kw[1, k]
+            answer_2 = turn[line] * answer_2 + part * answer_1
+            square[line] += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - square[line])
+            cross[line] += forget * (load_2.conjugate() * answer_2 * inverse[line] - cross[line])
+        state[0, 0, line], state[0, 1, line] = load_1, load_2
+        state[1, 0, line], state[1, 1, line] = answer_1, answer_2

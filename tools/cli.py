@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, run_folder
+from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, record_folder, run_folder
 from controller.cli import main as serve
 from controller.config.loader import load_site
 from controller.config.site import Site
@@ -134,7 +134,8 @@ def commission(
                 raise MistakeError(
                     "commission: not confirmed; nothing was sent. Type the site's name, or give --yes."
                 )
-            Executive(checked, run_folder(checked.site.name, dir), realtime, run).run(None)
+            folder, record = run_folder(checked.site.name, dir), record_folder(checked.site.name, dir)
+            Executive(checked, folder, realtime, run, record).run(None)
     except (InputError, CommissionError, AlreadyRunningError) as error:
         raise MistakeError(f"commission: {error}") from None
     if as_json:
@@ -261,6 +262,29 @@ def bill(
     except TableError as error:
         raise MistakeError(f"bill: {error}") from None
     typer.echo(json.dumps(found, sort_keys=True) if as_json else shown(found))
+
+
+@app.command()
+def inject(
+    site: SitePath,
+    faults: Annotated[list[str], typer.Argument(metavar="FAULT...", help="F37 or cell-hot; all: every one")],
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of phase and operating point.")] = 1,
+    phases: Annotated[int, typer.Option(min=1, max=10_000, help="Trials of each fault.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Inject faults of the catalogue into the simulated site; tell how long each reaction takes. Exit 1: late."""
+    from tools.inject.faults import chosen, histogram, line_of, report_json, run_faults
+
+    rows = run_faults(
+        chosen(faults), site, seed, phases, lambda row: None if as_json else typer.echo(line_of(row))
+    )
+    if as_json:
+        typer.echo(report_json(rows, seed))
+    elif len(rows) > 1 or phases > 1:
+        typer.echo(
+            "reactions: " + ", ".join(f"{count} {end}" for end, count in histogram(rows).items() if count)
+        )
+    raise typer.Exit(OK if all(row.holds for row in rows) else FAULT)
 
 
 def with_tariff(path: Path) -> tuple[Site, Tariff]:

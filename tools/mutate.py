@@ -1,196 +1,239 @@
 """Breaks the safety room one token at a time and asks its tests: what they let live is a hole or has a reason.
 
 `python -m tools.mutate` breaks every place, `--only modes gensets` some modules, `--sample 40 --seed 1` a draw.
-A mutant is compiled from the changed tree and served to a forked child, so no file is touched. Survivors with a
-reason stand in tools/mutants.txt; any other makes the exit status 1. Runs the fast tests of tests/unit/safety.
+First the tests run whole: they must take every branch, and tell which test runs which line. Then each mutant goes
+to a forked child, with the tests that run its line, the fastest first; no file is touched. Survivors with a reason
+stand in tools/mutants.txt; any other makes the exit status 1, and so does a listed one that is gone or dies.
+Only the fast tests of tests/unit/safety judge, and not the drawn ones: edges are told by tables.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
+import gc
+import hashlib
+import importlib
 import importlib.abc
 import importlib.machinery
 import io
+import json
 import os
 import random
+import select
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tools.breakage import Mutant, mutants, whole
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOM = ROOT / "controller" / "safety"
 LISTED = Path(__file__).with_name("mutants.txt")
+STAMPS = ROOT / "build" / "mutants"  # what a whole run has found, by the hash of all it depends on
 TESTS = "tests/unit/safety"
-CHILD_S_MAX = 120  # a mutant that loops is killed by then, and counts as killed
-COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
-ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
-}  # fmt: skip
-# Tests that look at a module first: most mutants die in them.
+BASE = ("controller", "controller.image", "controller.state", "controller.units", "tests")  # never broken
+CHILD_S_MAX = 60  # a mutant that loops is killed by then, and counts as killed
+LIVES, DIES = b"l", b"d"  # what a child tells of a mutant
+TROUBLE = 3  # its exit status when the judge itself fails
+# Test files that look at a module's tables, after that of all numbers: most mutants die in them.
 FIRST = {
-    "table": ("conditions", "bus_rows"), "conditions": ("conditions", "reset"), "facts": ("conditions", "facts"),
-    "hall_rows": ("hall",), "interlocks": ("fallback",), "cells": ("soc",), "look": ("conditions",),
-    "terms": ("fallback", "gensets", "island"), "transition": ("modes", "island"), "window": ("hall",),
-    "orders": ("orders", "fallback"), "envelope": ("envelope", "fallback"),
+    "table": "conditions bus_rows rows", "conditions": "reset", "facts": "conditions", "hall_rows": "hall",
+    "interlocks": "fallback", "cells": "soc", "look": "rows", "terms": "fallback gensets island",
+    "transition": "modes island", "window": "conditions", "waveform": "conditions rows",
 }  # fmt: skip
-DRAWN = "not walk and not seeds and not truth and not source"  # long random tests; edges are told by tables
-SWAPS = {"min": "max", "max": "min", "any": "all", "all": "any"}
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One change: module, line, what it was and became, and the compiled module."""
-
-    module: str
-    line: int
-    change: str
-    code: CodeType
-
-    @property
-    def key(self) -> str:
-        """What identifies it while lines move: module, place, change."""
-        return f"{self.module}: {self.change}"
-
-
-def changed(node: ast.AST) -> ast.AST | None:
-    """The node's mutant, None where it has none."""
-    new = deepcopy(node)
-    if isinstance(new, ast.Compare) and len(new.ops) == 1 and type(new.ops[0]) in COMPARE:
-        new.ops = [COMPARE[type(new.ops[0])]()]
-    elif isinstance(new, ast.BinOp) and type(new.op) in ARITHMETIC:
-        new.op = ARITHMETIC[type(new.op)]()
-    elif isinstance(new, ast.BoolOp):
-        new.op = ast.Or() if isinstance(new.op, ast.And) else ast.And()
-    elif isinstance(new, ast.UnaryOp) and isinstance(new.op, ast.Not):
-        return new.operand
-    elif isinstance(new, ast.Call) and isinstance(new.func, ast.Name) and new.func.id in SWAPS:
-        new.func.id = SWAPS[new.func.id]
-    elif isinstance(new, ast.Constant) and isinstance(new.value, bool):
-        new.value = not new.value
-    elif isinstance(new, ast.Constant) and isinstance(new.value, int | float):
-        new.value = new.value + 1
-    else:
-        return None
-    return new
-
-
-def mutants(path: Path) -> Iterator[Mutant]:
-    """Every mutant of one module, in the order of its lines. Texts for people, annotations and imports stay."""
-    text = path.read_text("utf-8")
-    tree = ast.parse(text)
-    places = [node for node in ast.walk(tree) if isinstance(node, ast.expr)]
-    skipped = {id(inner) for node in ast.walk(tree) for part in _untouched(node) for inner in ast.walk(part)}
-    for node in sorted(places, key=lambda it: (it.lineno, it.col_offset)):
-        new = changed(node) if id(node) not in skipped else None
-        if new is None:
-            continue
-        was, became = ast.unparse(node), ast.unparse(new)
-        whole: ast.Module = ast.fix_missing_locations(_Swap(node, new).visit(deepcopy_but(tree, node)))
-        change = f"{_scope(tree, node)}: {was}  ->  {became}"
-        yield Mutant(path.stem, node.lineno, " ".join(change.split()), compile(whole, str(path), "exec"))
-
-
-def _untouched(node: ast.AST) -> Iterator[ast.AST]:
-    """Parts in which a change would not be one of behaviour."""
-    if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
-        yield node.annotation
-    if isinstance(node, ast.FunctionDef) and node.returns is not None:
-        yield node.returns
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        yield from node.decorator_list
-    if isinstance(node, ast.JoinedStr | ast.Assert):
-        yield node
-    if isinstance(node, ast.keyword) and node.arg in ("slots", "strict", "frozen"):
-        yield node.value
-
-
-def _scope(tree: ast.Module, node: ast.expr) -> str:
-    """Name of the function or statement that holds the node."""
-    for top in tree.body:
-        if top.lineno <= node.lineno <= (top.end_lineno or top.lineno):
-            if isinstance(top, ast.ClassDef):
-                inner = [it for it in top.body if it.lineno <= node.lineno <= (it.end_lineno or 0)]
-                name = getattr(inner[0], "name", "") or getattr(getattr(inner[0], "target", None), "id", "")
-                return f"{top.name}.{name}"
-            target = getattr(top, "targets", [None])[0]
-            return getattr(top, "name", "") or getattr(target, "id", "") or "module"
-    return "module"
-
-
-def deepcopy_but(tree: ast.Module, keep: ast.AST) -> ast.Module:
-    """A copy of the tree in which `keep` is the same object, so that it can be found."""
-    return deepcopy(tree, {id(keep): keep})
-
-
-class _Swap(ast.NodeTransformer):
-    """Puts one node in the place of another."""
-
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self._old, self._new = old, new
-
-    def visit(self, node: ast.AST) -> Any:
-        return self._new if node is self._old else self.generic_visit(node)
+OPTIONS = ("-q", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:unraisableexception",
+           "-p", "no:xdist", "-p", "no:cov", "-p", "no:timeout", "-o", "addopts=--import-mode=importlib",
+           "-k", "not any_walk and not equal_seeds and not truth_stays and not above_any_source")  # fmt: skip
 
 
 class Server(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Serves the mutated module under its own name."""
+    """Serves the broken module under its own name."""
 
-    def __init__(self, mutant: Mutant) -> None:
-        self._name, self._mutant = f"controller.safety.{mutant.module}", mutant
+    def __init__(self, name: str, code: CodeType) -> None:
+        self._name, self._code = name, code
 
     def find_spec(
         self, name: str, path: object, target: object = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Of the mutated module alone."""
+        """Of the broken module alone."""
         return importlib.machinery.ModuleSpec(name, self) if name == self._name else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Runs the mutant's code."""
-        exec(self._mutant.code, module.__dict__)
+        """Runs the broken code."""
+        exec(self._code, module.__dict__)
 
 
-def killed(mutant: Mutant) -> bool:
-    """Whether the tests notice, in a child of its own; a child that hangs has noticed."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(_judge(mutant))
-    until_s = time.monotonic() + CHILD_S_MAX
-    while time.monotonic() < until_s:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status) != 0
-        time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+@dataclass(slots=True)
+class Judge:
+    """A pytest plugin that runs the collected tests once, and then each mutant against those that matter."""
+
+    chosen: Sequence[Mutant]
+    coverage: Any
+    missing: list[str] = field(default_factory=list)  # branches that no test takes
+    lived: list[Mutant] = field(default_factory=list)
+    failed: str = ""  # of the whole tests
+    judged: int = 0
+    _cost_s: dict[str, float] = field(default_factory=dict)
+    _items: dict[str, pytest.Item] = field(default_factory=dict)
+    _runs: dict[str, dict[int, list[str]]] = field(default_factory=dict)  # file: line: tests
+    _functions: dict[tuple[object, ...], list[FunctionType]] = field(default_factory=dict)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of pytest's own loop."""
+        self._measure(session.items)
+        if not self.failed:
+            self._index()
+            for mutant, dies in self._verdicts(session):
+                self.judged += 1
+                self.lived += [] if dies else [mutant]
+        return True
+
+    def _measure(self, items: Sequence[pytest.Item]) -> None:
+        """The whole tests once, line by line; the modules were loaded under the same eyes."""
+        for item in items:
+            self.coverage.switch_context(item.nodeid)
+            began_s = time.perf_counter()
+            if not passes(item):
+                self.failed = item.nodeid
+                return
+            self._cost_s[item.nodeid] = time.perf_counter() - began_s
+            self._items[item.nodeid] = item
+        self.coverage.stop()
+        with tempfile.NamedTemporaryFile() as report:
+            self.coverage.json_report(outfile=report.name)
+            files = json.loads(Path(report.name).read_text("utf-8"))["files"]
+        for name, found in files.items():
+            self.missing += [f"{name}:{line}" for line in found["missing_lines"]]
+            self.missing += [f"{name}:{line} -> {end}" for line, end in found["missing_branches"]]
+        for path in ROOM.glob("*.py"):
+            self._runs[str(path)] = self.coverage.get_data().contexts_by_lineno(str(path))
+
+    def _index(self) -> None:
+        """The live functions of the room by their code, and its modules as they are."""
+        for it in gc.get_objects():
+            if isinstance(it, FunctionType) and it.__code__.co_filename.startswith(str(ROOM)):
+                self._functions.setdefault(whole(it.__code__), []).append(it)
+        gc.freeze()
+
+    def _verdicts(self, session: pytest.Session) -> Iterator[tuple[Mutant, bool]]:
+        """Each mutant and whether the tests notice it: child after child, since one that loads the room anew, hangs or
+        crashes ends its own."""
+        queue = list(self.chosen)
+        while queue:
+            told, tells = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                status = TROUBLE
+                with contextlib.redirect_stdout(io.StringIO()):
+                    try:
+                        status = self._child(queue, session, tells)
+                    except Exception:
+                        traceback.print_exc()
+                os._exit(status)
+            os.close(tells)
+            hangs = False
+            while not (hangs := not select.select([told], [], [], CHILD_S_MAX)[0]) and (
+                octet := os.read(told, 1)
+            ):
+                yield queue.pop(0), octet == DIES
+            os.close(told)
+            if hangs:
+                os.kill(pid, signal.SIGKILL)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if status == TROUBLE:
+                raise RuntimeError(f"the judge itself fails at {queue[0].key}")
+            if status:
+                yield queue.pop(0), True
+
+    def _child(self, queue: Sequence[Mutant], session: pytest.Session, tells: int) -> int:
+        """Judges one after the other until one has changed more than a function."""
+        for mutant in queue:
+            runs, changes = self._runs[str(mutant.path)], mutant.functions()
+            if changes is None or any(_ran_at_load(was, runs) for was, _ in changes):
+                os.write(tells, LIVES if lives_anew(mutant, session) else DIES)
+                return 0
+            names = {name for line in mutant.lines for name in runs.get(line, []) if name}
+            with exchanged([(it, became) for was, became in changes for it in self._functions[whole(was)]]):
+                lives = all(passes(self._items[name]) for name in sorted(names, key=self._cost_s.__getitem__))
+            os.write(tells, LIVES if lives else DIES)
+        return 0
+
+
+@contextlib.contextmanager
+def exchanged(pairs: Sequence[tuple[FunctionType, CodeType]]) -> Iterator[None]:
+    """Functions with other bodies, for a while."""
+    kept = [(function, function.__code__) for function, _ in pairs]
+    for function, code in pairs:
+        function.__code__ = code
+    try:
+        yield
+    finally:
+        for function, code in kept:
+            function.__code__ = code
+
+
+def _ran_at_load(code: CodeType, runs: dict[int, list[str]]) -> bool:
+    """Whether a function was called before the first test: what it made then is kept by others."""
+    lines = {line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno}
+    return any(
+        "" in runs.get(line, ()) for line in lines or {code.co_firstlineno} if code.co_name != "<lambda>"
+    )
+
+
+def passes(item: pytest.Item) -> bool:
+    """One test, from its fixtures to its end."""
+    from _pytest.runner import runtestprotocol
+
+    return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+
+
+def lives_anew(mutant: Mutant, session: pytest.Session) -> bool:
+    """What a module does while it is loaded reaches others: the room and its tests are loaded again."""
+    name = mutant.path.stem
+    gone = [it for it in sys.modules if it.split(".")[0] in ("controller", "tests") and it not in BASE]
+    for it in gone:
+        del sys.modules[it]
+    sys.meta_path.insert(0, Server(f"controller.safety.{name}", mutant.code()))
+    try:
+        importlib.import_module(f"controller.safety.{name}")
+        importlib.import_module("controller.safety.step")
+    except Exception:
+        return False
+    every = sorted(Path(TESTS).glob("test_*.py"), key=lambda path: (path.stat().st_size, path.name))
+    first = [Path(TESTS) / f"test_{it}.py" for it in ("numbers", *FIRST.get(name, "").split(), name)]
+    for path in dict.fromkeys([*(it for it in first if it in every), *every]):
+        failed = session.testsfailed
+        items = session.perform_collect([str(path)])
+        if session.testsfailed > failed or not all(passes(item) for item in items):
+            return False
     return True
 
 
-def _judge(mutant: Mutant) -> int:
-    """Exit status of the tests against a mutant: 0, it lives."""
+def judge(chosen: Sequence[Mutant]) -> Judge:
+    """The mutants against the tests. Raises RuntimeError when the tests are red without any change."""
+    import coverage
     import pytest
 
-    sys.meta_path.insert(0, Server(mutant))
-    for name in [name for name in sys.modules if name.split(".")[0] in ("controller", "tests")]:
-        del sys.modules[name]  # what the parent has loaded is not broken
-    own = [f"{TESTS}/test_{name}.py" for name in FIRST.get(mutant.module, (mutant.module,))]
-    rest = [str(path) for path in sorted(Path(TESTS).glob("test_*.py")) if str(path) not in own]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", "--timeout=60"]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        for part in ([*options, "-k", DRAWN, *own], [*options, *own, *rest]):
-            if status := int(pytest.main(part)):
-                return status
-    return 0
+    eyes = coverage.Coverage(data_file=None, branch=True, source=[str(ROOM)], config_file=False)
+    eyes.start()
+    found = Judge(chosen, eyes)
+    pytest.main([*OPTIONS, TESTS], plugins=[found])
+    if found.failed or not found._items:
+        raise RuntimeError(f"{found.failed or TESTS} fails as it is: mend it first")
+    if found.judged < len(chosen):
+        raise RuntimeError(f"only {found.judged} of {len(chosen)} mutants were judged: see above")
+    return found
 
 
 def reasons() -> dict[str, str]:
@@ -200,40 +243,58 @@ def reasons() -> dict[str, str]:
     return {key.strip(): reason.strip() for key, _, reason in pairs}
 
 
-def run(chosen: Sequence[Mutant]) -> list[Mutant]:
-    """The survivors among them; a dot for each that was killed."""
-    lived = []
-    for mutant in chosen:
-        dead = killed(mutant)
-        print("." if dead else f"\nlives: {mutant.module}.py:{mutant.line} {mutant.key}", end="", flush=True)
-        if not dead:
-            lived.append(mutant)
-    print()
-    return lived
+def every_mutant() -> list[Mutant]:
+    """Of the whole room, module by module."""
+    return [it for path in sorted(ROOM.glob("*.py")) if path.stat().st_size for it in mutants(path)]
+
+
+def stamp() -> Path:
+    """The file that holds what a whole run has found on exactly these sources and this Python."""
+    digest = hashlib.sha256(sys.version.encode())
+    base = [ROOT / f"{name.replace('.', '/')}.py" for name in BASE if "." in name]
+    own = [Path(__file__), Path(__file__).with_name("breakage.py")]
+    for path in [*sorted(ROOM.glob("*.py")), *sorted((ROOT / TESTS).glob("*.py")), *base, *own]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return STAMPS / digest.hexdigest()[:32]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0: every survivor has its reason; 1: a new one, or a listed one that does not live any more."""
+    """Exit 0: every branch is taken, every survivor has its reason and every listed one lives; else 1."""
     parser = argparse.ArgumentParser(prog="tools.mutate", description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="modules of controller/safety")
     parser.add_argument("--sample", type=int, default=0, help="so many, drawn")
     parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
     os.chdir(ROOT)
-    import hypothesis  # noqa: F401 - loaded once for every child
-    import pytest  # noqa: F401
+    every = every_mutant()
+    chosen = [it for it in every if not asked.only or it.path.stem in asked.only]
+    if 0 < asked.sample < len(chosen):
+        chosen = random.Random(asked.seed).sample(chosen, asked.sample)
+    began_s, kept = time.monotonic(), stamp()
+    if kept.exists():
+        lived = {it.key for it in chosen} & set(kept.read_text("utf-8").splitlines())
+        missing, source = [], f"as found before on the same sources: {kept.relative_to(ROOT)}"
+    else:
+        found = judge(chosen)
+        lived, missing, source = {it.key for it in found.lived}, found.missing, "judged now"
+        if len(chosen) == len(every) and not missing:
+            STAMPS.mkdir(parents=True, exist_ok=True)
+            kept.write_text("".join(f"{key}\n" for key in sorted(lived)), "utf-8")
+    new, stale = compared(every, chosen, lived, reasons())
+    print(f"{len(chosen)} of {len(every)} places broken, {1.0 - len(lived) / max(len(chosen), 1):.1%} of them killed, "
+          f"{len(lived)} live, {len(new)} without a reason; {source}; {time.monotonic() - began_s:.0f} s")  # fmt: skip
+    print(*(f"lives without a reason: {key}" for key in sorted(new)),
+          *(f"listed, but gone or killed: {key}" for key in sorted(stale)),
+          *(f"no test takes {branch}" for branch in missing), sep="\n")  # fmt: skip
+    return 1 if new or stale or missing else 0
 
-    found = [m for path in sorted(ROOM.glob("*.py")) if not chosen.only or path.stem in chosen.only
-             for m in mutants(path)]  # fmt: skip
-    if chosen.sample:
-        found = random.Random(chosen.seed).sample(found, min(chosen.sample, len(found)))
-    began_s = time.monotonic()
-    lived, known = run(found), reasons()
-    new = [mutant for mutant in lived if mutant.key not in known]
-    share = 1.0 - len(lived) / max(len(found), 1)
-    print(f"{len(found)} mutants, {len(lived)} live, {share:.1%} killed, {len(new)} without a reason; "
-          f"{time.monotonic() - began_s:.0f} s")  # fmt: skip
-    return 1 if new else 0
+
+def compared(
+    every: Sequence[Mutant], chosen: Sequence[Mutant], lived: set[str], known: Mapping[str, str]
+) -> tuple[set[str], set[str]]:
+    """Survivors that are not listed, and listed ones that are no place of the code any more or were killed."""
+    unasked = {it.key for it in every} - {it.key for it in chosen}
+    return lived - known.keys(), known.keys() - unasked - lived
 
 
 if __name__ == "__main__":

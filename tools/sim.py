@@ -27,8 +27,10 @@ from controller.runtime.gather import Gatherer
 from controller.runtime.known import budget
 from controller.runtime.plain import plain
 from controller.runtime.planning import Planning
-from controller.runtime.supervisor import PERIOD_S, Supervisor
+from controller.runtime.supervisor import PERIOD_S, Cycle, Supervisor
 from controller.units import NS_PER_S
+from tools.oracle import facts
+from tools.oracle.watch import SIGHT, Oracle
 from tools.plant.links import Link
 from tools.plant.loads import Load, read_load
 from tools.plant.loop import VirtualSite
@@ -95,6 +97,17 @@ class VirtualRun:
         self.site.hold()
         self.cycles = 0
         self.frames_per_cycle = round(PERIOD_S * self.checked.site.sampling.rate_hz)
+        self.oracle = Oracle(facts.plates_of(self.checked), SIGHT)
+        self.supervisor.watchers.append(self._look)
+
+    def _look(self, cycle: Cycle) -> None:
+        """The cycle as the oracle sees it, beside what is true of the plant."""
+        true, rate_hz = self.plant.truth(), self.checked.site.sampling.rate_hz
+        backfeed_s = true["backfeeds"] / rate_hz
+        truth = facts.Truth(true["source"], true["position"], true["clashes"], backfeed_s, true["powers_kw"])
+        self.oracle.take(
+            facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, cycle.mode.mode, cycle.limits, {})
+        )
 
     def _slow_loop(self, folder: Path) -> None:
         """Planning on the virtual clock, with feeds from files beside the site's own."""
@@ -106,8 +119,12 @@ class VirtualRun:
             self.supervisor.watchers.append(self.gatherer.record)
 
     def cycle(self) -> None:
-        """A tenth of a second: frames, then one supervisor cycle; with every tenth a turn of the slow loop."""
+        """A tenth of a second: frames, then one supervisor cycle."""
         self.site.run(self.frames_per_cycle)
+        self.decide()
+
+    def decide(self) -> None:
+        """One supervisor cycle, now; with every tenth a turn of the slow loop."""
         now = Instant(t_ns=self.site.now_ns, utc_s=EPOCH_S + self.site.now_ns / NS_PER_S)
         self.supervisor.cycle(now)
         self.cycles += 1
@@ -181,7 +198,8 @@ def simulate(scene: Scene, out: Path, progress: Progress | None = None) -> dict[
         "wall_s": round(wall_s, 2), "times_real_time": round((seconds + bring_up_s) / wall_s, 1),
         "mode": run.supervisor.mode.mode.name, "loop_delay_ms": round(1e3 * status["loop_delay_s"], 2),
         "gain": round(status["command"]["gain"], 3), "guard_blocked": status["guard_blocked"],
-        "lease_lapses": status["lease_lapses"], "plan": run.supervisor.forecast.reason,
+        "lease_lapses": status["lease_lapses"], "interlocks_broken": run.oracle.violations,
+        "plan": run.supervisor.forecast.reason,
         "out": str(out), "latency": plain(budget(run.checked)),
     }  # fmt: skip
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isnan, nan
+from pathlib import Path
 
+from controller.config.inputs import Input
 from controller.devices.check import CheckedSite
+from controller.devices.contacts import Contacts
 from controller.devices.decode import raw_of, text_of, value_of
 from controller.devices.profile import CANARY, Point, Precondition, Profile
 from controller.devices.table import WORD_MAX, BusTable, usual_ns
@@ -47,6 +50,8 @@ class Roster:
         for line in table.pcs:
             self._polls[line.name].append(line.setpoint_poll)
         self._sequences = dict.fromkeys(self._profiles, 0)
+        self._inputs = dict(checked.site.inputs.wired())
+        self._contacts = Contacts({name: Path(it.path) for name, it in checked.host.inputs.items()})
 
     def snapshot(self, now: Instant, fast: FastImage) -> Telemetry:
         """What one cycle may know. Ages count from the reply's arrival to `now`."""
@@ -58,7 +63,26 @@ class Roster:
                     self._trips[name].take(poll.t_ok_ns, poll.round_trip_ns, block.usual_ns)
                     _take(block, self._profiles[name], poll)
             devices[name] = self._device(name, now, fast)
-        return Telemetry(now, fast.track, fast.frame, devices)
+        closed = self._contacts.read() if self._inputs else {}
+        inputs = {name: self._active(contact, closed, now) for name, contact in self._inputs.items()}
+        return Telemetry(now, fast.track, fast.frame, devices, inputs)
+
+    def _active(self, contact: Input, closed: Mapping[str, float], now: Instant) -> float:
+        """1: the contact means yes, 0: no, nan: not read of late. closed: the box's own contacts."""
+        if contact.device is None or contact.point is None:
+            told = closed.get(contact.contact or "", nan)
+        else:
+            told = self._told(contact.device, contact.point, contact.bit, now)
+        return nan if isnan(told) else float(bool(told) == (contact.active == "closed"))
+
+    def _told(self, device: str, point: str, bit: int | None, now: Instant) -> float:
+        """A register or one bit of it; nan: not read of late."""
+        profile, blocks = self._profiles[device], self._blocks[device]
+        read = profile.points[point].read
+        if blocks[read].strange or _age_s(blocks[read], now) > _slow_s_max(profile, read):
+            return nan
+        raw = _raw(profile, blocks, point)
+        return nan if raw is None else float(raw if bit is None else raw >> bit & 1)
 
     def order(self, device: str, name: str) -> Order:
         """A new order. Raises KeyError for a device or an order that is not there."""

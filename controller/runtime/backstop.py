@@ -23,8 +23,10 @@ import numpy as np
 
 from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
-from controller.image import Instant
+from controller.image import Frame, Instant
 from controller.runtime.fastlink import resonate
+from controller.runtime.harm import RATE_HZ as HARM_HZ
+from controller.runtime.harm import Harm
 from controller.runtime.waveform import Column, Powers, Waveform
 from controller.units import seconds
 
@@ -154,8 +156,10 @@ class Backstop:
         self.judges = True
         self._floor_kw = FLOOR_PU * sum(line.rating_kw for line in checked.table.pcs)
         self._waveform = Waveform(checked)
-        self._size = round(checked.site.sampling.rate_hz / RATE_HZ)
-        self._mean = np.full(self._size, 1.0 / self._size)
+        self._fine = round(checked.site.sampling.rate_hz / HARM_HZ)
+        self._size = self._fine * round(HARM_HZ / RATE_HZ)
+        self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs))
+        self._mean = np.full(self._fine, 1.0 / self._fine)
         self._spectrum = Spectrum()
         self._tiers = Tiers()
         self._rest: Column = np.empty((2, 0))  # before, grid: not yet a whole mean
@@ -163,8 +167,18 @@ class Backstop:
         self._engaged = False
         self._t_ns = 0
 
-    def look(self, now: Instant, ring: Any, engaged: bool) -> Look:
-        """Take the samples since the last call and say where it stands.
+    @property
+    def gain(self) -> float:
+        """Share of the law's gain that is left."""
+        return self.share * self._harm.gain
+
+    @property
+    def prompt_pu(self) -> float:
+        """The part of a swing that may pass at once, see runtime.harm."""
+        return self._harm.prompt_pu
+
+    def look(self, now: Instant, ring: Any, engaged: bool, law: Frame) -> Look:
+        """Take the samples since the last call and say where it stands. law: the frame as it was meanwhile.
 
         Whatever cuts an oscillation off shows lines of its own for a while: when the battery comes, goes or changes its
         share, the spectrum starts anew."""
@@ -172,25 +186,29 @@ class Backstop:
         self._t_ns = now.t_ns
         if self._waveform.blind or not self.judges:
             return Look(blind=self._waveform.blind)
+        if engaged != self._engaged:
+            self._harm.reset()
         if engaged != self._engaged or self.share != self._tiers.aim:
             self._spectrum.reset()
         self._engaged = engaged
-        self._feed(self._waveform.take(ring))
+        self._feed(self._waveform.take(ring), law)
+        if engaged:
+            self._harm.judge(law, dt_s)
         excess_db = self._spectrum.excess_db(self._floor_kw)
         worst = self._tiers.take(excess_db, seconds(now.t_ns), dt_s)
         reach = (RISE_PER_S if self._tiers.aim > self.share else FALL_PER_S) * dt_s
         self.share += min(max(self._tiers.aim - self.share, -reach), reach)
         line = int(np.argmax(excess_db[0])) if worst is None else worst
         grid_kw = float(self._spectrum.amplitudes_kw[1, line])
-        return Look(
-            self._tiers.tier, self.share, float(LINES_HZ[line]), float(excess_db[:, line].max()), grid_kw
-        )
+        told = float(LINES_HZ[line]), float(excess_db[:, line].max()), grid_kw
+        return Look(self._tiers.tier, self.gain, *told, self.prompt_pu)
 
-    def _feed(self, powers: Powers) -> None:
+    def _feed(self, powers: Powers, law: Frame) -> None:
         if powers.t_s.size == 0:
             return
         if powers.t_s[0] - self._t_last_s > GAP_S_MAX:
             self._spectrum.reset()
+            self._harm.reset()
             self._rest = self._rest[:, :0]
         self._t_last_s = float(powers.t_s[-1])
         kept = self._rest.shape[1]
@@ -199,5 +217,9 @@ class Backstop:
         sides[0, kept:], sides[1, kept:] = powers.sides
         whole = sides.shape[1] // self._size * self._size
         if whole:
-            self._spectrum.take(sides[:, :whole].reshape(2, -1, self._size) @ self._mean)
+            fine_kw = sides[:, :whole].reshape(2, -1, self._fine) @ self._mean
+            self._spectrum.take(fine_kw.reshape(2, -1, round(HARM_HZ / RATE_HZ)).mean(axis=2))
+            if self._engaged:
+                fine_kw[1] = fine_kw[0] - fine_kw[1]
+                self._harm.take(fine_kw, law)
         self._rest = sides[:, whole:]

@@ -1,11 +1,9 @@
-"""What the process shows of itself twice a second: status.json in the run directory, systemd's watchdog."""
+"""What the process shows of itself twice a second: status.json in the run directory."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,9 +18,11 @@ from controller.runtime.fastlink import FastLink
 from controller.runtime.ladder import Rung
 from controller.runtime.plain import plain
 from controller.runtime.ports import Ports
+from controller.runtime.pulse import Pulse
 from controller.runtime.supervisor import Cycle
 from controller.runtime.tasks import Task
 from controller.runtime.writer import Writer
+from controller.safety.hall import Hall
 from controller.safety.orders import heaters
 
 FILE = "status.json"
@@ -71,6 +71,7 @@ class Health:
         self._writing = False
         self.tasks: tuple[Task, ...] = ()
         self.rungs: list[Rung] = []
+        self.pulse: Pulse | None = None
         self.dynamics: Mapping[str, Dynamics] = {}
         self.plan: Callable[[float], Mapping[str, Any] | None] = lambda utc_s: None  # of the slow loop
 
@@ -80,8 +81,7 @@ class Health:
         self._events.extend(cycle.events)
 
     def step(self, now: Instant) -> None:
-        """Write the status and tell systemd that the supervisor moves."""
-        notify("WATCHDOG=1")
+        """Write the status."""
         if self._cycle is None or self._writing:
             return
         text = json.dumps(plain(self.status(self._cycle, now)), allow_nan=False)
@@ -123,8 +123,7 @@ class Health:
             "soc_pct_high": cycle.conditions.battery.soc_pct_high,
             "level": cycle.conditions.level,
             "heaters": heaters(cycle.conditions),
-            "hall": _fields(cycle.hall, HALL_FIELDS)
-            | {"gensets": {name: run.phase for name, run in cycle.hall.sets.items()}},
+            "hall": _hall(cycle.hall),
             "limits": {name: sum(getattr(cycle.limits, name)) for name in LIMIT_FIELDS},
             "frame": frame,
             "pace": self._fastlink.pace_summary(),
@@ -136,6 +135,7 @@ class Health:
             "writer": _fields(self._writer, ("dropped", "failed", "fault")),
             "plan": self.plan(now.utc_s),
             "ladder": self.rungs,
+            "pulse": {} if self.pulse is None else _fields(self.pulse, ("edges", "trouble")),
             "events": list(self._events),
         }
 
@@ -164,16 +164,9 @@ class Health:
             self._writing = False
 
 
+def _hall(hall: Hall) -> dict[str, Any]:
+    return _fields(hall, HALL_FIELDS) | {"gensets": {name: run.phase for name, run in hall.sets.items()}}
+
+
 def _fields(thing: object, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in names}
-
-
-def notify(message: str) -> None:
-    """One datagram to the service manager, where there is one (sd_notify)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    address = "\0" + address[1:] if address.startswith("@") else address
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-        out.setblocking(False)
-        out.sendto(message.encode(), address)

@@ -38,6 +38,11 @@ class Cycle:
     refused: Refused = ()
     hall: Hall = field(default_factory=Hall)
 
+    @property
+    def state(self) -> State:
+        """What safety remembers of this cycle."""
+        return State(self.conditions, self.mode, hall=self.hall)
+
 
 class Supervisor:
     """Holds what lasts from cycle to cycle. watchers get the record of every cycle; inbox: commands for the next."""
@@ -47,7 +52,7 @@ class Supervisor:
         checked: CheckedSite,
         table: BusTable,
         fastlink: FastLink,
-        start: Conditions | None = None,
+        start: State | None = None,
         wear: Wear | None = None,
     ) -> None:
         self.terms = survey.terms(checked)
@@ -57,7 +62,8 @@ class Supervisor:
         self.desk = Desk(self.roster.order, self.wear.admit)
         self.fastlink = fastlink
         self.tcp = TcpDevices(table.tcp)
-        self.state = State(start or Conditions(), ModeState(wanted=checked.site.control.auto_start))
+        start = start or State()
+        self.state = replace(start, mode=replace(start.mode, wanted=checked.site.control.auto_start))
         self.backstop = Backstop(checked)
         self.drifts: Mapping[str, float] = {}  # see runtime.refine
         self.forecast = Forecast()
@@ -81,7 +87,7 @@ class Supervisor:
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
-        wish = replace(wish, gain=wish.gain * self.backstop.share)
+        wish = replace(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)
         self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
         limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
@@ -94,7 +100,7 @@ class Supervisor:
     def seen(self, now: Instant) -> FastImage:
         """What the frame has published, and what the backstop makes of its samples."""
         engaged = self.mode.mode == Mode.GRID_TIED and self.conditions.running
-        backstop = self.backstop.look(now, self.fastlink.ring, engaged)
+        backstop = self.backstop.look(now, self.fastlink.ring, engaged, self.conditions.frame)
         return self.fastlink.snapshot(backstop, self.drifts)
 
     def record(self, cycle: Cycle) -> None:

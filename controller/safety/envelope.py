@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 
 from controller.image import Instant, Limits, Mode, Order, Permit, Wish
 from controller.safety import cells
@@ -59,6 +59,8 @@ def limit(
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
+        prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
+        dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),
         orders=orders,
     )
 
@@ -105,8 +107,8 @@ def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
         return 0.0, 0.0
     level_pu = LEVEL_PU[conditions.level]
     discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct_low - terms.soc_pct_min)
-    top_pct = 100.0 + SOC_TAPER_PCT if battery.anchor_due else terms.soc_pct_max
-    charge_kw = battery.charge_kw_max * _taper(top_pct - battery.soc_pct_high)
+    room_pct = inf if battery.anchor_due else terms.soc_pct_max - battery.soc_pct_high
+    charge_kw = battery.charge_kw_max * _taper(room_pct)
     if terms.cells is not None and any(part.tells_cell_c for part in terms.bms):
         known = (battery.cell_c_low, battery.cell_c_high, battery.soc_pct_low, battery.soc_pct_high)
         discharge_pu, charge_pu = cells.rates(terms.cells, *known)
@@ -127,7 +129,7 @@ def _taper(room_pct: float) -> float:
 
 
 def _share(allowed_kw: float, own_kw: float) -> float:
-    return min(max(allowed_kw / own_kw, 0.0), 1.0) if own_kw > 0 and isfinite(allowed_kw) else 0.0
+    return max(allowed_kw / own_kw, 0.0) if own_kw > 0 and isfinite(allowed_kw) else 0.0
 
 
 def _finite(value: float, otherwise: float) -> float:

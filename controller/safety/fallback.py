@@ -18,6 +18,7 @@ from controller.state import ModeState
 BALANCED_S = 2.0  # T03: as long must the grid carry next to nothing before the switch opens
 RELIEF_PU = 0.7  # of what the source may give: a stage comes back below it
 OVERLOAD_S = 0.2
+BACK_OUT_S = 2.0  # F53: as long is a failed closing taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def position_wanted(view: View) -> str:
     """Where the switch should go now; empty: it stays."""
     state, hall, terms = view.state, view.hall, view.terms.fallback
     assert terms is not None
-    ready = gensets.ready_kw(terms, hall) > 0
+    ready = bool(gensets.ready_kw(terms, hall))
     if state.mode == Mode.ISLANDING:
         balanced = held_s(hall.t_balanced_ns, view.now) >= BALANCED_S
         return "open" if state.row != PLANNED or balanced or hall.position != "grid" else ""
@@ -129,7 +130,11 @@ def step(view: View, before: ModeState, devices: Mapping[str, Device]) -> Hall:
 def switch_order(view: View) -> dict[str, tuple[str, str]]:
     """The position to be ordered now, as a proposal."""
     terms, hall = view.terms.fallback, view.hall
-    if terms is None or not hall.aim or hall.position == hall.aim:
+    if terms is None:
+        return {}
+    if hall.position == "open" and _failed(terms, hall, view.now):
+        return {terms.switch: ("switch", "open")}
+    if not hall.aim or hall.position == hall.aim:
         return {}
     if hall.aim != "open":
         by_sync = terms.closed and view.state.mode in (Mode.GENSET_START, Mode.RESYNC)
@@ -137,6 +142,12 @@ def switch_order(view: View) -> dict[str, tuple[str, str]]:
         if not permitted or hall.position != "open":
             return {}  # from source to source by way of open alone
     return {terms.switch: ("switch", hall.aim)}
+
+
+def _failed(terms: FallbackTerms, hall: Hall, now: Instant) -> bool:
+    """F53: a closing that did not come about is taken back, or a switch that comes free would close out of step."""
+    late_s = held_s(hall.t_closed_ns, now) - terms.close_s_max - terms.switch_stale_s
+    return 0.0 < late_s <= BACK_OUT_S
 
 
 def ordered(terms: FallbackTerms | None, hall: Hall, passed: dict[str, str], now: Instant) -> Hall:
@@ -179,10 +190,10 @@ def _shed(view: View, hall: Hall) -> Hall:
     starved = sum(1 for shed in terms.sheds if mode != Mode.GENSET and not soc_pct > shed.soc_pct)
     past_s = held_s(hall.t_shed_ns, now) if hall.t_shed_ns else terms.shed_hold_s
     over = hall.load_kw > OVERLOAD_PU * carries_kw
-    back_kw = hall.load_kw + (terms.sheds[stage - 1].kw if stage else 0.0)
+    back_kw = hall.load_kw + sum(shed.kw for shed in terms.sheds[stage - 1 : stage])
     if mode in (Mode.ISLANDING, Mode.BLACK_START):
         stage = len(terms.sheds)
-    elif stage < starved or (over and stage < len(terms.sheds) and past_s >= OVERLOAD_S):
+    elif stage < starved or (over and past_s >= OVERLOAD_S):
         stage = max(stage + 1 if over else starved, starved)
     elif stage > starved and back_kw <= RELIEF_PU * carries_kw and past_s >= terms.shed_hold_s:
         stage -= 1

@@ -38,7 +38,7 @@ def _stuck_s_max(look: Look) -> float:
 
 
 def _chatter(look: Look) -> float:
-    return float(look.hall.t_chatter_ns > 0)
+    return float(look.hall.t_chatter_ns != 0)
 
 
 def _overload_pu(look: Look) -> float:
@@ -57,7 +57,7 @@ def _locked(look: Look) -> float:
 
 def _low_s(look: Look) -> float:
     run = _run(look)
-    return (look.t_ns - run.t_low_ns) / NS_PER_S if run.t_low_ns else 0.0
+    return (look.t_ns - run.t_low_ns) / NS_PER_S if run.t_low_ns else nan
 
 
 def _reverse_pu(look: Look) -> float:

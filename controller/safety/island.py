@@ -10,12 +10,12 @@ from __future__ import annotations
 from controller.image import Mode
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import HOUR_S, Phase, SetRun, held_s
+from controller.safety.table import GRID_LOST_S
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import STOP_S_MAX, Row, View, within
 
 BUS_S = 1.0  # T05: a bus that holds for so long is formed
 DEAD_S = 5.0  # T11
-LOST_S = 0.2  # T04
 UNPLANNED, PLANNED = "T04", "T03"
 
 
@@ -60,12 +60,19 @@ def _bus_lost(view: View) -> bool:
     if view.state.mode == Mode.GRID_TIED:
         stops = view.conditions.stops
         return bool(stops) and all(stop.code == "F48" for stop in stops)
-    return held_s(view.hall.t_lost_ns, view.now) >= LOST_S
+    return held_s(view.hall.t_lost_ns, view.now) >= GRID_LOST_S
+
+
+def forbidden(view: View) -> bool:
+    """The grid operator's contact says so, or is wired and not read (IL-10)."""
+    return view.conditions.inputs.get("no_island", 0.0) != 0.0
 
 
 def _leave_planned(view: View) -> str:
     if not view.asked.island or view.state.t_stopping_ns:
         return "not asked for"
+    if forbidden(view):
+        return "the grid operator forbids an island (IL-10)"
     if why := can_form(view):
         return why
     terms, battery = _terms(view), view.conditions.battery
@@ -123,7 +130,7 @@ def _genset_carries(view: View) -> str:
     if view.hall.position != "genset":
         return "genset not yet switched on"
     bus = held_s(view.hall.t_bus_ns, view.now) >= BUS_S
-    return "" if bus and ready_kw(_terms(view), view.hall) > 0 else "its bus does not hold yet"
+    return "" if bus and ready_kw(_terms(view), view.hall) else "its bus does not hold yet"
 
 
 def _start_over(view: View) -> str:
@@ -206,7 +213,7 @@ def _bus_text(view: View) -> str:
 
 FIRST = (
     Row(UNPLANNED, (Mode.GRID_TIED, Mode.GENSET), Mode.ISLANDING, "nobody: it happens",
-        "the bus left its window for 0.2 s and nothing else is wrong; the converters may form it",
+        "the bus left its window for 0.09 s and nothing else is wrong; the converters may form it",
         _grid_gone, _bus_text, waits=False),
     Row("T11", (Mode.STANDBY, Mode.SAFE_STOP), Mode.BLACK_START, "a person at the box; automatic if configured",
         "bus dead for 5 s, no voltage at the grid or switch open, its position known, nothing latched",
@@ -214,7 +221,8 @@ FIRST = (
 )  # fmt: skip
 ROWS = (
     Row(PLANNED, (Mode.GRID_TIED,), Mode.ISLANDING, "operator",
-        "converters can form; SOC low end at the reserve; load after shedding at forming_pu_max at most",
+        "the grid operator does not forbid it; converters can form; SOC low end at the reserve; "
+        "load after shedding at forming_pu_max at most",
         _leave_planned, lambda view: "island asked for", waits=False),
     Row("T05", (Mode.ISLANDING,), Mode.ISLANDED, "automatic",
         "switch proven open, every converter forms, bus in its window for 1 s",

@@ -44,7 +44,7 @@ class View:
 
     def lasts(self, t_since_ns: int, hold_s: float) -> bool:
         """Whether something has been true for hold_s."""
-        return t_since_ns > 0 and self.now.t_ns - t_since_ns >= ns(hold_s)
+        return bool(t_since_ns) and self.now.t_ns - t_since_ns >= ns(hold_s)
 
 
 Guard = Callable[[View], str]  # empty: the row may be taken; else what it waits for

@@ -19,8 +19,9 @@ def _waveform(bit: Quality) -> Number:
 
     def signal(look: Look) -> float:
         track = look.telemetry.track
-        grid = 0 if track.grid_quality & Quality.ABSENT else track.grid_quality
-        return float(bool((track.quality | grid) & bit)) if track.t_ns else nan
+        absent = track.grid_quality & Quality.ABSENT
+        marks = track.quality if absent else track.quality | track.grid_quality
+        return float(bool(marks & bit)) if track.t_ns else nan
 
     return signal
 
@@ -33,8 +34,8 @@ def _grid_turned(look: Look) -> float:
     meter_kw = look.device.values.get("power_kw", nan)
     if track.grid_quality & Quality.ABSENT or isnan(meter_kw):
         return nan
-    clear = min(abs(meter_kw), abs(track.grid_200ms_kw)) > least_kw
-    return float(clear and (meter_kw > 0) != (track.grid_200ms_kw > 0))
+    low_kw, high_kw = sorted((meter_kw, track.grid_200ms_kw))
+    return float(low_kw < -least_kw and high_kw > least_kw)
 
 
 def _dc_drift_pu(look: Look) -> float:
@@ -47,6 +48,15 @@ def _dc_over_pu(look: Look) -> float:
     v_max = look.device.values.get("charge_v_max", nan) if look.device is not None and look.fresh else nan
     track = look.telemetry.track
     return nan if track.dc_quality or not v_max > 0 else track.dc_v / v_max
+
+
+def _charge_cuts(look: Look) -> float:
+    """Cuts of the frame since the last cycle: the bus may be calm again by now."""
+    return float(look.telemetry.frame.charge_cuts - look.previous.frame.charge_cuts)
+
+
+def _discharge_cuts(look: Look) -> float:
+    return float(look.telemetry.frame.discharge_cuts - look.previous.frame.discharge_cuts)
 
 
 WAVEFORM_ROWS = (
@@ -73,4 +83,11 @@ WAVEFORM_ROWS = (
         "calibrate dc_v: v_per_v and offset_counts", hold_s=1.0),
     Row("F10", "dcbus-overvoltage", "bms", _dc_over_pu, at(DC_OVER_PU), "B", Effect.NO_CHARGE,
         "the DC bus is at {value:.1%} of what {subject} allows", "none: charging waits until the voltage is back"),
+    Row("F10", "dcbus-overvoltage", "site", _charge_cuts, at(0.5), "B", Effect.NO_CHARGE,
+        "the DC bus was above its limit, and the frame has cut the charge",
+        "none: charging waits until the voltage is back; often: see what lifts it"),
+    Row("F63", "load-rejection", "site", _discharge_cuts, at(0.5), "A", Effect.NOTE,
+        "power flowed out of the source beyond what is allowed, and the frame has cut the discharge",
+        "none once: the load has gone; often: look for power that no sensor sees, or a slower converter than thought",
+        clear_s=1.0),
 )  # fmt: skip

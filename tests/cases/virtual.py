@@ -42,6 +42,7 @@ class Site:
         site: Path = SITE,
         dynamics: tuple[float, float, float] | None = None,
         belief: Callable[[CheckedSite], CheckedSite] = lambda checked: checked,
+        cell_c: float = 25.0,
     ) -> None:
         truth = check_site(site)
         checked = belief(truth)
@@ -51,7 +52,7 @@ class Site:
         self.supervisor = Supervisor(checked, checked.table, self.fastlink)
         # dynamics: dead time ms, lag ms, slew ratings/s of the true converters, where the file has others.
         link = Link("true", 115200, "chars", 0.2, *dynamics) if dynamics else None
-        self.plant = Plant(truth, load_kw, LOAD_HZ, "typical", seed, link, None, loops=True)
+        self.plant = Plant(truth, load_kw, LOAD_HZ, "typical", seed, link, None, loops=True, cell_c=cell_c)
         self.virtual = VirtualSite(self.fastlink.executive, self.plant)
         self.start_ns = self.virtual.now_ns
         self.events: list[tuple[float, Event]] = []

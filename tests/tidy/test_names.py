@@ -14,9 +14,9 @@ from tests.tidy.source import HOUSE, files, plant, read
 QUALIFIERS = {"max", "min", "mean", "sum", "target", "nominal", "now"}  # may follow the unit
 # Without a unit by nature: counts, shares, addresses, factors whose two units the comment names.
 DIMENSIONLESS = {"version", "unit", "input", "baud", "priority", "cpu", "count", "line", "column",
-                 "gain", "over_drive", "si", "scale", "words", "tcp_port",
+                 "gain", "gain_max", "over_drive", "si", "scale", "words", "tcp_port",
                  "rx_trigger_bytes", "attempts_max", "starts_per_h_max", "resyncs_per_h_max",
-                 "chatter_max", "peaks_count", "fee"}  # fmt: skip
+                 "chatter_max", "peaks_count", "fee", "bit"}  # fmt: skip
 FIELD = re.compile(r"^\s+(double|float|int64_t)\s+([\w, \[\]]+?)\s*(?:#.*)?$")
 
 

@@ -25,6 +25,7 @@ cdef struct Battery:
     double cell_c_mean
     double cell_c_min
     double cell_c_max
+    double allowed_pu       # share of its limits that the BMS allows for reasons of its own
     double charge_a_max     # what the BMS allows now
     double discharge_a_max
     double charge_v_max

@@ -80,8 +80,8 @@ cdef void slow_values(Battery *b, double elapsed_s) noexcept nogil:
     b.cell_c_max = b.cell_c_mean + CELL_SPREAD_C
     charge_c = min(charge_rate_c(b.cell_c_min), charge_rate_c(b.cell_c_max))
     discharge_c = min(discharge_rate_c(b.cell_c_min), discharge_rate_c(b.cell_c_max))
-    b.charge_a_max = b.capacity_ah * charge_c * taper(100.0 - b.soc_pct)
-    b.discharge_a_max = b.capacity_ah * discharge_c * taper(b.soc_pct)
+    b.charge_a_max = b.allowed_pu * b.capacity_ah * charge_c * taper(100.0 - b.soc_pct)
+    b.discharge_a_max = b.allowed_pu * b.capacity_ah * discharge_c * taper(b.soc_pct)
     b.ocv_v = CELLS * open_circuit_v(b.soc_pct)
 
 
@@ -93,6 +93,7 @@ cdef void battery_init(Battery *b, const BatterySetup *setup) noexcept nogil:
     b.heat_j_per_c = HEAT_J_PER_C_KWH * setup.capacity_kwh
     b.soc_pct = setup.soc_pct_start
     b.soh_pct = 100.0
+    b.allowed_pu = 1.0
     b.stored_kwh = 0.01 * b.soc_pct * setup.capacity_kwh
     b.cell_c_mean = setup.cell_c_start
     b.charge_v_max = CELLS * CELL_V_CHARGE_MAX

@@ -11,7 +11,7 @@ from tools.plant.pcs cimport Pcs, PcsSetup, pcs_init
 from tools.plant.physics cimport COLUMNS, SLAVE_MAX, SOURCE_GRID, site_start
 from tools.plant.fill cimport fill_fields, fill_orders, fill_setpoint
 from tools.plant.slave cimport READ_BY_3, READ_BY_4, SPACE, Slave
-from tools.plant.wave cimport WaveSetup, wave_init
+from tools.plant.wave cimport WaveSetup, wave_init, wave_mend
 from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireFaults, WireSetup, wire_fault, wire_init
 
 from controller.image import CHANNELS
@@ -281,6 +281,10 @@ cdef class Plant:
         if (slave.unit < 0) != muted:
             slave.unit = -slave.unit
 
+    def refuse(self, name, exception=0):
+        """Lets the device of this name answer everything with an exception, 0: serve. Raises ValueError."""
+        self.site.slave[_place(name, self.device_names)].exception = exception
+
     def fault(self, port, **settings):
         """Gives the wire of a port these faults (fields of WireFaults) and no others; without any it is sound.
 
@@ -300,6 +304,30 @@ cdef class Plant:
         faults = fields
         wire_fault(w, &faults)
 
+    def sensor(self, names, *, gain=1.0, shift_counts=0, frozen=False, samples=-1):
+        """Spoils analogue inputs, by their names in the site file, for so many samples; below 0: until mend().
+
+        Raises ValueError for an unknown name.
+        """
+        for name in names:
+            channel = _place(name, CHANNELS)
+            self.site.wave.spoil.gain[channel] = gain
+            self.site.wave.spoil.shift_counts[channel] = shift_counts
+            self.site.wave.spoil.frozen[channel] = 1 if frozen else 0
+            self.site.wave.spoil.held_counts[channel] = self.site.counts[channel]
+        self.site.wave.spoil.left = samples
+        self.site.wave.spoil.active = 1
+
+    def swap(self, one, other):
+        """Exchanges two analogue inputs. Raises ValueError for an unknown name."""
+        self.site.wave.spoil.swap[0] = _place(one, CHANNELS)
+        self.site.wave.spoil.swap[1] = _place(other, CHANNELS)
+        self.site.wave.spoil.active = 1
+
+    def mend(self):
+        """Every analogue input is sound again."""
+        wave_mend(&self.site.wave)
+
     def grid(self, away):
         """The grid fails, or comes back."""
         self.site.grid_away = 1 if away else 0
@@ -311,6 +339,10 @@ cdef class Plant:
     def genset_fails(self, index, starts):
         """The next `starts` starts of a genset come to nothing."""
         self.site.genset[index].failures = starts
+
+    def bms_allows(self, share_pu):
+        """The BMS allows this share of its limits, for reasons of its own."""
+        self.site.battery.allowed_pu = share_pu
 
     def switch_sticks(self, stuck=True):
         """The transfer switch no longer moves, or moves again."""
@@ -332,6 +364,7 @@ cdef class Plant:
             "cell_c": s.battery.cell_c_mean, "import_kwh": s.import_kwh, "export_kwh": s.export_kwh,
             "frequency_hz": s.frequency_hz,
             "states": tuple(STATES[s.pcs[i].state] for i in range(s.pcs_count)),
+            "powers_kw": tuple(s.pcs[i].ac_kw for i in range(s.pcs_count)),
             "setpoints_kw": tuple(s.pcs[i].received_kw for i in range(s.pcs_count)),
             "watchdogs_s": tuple(s.pcs[i].watchdog_s for i in range(s.pcs_count)),
             "source": SOURCES[s.source], "position": POSITIONS[s.ats.position],

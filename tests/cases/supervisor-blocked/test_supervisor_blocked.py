@@ -13,7 +13,7 @@ RAMP_S = 0.6
 
 @pytest.mark.parametrize("phase_s", [0.0, 0.3, 0.7, 1.1, 1.6])
 def test_the_lease_ends_and_power_goes_to_zero(phase_s: float) -> None:
-    """Goal: safe 0.6 s after the lease's end, at any phase of the load; then back by the rules.
+    """Goal: safe 0.6 s after the lease's end, at any phase of the load; the way back is the case supervisor-hung.
     Method: frames without a supervisor for 2 s; power a row a millisecond."""
     site = Site(square_kw(20.0))
     site.engaged()
@@ -26,11 +26,6 @@ def test_the_lease_ends_and_power_goes_to_zero(phase_s: float) -> None:
     site.cycle()
     assert site.mode == Mode.SAFE_STOP
     assert "F68" in site.codes()
-    came_back_s = site.t_s
-    assert 29.9 <= site.until(Mode.STANDBY, 60.0) - came_back_s <= 32.0
-    site.until(Mode.GRID_TIED, 20.0)
-    site.run(6.0)
-    assert abs(site.recent("pcs_kw", 2.0)).max() > 100.0
 
 
 def test_a_short_pause_is_no_fault() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from controller.devices.check import check_site
-from controller.image import Instant
+from controller.image import Frame, Instant
 from controller.runtime.backstop import (
     FREE,
     HOLD,
@@ -178,6 +178,6 @@ def test_a_site_with_one_set_of_sensors_is_blind() -> None:
     sampling = checked.site.sampling.model_copy(update={"channels": channels})
     bare = replace(checked, site=checked.site.model_copy(update={"sampling": sampling}))
     stop = Backstop(bare)
-    seen = stop.look(Instant(1, 0.0), None, True)
+    seen = stop.look(Instant(1, 0.0), None, True, Frame())
     assert (seen.blind, seen.tier, stop.share) == (True, FREE, 1.0)
-    assert not Backstop(checked).look(Instant(1, 0.0), None, True).blind
+    assert not Backstop(checked).look(Instant(1, 0.0), None, True, Frame()).blind

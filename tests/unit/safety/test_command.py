@@ -88,3 +88,25 @@ def test_a_reset_without_a_reason_is_refused() -> None:
     """Goal: 2.2 T15, T17. Method: no words."""
     silent = Command("reset", Rank.LOCAL, 1, NOW.t_ns)
     assert fault(Desk(), silent) == "a reset needs its reason in words"
+
+
+@pytest.mark.parametrize(
+    ("stops", "starts", "why"),
+    [
+        ((Rank.LOCAL,), Rank.LOCAL, ""),
+        ((Rank.LOCAL,), Rank.OPERATOR, "local has stopped the site"),
+        ((Rank.OPERATOR,), Rank.LOCAL, ""),
+        ((Rank.LOCAL, Rank.SCHEDULER), Rank.OPERATOR, "local has stopped the site"),
+        ((Rank.SCHEDULER, Rank.LOCAL), Rank.OPERATOR, "local has stopped the site"),
+        ((Rank.SCHEDULER,), Rank.SUPERVISOR, ""),
+    ],
+)
+def test_a_weaker_source_does_not_start_what_a_stronger_has_stopped(
+    stops: tuple[Rank, ...], starts: Rank, why: str
+) -> None:
+    """Goal: 2.6: of several stops the strongest counts, in any order. Method: stops one by one, then a start."""
+    desk = Desk()
+    for number, rank in enumerate(stops, start=1):
+        desk, _, _ = settle(desk, (command("stop", rank, number),), NOW)
+    assert fault(desk, command("start", starts, 9)) == why
+    assert fault(desk, command("stop", starts, 9)) == ""

@@ -36,6 +36,11 @@ EDGES = [
         {"track": {"grid_quality": 0, "grid_200ms_kw": -300.0}},
         {"track": {"grid_quality": 0, "grid_200ms_kw": -300.1}},
     ),
+    edge(
+        "F02",
+        {"track": {"grid_quality": 0, "grid_200ms_kw": -900.0}, "meter": {"values": {"power_kw": 300.0}}},
+        {"track": {"grid_quality": 0, "grid_200ms_kw": -900.0}, "meter": {"values": {"power_kw": 300.1}}},
+    ),
     edge("F03", {"track": {"quality": 128}}, {"track": {"quality": 256}}),
     edge("F04", {"track": {"quality": 4}}, {"track": {"quality": 8}}),
     edge("F05", {"track": {"quality": 8}}, {"track": {"quality": 4}}),
@@ -50,6 +55,8 @@ EDGES = [
         {"bms": {"values": {"charge_v_max": 800.0}}, "track": {"dc_v": 816.0, "dc_quality": 0}},
         {"bms": {"values": {"charge_v_max": 800.0}}, "track": {"dc_v": 816.1, "dc_quality": 0}},
     ),
+    edge("F10", {"frame": {"charge_cuts": 0}}, {"frame": {"charge_cuts": 1}}),
+    edge("F63", {"frame": {"discharge_cuts": 0}}, {"frame": {"discharge_cuts": 1}}),
     edge("F06", {"frame": {"sample_age_s": 0.010}}, {"frame": {"sample_age_s": 0.0101}}),
     edge("F12", {"meter": {"age_s": 0.6}}, {"meter": {"age_s": 0.601}}),
     edge("F12", {"meter": {"age_s": 60.0}}, {"meter": {"age_s": 60.1}}),
@@ -58,6 +65,7 @@ EDGES = [
     edge("F16", {"pcs": {"age_s": 0.5}}, {"pcs": {"age_s": 0.501}}),
     edge("F22", {"pcs": {"values": {"pcs_kw": -50.0}}}, {"pcs": {"values": {"pcs_kw": -50.1}}}, STOPPED),
     edge("F24", {"pcs": {"armed": True}}, {"pcs": {"armed": False}}),
+    edge("F24", {"pcs": {"armed": False, "age_s": 0.501}}, {"pcs": {"armed": False, "age_s": 0.5}}),
     edge("F26", {"pcs": {"state": "running"}}, {"pcs": {"state": "fault"}}),
     edge("F28", {"pcs": {"identity": ""}}, {"pcs": {"identity": "8"}}),
     edge("F31", {"frame": {"drifts": (("pcs-1", 1.0),)}}, {"frame": {"drifts": (("pcs-1", 1.01),)}}),
@@ -93,6 +101,14 @@ def test_exact_edge(code: str, good: dict[str, Any], bad: dict[str, Any], state:
         }
         active = {c.code for c in _hold(story, merged, hold_s)}
         assert (code in active) is (expected or _shadowed(code, good)), (changes, active)
+
+
+def test_a_stuck_converter_is_found_while_the_stop_still_ramps() -> None:
+    """Goal: F22 counts from the stop in every mode. Method: GRID_TIED with a stop 5.0 and 5.1 s ago."""
+    story = Story(replace(GRID_TIED, t_stopping_ns=at(5.0).t_ns))
+    for seconds, found in ((10.0, False), (10.1, True)):
+        pcs = {"state": "running", "values": {"pcs_kw": 100.0}}
+        assert ("F22" in story.feed(seconds, pcs=pcs)) is found
 
 
 def _hold(story: Story, changes: dict[str, Any], hold_s: float) -> tuple[Any, ...]:

@@ -131,6 +131,11 @@ LOCKS: list[Any] = [
      {}, ""),
     ("IL-03", "switch", "grid", replace(ISLAND, sync=True, t_closed_ns=since(-1.0), t_aim_ns=since(-2.0)),
      {}, ""),
+    ("IL-03", "switch", "grid", replace(ISLAND, sync=True, t_closed_ns=since(-1.0), t_aim_ns=since(-1.0)),
+     {}, ""),
+    ("IL-03", "switch", "open", ISLAND, {"conditions": with_faults(replace(fault("C", Effect.NOTE), code="F53"))},
+     ""),
+    ("IL-03", "pcs", "grid", ISLAND, {"conditions": with_faults(replace(fault("C", Effect.NOTE), code="F53"))}, ""),
     ("IL-20", "switch", "grid", replace(ISLAND, sync=True, t_chatter_ns=since(-599.9)), {}, "held"),
     ("IL-20", "switch", "open", replace(HEALTHY, t_chatter_ns=since(-1.0)), {}, ""),
 ]  # fmt: skip
@@ -179,14 +184,32 @@ def test_orders_of_an_island() -> None:
     assert wanted(both, Mode.MAINT, state="standby", forming=False) == {}
 
 
+@pytest.mark.parametrize(
+    ("past_s", "position", "order"),
+    [
+        (1.0, "open", False),
+        (1.1, "open", True),
+        (3.0, "open", True),
+        (3.1, "open", False),
+        (2.0, "grid", False),
+    ],
+)
+def test_a_failed_closing_is_taken_back(past_s: float, position: str, order: bool) -> None:
+    """Goal: F53 backs out: a switch that comes free must not close by an old order. Method: each edge of its time."""
+    here = replace(ISLAND, position=position, aim="grid", t_aim_ns=since(-past_s), t_closed_ns=since(-past_s))
+    expected = {"ats-1": ("switch", "open")} if order else {}
+    assert fallback.switch_order(view(Mode.RESYNC, here)) == expected
+
+
 def test_the_switch_order_gets_its_own_name_and_is_remembered() -> None:
     """Goal: position to order of the profile; the first order of an aim is timed. Method: close twice, open, none."""
     here = replace(ISLAND, t_aim_ns=since(-5.0))
     passed = {"ats-1": "grid"}
     once = fallback.ordered(FALLBACK, here, passed, at(0.0))
     assert (passed, once.t_closed_ns) == ({"ats-1": "source-1"}, since(0.0))
-    again = fallback.ordered(FALLBACK, once, {"ats-1": "grid"}, at(1.0))
-    assert again.t_closed_ns == since(0.0)
+    for aimed_s in (-5.0, 0.0):
+        again = fallback.ordered(FALLBACK, replace(once, t_aim_ns=since(aimed_s)), {"ats-1": "grid"}, at(1.0))
+        assert again.t_closed_ns == since(0.0)
     opened = {"ats-1": "open"}
     assert fallback.ordered(FALLBACK, here, opened, at(0.0)) == here
     assert opened == {"ats-1": "open"}
@@ -224,6 +247,8 @@ SHEDS: list[Any] = [
     (Mode.ISLANDED, 900.1, 50.0, 1, 0.2, 2),
     (Mode.ISLANDED, 900.1, 50.0, 1, 0.1, 1),
     (Mode.ISLANDED, 900.1, 50.0, 2, 999.0, 2),
+    (Mode.ISLANDED, 900.1, 50.0, 0, 0.1, 0),
+    (Mode.ISLANDED, 900.1, 50.0, 0, 0.2, 1),
     (Mode.ISLANDED, 500.0, 40.1, 0, 999.0, 0),
     (Mode.ISLANDED, 500.0, 40.0, 0, 999.0, 1),
     (Mode.ISLANDED, 500.0, 25.0, 0, 999.0, 2),
@@ -307,3 +332,23 @@ def test_an_aim_keeps_its_time() -> None:
 def test_when_gensets_are_wanted(mode: Mode, here: Hall, low: float, expected: float) -> None:
     """Goal: run while starting and carrying, also while the switch has not opened yet. Method: the table."""
     assert fallback.wanted_kw(view(mode, here, conditions=soc(low))) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "position", "battery_kw", "carries_kw"),
+    [
+        (Mode.GENSET, "genset", 500.0, 720.0),
+        (Mode.GENSET, "open", 500.0, 500.0),
+        (Mode.GENSET_START, "genset", 500.0, 500.0),
+        (Mode.ISLANDED, "open", 5000.0, 1000.0),
+    ],
+)
+def test_what_the_load_may_draw(mode: Mode, position: str, battery_kw: float, carries_kw: float) -> None:
+    """Goal: the budget is 70 % of what the present source may give: 0.9 of the set, or the weaker of converters and
+    battery. Method: each source."""
+    here = replace(ISLAND, position=position, sets=READY_SET)
+    weak = replace(FOLLOWS, battery=replace(FOLLOWS.battery, discharge_kw_max=battery_kw))
+    look = view(mode, here, conditions=weak)
+    assert fallback.step(look, look.state, {"genset-1": running()}).budget_kw == pytest.approx(
+        0.7 * carries_kw
+    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import nan
+from math import isnan, nan
 
 import pytest
 
-from controller.image import Device
+from controller.image import Device, Instant
 from controller.safety import gensets
-from controller.safety.gensets import ROWS, choose, ready_kw, requests, step
+from controller.safety.gensets import ROWS, Look, _next, choose, ready_kw, requests, step
 from controller.safety.hall import Hall, Phase, SetRun
 from controller.safety.terms import FallbackTerms
+from controller.units import ns
 from tests.unit.safety.halls import FALLBACK, running, standing
 from tests.unit.safety.sites import at
 
@@ -183,6 +184,7 @@ def test_longest_run_hands_over() -> None:
     """Goal: maximum run: the other set starts, and the old one carries until it is ready. Method: at the edge;
     the new one cold, then ready; none without another."""
     assert looks(100.0, CARRIES, CALM, run_s_max=2000.1) == ("genset-1",)
+    assert looks(100.0, CARRIES, CALM, run_s_max=1.0) == ("genset-2", "genset-1")
     assert looks(100.0, CARRIES, CALM, run_s_max=2000.0) == ("genset-2", "genset-1")
     assert looks(100.0, CARRIES, replace(CARRIES, t_on_ns=at(-10.0).t_ns), run_s_max=2000.0) == ("genset-2",)
     assert looks(100.0, CARRIES, replace(CALM, phase=Phase.LOCKED), run_s_max=2000.0) == ("genset-1",)
@@ -218,14 +220,29 @@ def test_one_set_in_crank_at_a_time() -> None:
 )
 def test_requests(phase: Phase, device: Device, order: str) -> None:
     """Goal: the order follows phase and reading; a stale reading orders nothing. Method: the table."""
-    run = SetRun(phase=phase, t_starts_ns=(at(-50.0).t_ns,))
+    run = SetRun(phase=phase, asked=True)
     found = requests(ONE, Hall(sets={"genset-1": run}), {"genset-1": device})
     assert found == ({"genset-1": order} if order else {})
 
 
 def test_a_set_that_runs_by_itself_is_left_alone() -> None:
-    """Goal: no blackout after a restart, no quarrel with a person. Method: a set never started here."""
-    assert requests(ONE, Hall(sets={"genset-1": SetRun()}), {"genset-1": running()}) == {}
+    """Goal: no blackout after a restart, no quarrel with a person.
+    Method: a set never started here, and one whose start an earlier run remembers; one asked by this run, and reset."""
+    began = SetRun(t_starts_ns=(at(-50.0).t_ns,))
+    for run in (SetRun(), began):
+        assert requests(ONE, Hall(sets={"genset-1": run}), {"genset-1": running()}) == {}
+    asked = run_of(Phase.OFF, 0.0, OFF)
+    assert (asked.phase, asked.asked) == (Phase.CRANK, True)
+    locked = run_of(Phase.LOCKED, 0.0, ON, wanted_kw=nan, reset="local", asked=True)
+    assert (locked.phase, locked.asked) == (Phase.OFF, True)
+
+
+def test_a_rest_that_began_before_the_boot_still_counts() -> None:
+    """Goal: off_s_min holds over a reboot. Method: the last run's end at a negative instant, 300 s ago at its edge."""
+    ended_ns = -5
+    for now_ns, phase in ((ns(300.0) - 6, Phase.OFF), (ns(300.0) - 5, Phase.CRANK)):
+        look = Look(ONE, ONE.sets[0], SetRun(t_off_ns=ended_ns), OFF, True, Instant(now_ns, 0.0))
+        assert _next(look).phase == phase
 
 
 def test_ready_power() -> None:
@@ -240,3 +257,52 @@ def test_every_phase_is_left_and_entered() -> None:
     assert left == set(Phase) - {Phase.LOCKED}
     assert {row.target for row in ROWS} == set(Phase)
     assert all(row.needs for row in ROWS)
+
+
+def test_staging_at_its_exact_edges() -> None:
+    """Goal: nothing is counted that does not carry: a set that warms up adds to what is coming, not to what is there.
+    Method: both ready, one a little short of the load; one warm; a load of half a kilowatt."""
+    old = replace(CARRIES, t_on_ns=at(-5000.0).t_ns)
+    assert looks(640.0, old, CARRIES, hours=(1.0, 2.0)) == ("genset-1",)
+    assert looks(640.5, old, CARRIES, hours=(1.0, 2.0)) == ("genset-1", "genset-2")
+    warm = replace(CALM, phase=Phase.WARM, t_on_ns=at(-1.0).t_ns)
+    assert looks(640.0, warm, old, hours=(1.0, 2.0)) == ("genset-1", "genset-2")
+    assert looks(0.5, warm, old, hours=(1.0, 2.0)) == ("genset-1", "genset-2")
+    assert looks(0.0, warm, old, hours=(1.0, 2.0)) == ("genset-1",)
+
+
+def test_hours_of_both_kinds_compare() -> None:
+    """Goal: our count of seconds and a set's own hour meter are one measure; the present run counts.
+    Method: half an hour against one; 1.5 h of which half an hour runs against 1.2 h."""
+    assert looks(100.0, replace(CALM, run_s=1800.0), CALM, hours=(nan, 1.0)) == ("genset-1",)
+    assert looks(100.0, replace(CALM, run_s=1800.0), CALM, hours=(nan, 0.4)) == ("genset-2",)
+    runs = replace(CARRIES, run_s=3600.0, t_on_ns=at(-1800.0).t_ns)
+    other = replace(CARRIES, t_on_ns=at(-1800.0).t_ns)
+    assert looks(100.0, runs, other, hours=(nan, 1.2)) == ("genset-2",)
+    assert looks(100.0, runs, other, hours=(nan, 1.6)) == ("genset-1",)
+
+
+def test_a_reading_counts_until_its_age() -> None:
+    """Goal: 3 s for this set, no longer, and no value without one. Method: the edge; a set that is not there."""
+    for age_s, known in ((3.0, True), (3.001, False)):
+        device = replace(running(), age_s=age_s)
+        seen = gensets.Look(ONE, ONE.sets[0], CARRIES, device, False, at(0.0))
+        assert (seen.fresh, seen.runs, seen.value("power_kw") == 300.0) == (known, known, known)
+        still = {"genset-1": replace(standing(), age_s=age_s)}
+        hall = Hall(sets={"genset-1": SetRun(phase=Phase.CRANK)})
+        assert requests(ONE, hall, still) == ({"genset-1": "start"} if known else {})
+    assert isnan(gensets.Look(ONE, ONE.sets[0], CARRIES, None, False, at(0.0)).value("power_kw"))
+
+
+def test_giving_up_is_counted() -> None:
+    """Goal: the third failure locks, and says how many there were. Method: a crank that times out after two."""
+    after = run_of(Phase.CRANK, 10.0, OFF, attempts=2)
+    assert (after.phase, after.attempts, after.why) == (Phase.LOCKED, 3, "did not start in 3 attempts")
+
+
+def test_the_first_set_waits_while_the_second_cranks() -> None:
+    """Goal: one in crank at a time, whichever it is. Method: the second cranks, the first is wanted too."""
+    sets = {"genset-1": SetRun(), "genset-2": SetRun(phase=Phase.CRANK, t_since_ns=at(0.0).t_ns)}
+    devices = {name: standing(name) for name in sets}
+    runs = step(FALLBACK, Hall(sets=sets), devices, 9999.0, "", at(1.0))
+    assert [run.phase for run in runs.values()] == [Phase.OFF, Phase.CRANK]

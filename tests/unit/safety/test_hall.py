@@ -26,7 +26,7 @@ from tests.unit.safety.halls import (
     standing,
     switch,
 )
-from tests.unit.safety.sites import TERMS, at
+from tests.unit.safety.sites import METER, TERMS, at
 from tests.unit.safety.test_modes import READY
 
 
@@ -119,11 +119,13 @@ HALL_EDGES: list[Any] = [
     ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0),), 21, True),
     ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0),), 20, False),
     ("F15", STILL, ISLAND, 0.0, (switch("open", 0.0),), 21, False),
-    ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0, 0.6),), 21, False),
+    ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0, 0.5),), 21, True),
+    ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0, 0.501),), 21, False),
     ("F32", STILL, replace(ISLAND, load_kw=900.1), 0.0, (), 3, True),
     ("F32", STILL, replace(ISLAND, load_kw=900.0), 0.0, (), 3, False),
     ("F32", ON_SET, replace(ISLAND, load_kw=999.0), 0.0, (), 3, False),
     ("F50", STILL, replace(ISLAND, t_chatter_ns=5), 0.0, (), 1, True),
+    ("F50", STILL, replace(ISLAND, t_chatter_ns=-5), 0.0, (), 1, True),
     ("F50", STILL, ISLAND, 0.0, (), 1, False),
     ("F53", STILL, AIMS, 0.0, (), 1, False),
     ("F53", STILL, AIMS, 0.1, (), 1, True),
@@ -174,3 +176,42 @@ def test_the_whole_step_without_and_with_a_fallback() -> None:
         assert repr(step(terms, state, inputs, at(0.0))) == repr((first, out))  # nan equals nan only in words
         assert repr(state) == repr(State())
         assert (first.mode.mode, out.limits.permit, dict(out.orders)) == (Mode.INIT, 0, {})
+
+
+def test_a_switch_at_its_exact_age_and_what_is_forgotten_after_it() -> None:
+    """Goal: nothing of a stale switch is remembered, everything of a fresh one. Method: the whole memory at both sides;
+    readings counted; a switch without permissive words has none."""
+    known = facts((0.0, "source-1", {}), (0.1, "source-1", {"sync_word": 1.0, "dead_word": 1.0}))
+    assert (known.agreeing, known.sync, known.dead) == (2, True, True)
+    held = {"t_utility_ns", "t_bus_ns"}
+    stale = facts((9.0, "source-1", {"age_s": 0.501, "sync_word": 1.0, "dead_word": 1.0}), before=known)
+    gone = {"position": "", "t_position_ns": 0, "told": "", "agreeing": 0, "sync": False, "dead": False}
+    assert {k: v for k, v in vars_of(stale).items() if k not in held and vars_of(known)[k] != v} == gone
+    moving = facts((0.2, "moving", {}), before=known)
+    assert (moving.position, moving.t_position_ns, moving.agreeing) == ("", 0, 1)
+    wordless = replace(switch("open", 0.0), values={})
+    bare = hall.read(HALL_TERMS, Hall(), READY, seen(0.0, wordless), at(0.0))
+    assert (bare.sync, bare.dead) == (False, False)
+
+
+def vars_of(found: Hall) -> dict[str, Any]:
+    """The fields that compare: nan is left out."""
+    values = {name: getattr(found, name) for name in Hall.__dataclass_fields__}
+    return {name: value for name, value in values.items() if value == value}
+
+
+@pytest.mark.parametrize(
+    ("age_s", "meter_s", "healthy"), [(0.5, METER.stale_s, True), (0.501, 0.6, False), (0.5, 0.601, False)]
+)
+def test_witnesses_at_their_exact_age(age_s: float, meter_s: float, healthy: bool) -> None:
+    """Goal: a witness counts until its age and not after. Method: switch and meter, each at its edge."""
+    base = seen(0.0, switch("open", 0.0, age_s))
+    meter = replace(base.devices["meter-1"], age_s=meter_s)
+    told = replace(base, devices={**base.devices, "meter-1": meter})
+    assert (hall.read(HALL_TERMS, Hall(), READY, told, at(0.0)).t_utility_ns > 0) is healthy
+
+
+def test_a_tenth_of_the_voltage_is_not_dead() -> None:
+    """Goal: T11's 10 % at its edge on the grid's side. Method: 23.0 and 22.9 V."""
+    assert not facts((0.0, "open", {"voltage_v": 23.0})).utility_dead
+    assert facts((0.0, "open", {"voltage_v": 22.9})).utility_dead

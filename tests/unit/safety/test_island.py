@@ -64,9 +64,9 @@ ROWS: list[Any] = [
     ("T12", Mode.GRID_TIED, HEALTHY, soc(10.0, base=LOST), {}, Mode.SAFE_STOP),
     ("T12", Mode.GRID_TIED, HEALTHY, with_faults(fault(), replace(fault("A"), code="F48")), {},
      Mode.SAFE_STOP),
-    ("T04", Mode.GENSET, replace(ISLAND, position="genset", t_bus_ns=0, t_lost_ns=since(-0.2)), FOLLOWS,
+    ("T04", Mode.GENSET, replace(ISLAND, position="genset", t_bus_ns=0, t_lost_ns=since(-0.09)), FOLLOWS,
      {}, Mode.ISLANDING),
-    ("", Mode.GENSET, replace(ISLAND, position="genset", t_bus_ns=0, t_lost_ns=since(-0.1)), FOLLOWS, {},
+    ("", Mode.GENSET, replace(ISLAND, position="genset", t_bus_ns=0, t_lost_ns=since(-0.08)), FOLLOWS, {},
      Mode.GENSET),
     ("T05", Mode.ISLANDING, replace(ISLAND, t_bus_ns=since(-1.0)), FORMS, {"row": "T04"}, Mode.ISLANDED),
     ("", Mode.ISLANDING, replace(ISLAND, t_bus_ns=since(-0.9)), FORMS, {"row": "T04",
@@ -88,7 +88,7 @@ ROWS: list[Any] = [
     ("", Mode.ISLANDED, replace(ISLAND, t_utility_ns=since(-1.0)), FORMS, {}, Mode.ISLANDED),
     ("", Mode.ISLANDED, replace(ISLAND, sets=LOCKED), FORMS, {}, Mode.ISLANDED),
     ("", Mode.ISLANDED, replace(ISLAND, t_chatter_ns=since(-1.0)), FORMS, {}, Mode.ISLANDED),
-    ("T12", Mode.ISLANDED, replace(ISLAND, t_lost_ns=since(-0.2)), FORMS, {}, Mode.SAFE_STOP),
+    ("T12", Mode.ISLANDED, replace(ISLAND, t_lost_ns=since(-0.09)), FORMS, {}, Mode.SAFE_STOP),
     ("T12", Mode.ISLANDED, ISLAND, with_faults(fault("A", Effect.TRIP), base=FORMS), {}, Mode.SAFE_STOP),
     ("", Mode.GENSET_START, replace(ISLAND, t_lost_ns=since(-9.0), aim="genset"), FORMS, {},
      Mode.GENSET_START),
@@ -188,3 +188,26 @@ def test_leaving_a_genset() -> None:
     assert leaves(5.0, 50.0, -295.0)
     assert not leaves(5.0, 50.0, -294.9)
     assert not leaves(5.0, 50.0, -400.0, low=10.0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "base", "unanswered", "fallback", "mode"),
+    [
+        (Effect.STOP, FORMS, (), True, Mode.ISLANDED),
+        (Effect.STOP, FORMS, ("bms-1",), True, Mode.INIT),
+        (Effect.STOP, FOLLOWS, ("bms-1",), True, Mode.INIT),
+        (Effect.STOP, FOLLOWS, (), True, Mode.SAFE_STOP),
+        (Effect.TRIP, FORMS, (), True, Mode.SAFE_STOP),
+        (Effect.TRIP, FOLLOWS, ("bms-1",), True, Mode.SAFE_STOP),
+        (Effect.STOP, FOLLOWS, ("bms-1",), False, Mode.SAFE_STOP),
+    ],
+)
+def test_a_latch_of_an_earlier_run_ends_no_island_that_bears_it(
+    effect: Effect, base: Conditions, unanswered: tuple[str, ...], fallback: bool, mode: Mode
+) -> None:
+    """Goal: N4: a start with a latch, or a torn record, is no blackout; what trips an island trips it, and on the
+    grid the site stops as before. Method: INIT with each kind of latch, with and without an island."""
+    seen = replace(with_faults(fault("C", effect), base=base), unanswered=unanswered)
+    terms = HALL_TERMS if fallback else replace(HALL_TERMS, fallback=None)
+    look = view(Mode.INIT, ISLAND, conditions=seen, terms=terms)
+    assert next_mode(look.terms, look.state, seen, look.asked, look.now, look.hall).mode == mode

@@ -138,7 +138,8 @@ def test_a_normal_stop_ramps_first() -> None:
     assert (state.mode, state.t_stopping_ns) == (Mode.GRID_TIED, at(0.0).t_ns)
     assert step(state, running, 3.9, wanted=True).mode == Mode.GRID_TIED
     assert step(state, READY, 1.0, wanted=False).mode == Mode.STANDBY
-    assert step(state, running, 4.0, wanted=False).mode == Mode.STANDBY
+    after = step(state, running, 4.0, wanted=False)
+    assert (after.mode, after.t_stopping_ns) == (Mode.STANDBY, at(0.0).t_ns)  # F22 counts from the stop
 
 
 def test_return_after_class_a() -> None:
@@ -307,3 +308,37 @@ def test_rows_are_known() -> None:
     """Goal: ids of the reference only. Method: the set."""
     assert {row.id for row in ROWS} == {f"T{k:02}" for k in range(1, 18)} | {"N6"}
     assert modes.retry_s(TERMS, ModeState()) == 0.0
+
+
+def test_what_init_waits_for_is_named() -> None:
+    """Goal: a converter of an unknown identity is told by its name. Method: one refused."""
+    assert step(ModeState(), converter(accepted=False)).waiting == "waiting for the identity of pcs-1"
+
+
+def test_retries_that_are_used_up_stop_nothing_by_themselves() -> None:
+    """Goal: the fourth hold stops, not the third's memory. Method: three retries of the hour, no hold."""
+    full = tuple(at(-10.0 - k).t_ns for k in range(3))
+    assert step(in_mode(Mode.GRID_TIED, t_retries_ns=full), READY).mode == Mode.GRID_TIED
+
+
+def test_a_fault_keeps_the_reason_of_its_stop() -> None:
+    """Goal: FAULT says what stopped the site, or who did not follow the stop; the stop's time runs on.
+    Method: latched and confirmed; latched with power left; power left alone."""
+    stopped = in_mode(Mode.SAFE_STOP, -10.0, reason="why", t_stopping_ns=at(-9.0).t_ns)
+    latched = step(replace(stopped, latched=True), READY)
+    assert (latched.mode, latched.reason, latched.t_stopping_ns) == (Mode.FAULT, "why", at(-9.0).t_ns)
+    power = converter(pcs_kw=500.0, state="running")
+    assert step(replace(stopped, latched=True), power).reason == "why"
+    assert step(stopped, power).reason == "T14: stop not confirmed by pcs-1"
+    begun = step(in_mode(Mode.GRID_TIED), with_faults(fault()))
+    assert begun.t_stopping_ns == at(0.0).t_ns
+
+
+def test_every_converter_must_be_quiet() -> None:
+    """Goal: one converter with power is enough to wait. Method: the second of two, at the key's end."""
+    one = replace(
+        READY, converters=(READY.converters[0], replace(READY.converters[0], name="pcs-2", pcs_kw=900.0))
+    )
+    two = replace(TERMS, parts=(TERMS.parts[0], replace(TERMS.parts[0], name="pcs-2"), *TERMS.parts[1:]))
+    at_rest = next_mode(two, in_mode(Mode.MAINT), one, NOTHING, at(0.0))
+    assert (at_rest.mode, at_rest.waiting) == (Mode.MAINT, "power not yet zero")

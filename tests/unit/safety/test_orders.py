@@ -54,3 +54,14 @@ def test_no_order_to_a_stranger() -> None:
     for mode in Mode:
         state = ModeState(mode=mode, t_since_ns=at(0.0).t_ns)
         assert wanted(TERMS, state, strange, at(60.0)) == {}
+
+
+@pytest.mark.parametrize(("state", "expected"), [("running", {"pcs-1": "stop"}), ("starting", {})])
+def test_an_order_goes_to_the_states_that_take_it(state: str, expected: dict[str, str]) -> None:
+    """Goal: a converter gets what it can take in its state. Method: stop, taken while running alone."""
+    terms = replace(
+        TERMS, parts=(replace(TERMS.parts[0], order_states={"stop": ("running",)}), *TERMS.parts[1:])
+    )
+    conditions = replace(READY, converters=(replace(READY.converters[0], state=state),))
+    stopped = ModeState(mode=Mode.SAFE_STOP, t_since_ns=at(-1.0).t_ns)
+    assert wanted(terms, stopped, conditions, at(0.0)) == expected

@@ -9,7 +9,7 @@ import pytest
 from controller.image import Mode
 from controller.safety.conditions import PRESSED_S_MAX, latched
 from controller.state import Asked, Condition, Conditions, Effect, ModeState
-from tests.unit.safety.sites import Story
+from tests.unit.safety.sites import Story, at
 
 STRANGER = {"identity": "8"}  # F28, class C
 
@@ -105,3 +105,47 @@ def test_a_local_reset_of_a_lockout_begins_the_self_test() -> None:
 def test_a_latch_stops_an_island_too() -> None:
     """Goal: what waited for a person before the start comes up in no mode. Method: its effect."""
     assert latch("C").effect == Effect.TRIP
+
+
+def test_a_reset_lifts_latches_and_nothing_else() -> None:
+    """Goal: class A keeps its own hold time, of the first row of the table too. Method: F01 gone for a moment, reset
+    at the box."""
+    story = Story()
+    story.feed(0.0, track={"quality": 64})
+    assert story.feed(1.0) == {"F01"}
+    story.asked = Asked(pressed="local", reason="looked at it")
+    story.feed(1.1)
+    story.asked = Asked()
+    assert story.feed(1.2) == {"F01"}
+    assert story.feed(31.0) == set()
+
+
+def test_since_when() -> None:
+    """Goal: the memory tells since when a limit is passed, and 0 while it is not. Method: F28 and F16, bad and good."""
+    story = Story()
+    bad = {"identity": "8", "silent_s": 0.6}
+    story.feed(1.0, pcs=dict(bad))
+    story.feed(2.0, pcs=dict(bad))
+    assert {c.t_raw_ns for c in story.conditions.active} == {at(1.0).t_ns}
+    story.feed(3.0)
+    assert {(c.code, c.t_raw_ns, c.t_gone_ns, c.level) for c in story.conditions.active} == {
+        ("F28", 0, 0, 3),
+        ("F16", 0, at(3.0).t_ns, 3),
+    }
+    story.feed(4.0, pcs={"silent_s": 0.6})
+    assert {(c.code, c.t_raw_ns, c.t_gone_ns) for c in story.conditions.active if c.code == "F16"} == {
+        ("F16", at(4.0).t_ns, 0)
+    }
+    assert latched("F73", "torn-write", "site", "C", "cause", "cure").level == 3
+
+
+def test_inputs_are_good_since_their_first_good_cycle() -> None:
+    """Goal: the 2 s of the entry run on. Method: three good cycles, a bad one, a good one."""
+    story = Story()
+    for seconds in (0.0, 0.1, 0.2):
+        story.feed(seconds)
+        assert (story.conditions.t_fresh_ns, story.conditions.t_grid_ns) == (at(0.0).t_ns, at(0.0).t_ns)
+    story.feed(0.3, frame={"sample_age_s": 1.0}, track={"voltage_v": 0.0})
+    assert (story.conditions.t_fresh_ns, story.conditions.t_grid_ns) == (0, 0)
+    story.feed(0.4)
+    assert (story.conditions.t_fresh_ns, story.conditions.t_grid_ns) == (at(0.4).t_ns, at(0.4).t_ns)

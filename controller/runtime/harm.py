@@ -1,0 +1,148 @@
+"""What the loop makes of 3 to 50 Hz, measured, and how much of a swing may pass at once without harm.
+
+The law was shaped for the delay of the loop; an edge that is faster than the converters' slew arrives later still, and
+a late answer makes the grid swing more than the load (control.md 5.2). Load and battery are followed through the same
+lines; the mean of one by the other tells, line by line, how the loop passes what the law asks, D. Of the law's
+
+    F = gain (prompt + (1 - prompt) / (1 + j w slow)),    grid / load = 1 - F D
+
+that pair of gain and prompt share is taken which leaves least of the load's own lines up to 20 Hz, of those that keep
+every line that the load excites below the limit, and the 20 ms mean of the grid within the span of the load's: what is
+late by d, and slow in part, leaves the share m of a step in it, and gain (2 m - 1) must not be above 0.
+"""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.image import Frame
+from controller.runtime.fastlink import correlate
+from controller.runtime.waveform import Column
+
+Loop = NDArray[np.complexfloating[Any]]  # a value a line
+
+RATE_HZ = 400.0
+LINES_HZ = np.geomspace(3.0, 42.0, 31)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
+ABOVE_HZ = np.array([44.0, 46.0, 48.0, 50.0])  # judged by what is seen below
+PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 50
+FORGET = 1.0 / (30.0 * RATE_HZ)  # mean over 30 s
+WARM_S = 25.0  # of a load that moves, before anything is judged
+FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
+HARM_SEEN = 10 ** (2.0 / 20)  # grid over load: above it a whole law is no longer left whole,
+HARM_MAX = 10 ** (0.3 / 20)  # and this is kept from then on; utilities look at 0.5 dB
+MEAN_S, SPAN_MAX = 0.020, 0.03
+BAND_HZ = 20.0
+GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
+GAINS, PROMPTS = (x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.linspace(1.0, 0.0, 21)))
+EVERY_S = 1.0  # between two judgements
+FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own
+
+KEEP = np.exp(-LINES_HZ / (RATE_HZ * PERIODS))
+TURN = KEEP * np.exp(2j * pi * LINES_HZ / RATE_HZ)
+KW_PER_STEP = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)
+OMEGA = 2.0 * pi * np.concatenate([LINES_HZ, ABOVE_HZ])
+BELOW_HZ = np.array([0.3, 0.7, 1.5])  # stand for 0.1 to 3 Hz, where most of a load lies,
+BELOW_W = np.array([28.3, 3.5, 2.4])  # by the spectrum of edges, in shares of what lies between 3 and 20 Hz
+
+
+def passed(gain: Any, prompt_pu: Any, slow_s: float, omega: Column = OMEGA) -> Loop:
+    """F of the law at every line; gain, prompt_pu: numbers, or columns of them."""
+    found: Loop = gain * (prompt_pu + (1.0 - prompt_pu) / (1.0 + 1j * omega * slow_s))
+    return found
+
+
+def carried_on(loop: Loop) -> Loop:
+    """D up to 50 Hz: above the highest line as large as there, and as late."""
+    turn = np.angle(loop[-1]) / OMEGA[LINES_HZ.size - 1]
+    return np.concatenate([loop, abs(loop[-1]) * np.exp(1j * turn * OMEGA[LINES_HZ.size :])])
+
+
+def excess(loop: Loop, gain: Any, prompt_pu: Any, slow_s: float) -> Column:
+    """Grid over load at the lines and above them. loop: D at the lines."""
+    found: Column = abs(1.0 - passed(gain, prompt_pu, slow_s) * carried_on(loop))
+    return found
+
+
+def best(loop: Loop, load_w: Column, slow_s: float) -> tuple[float, float]:
+    """Gain and prompt share for a loop: D (lines) and the square of the load (lines), 0: not excited."""
+    grid = excess(loop, GAINS[:, None], PROMPTS[:, None], slow_s)
+    harmless = (grid[:, _judged(load_w > 0.0)] <= HARM_MAX).all(axis=1)
+    low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
+    own = OMEGA[: LINES_HZ.size]
+    late_s = float(-(low_w * own * np.angle(loop)).sum() / max((low_w * own**2).sum(), 1e-9))
+    late_s = min(max(late_s, 0.0), MEAN_S)
+    slow = (1.0 - PROMPTS) * slow_s * (1.0 - np.exp((late_s - MEAN_S) / max(slow_s, 1e-6)))
+    harmless &= GAINS * (2.0 * (late_s + slow) / MEAN_S - 1.0) <= SPAN_MAX
+    omega = 2.0 * pi * BELOW_HZ
+    below = abs(1.0 - passed(GAINS[:, None], PROMPTS[:, None], slow_s, omega) * np.exp(-1j * omega * late_s))
+    left = (grid[:, : LINES_HZ.size] ** 2 * low_w).sum(axis=1) + (below**2 * BELOW_W).sum(
+        axis=1
+    ) * low_w.sum()
+    left = np.where(harmless, left, np.inf)
+    k = int(left.argmin())
+    return (float(GAINS[k]), float(PROMPTS[k])) if harmless[k] else (GAIN_MIN, 1.0)
+
+
+def _judged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The lines that the load excites; above them all, where it excites the highest."""
+    return np.concatenate([loud, np.full(ABOVE_HZ.size, loud[-1])])
+
+
+class Harm:
+    """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once."""
+
+    def __init__(self, rating_kw: float) -> None:
+        self.gain = self.prompt_pu = 1.0
+        self._aim = (1.0, 1.0)
+        self._since_s = 0.0
+        self._floor_kw = FLOOR_PU * rating_kw
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was measured; the share stays."""
+        self._state = np.zeros((2, 2, LINES_HZ.size), complex)
+        self._square = np.zeros(LINES_HZ.size)
+        self._cross: Loop = np.zeros(LINES_HZ.size, complex)
+        self._last: Column | None = None
+        self._moving_s = 0.0
+
+    def take(self, powers_kw: Column, law: Frame) -> None:
+        """The next values of both powers, (2, n), 2.5 ms apart: load, battery. law: as it was when they came."""
+        if law.gain < 0.5 * GAIN_MIN:
+            self._last = None
+            return
+        step_kw = np.empty_like(powers_kw)
+        step_kw[:, 1:] = powers_kw[:, 1:] - powers_kw[:, :-1]
+        step_kw[:, 0] = 0.0 if self._last is None else powers_kw[:, 0] - self._last
+        self._last = powers_kw[:, -1]
+        inverse = 1.0 / passed(law.gain, law.prompt_pu, law.slow_s)[: LINES_HZ.size]
+        correlate(step_kw, KEEP, TURN, FORGET, inverse, self._state, self._square, self._cross)
+
+    def judge(self, law: Frame, dt_s: float) -> None:
+        """One cycle: move both shares towards the best that harms nothing."""
+        self._since_s += dt_s
+        if self._since_s >= EVERY_S and law.gain >= 0.5 * GAIN_MIN:
+            self._since_s = 0.0
+            loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
+            self._moving_s += EVERY_S * loud.any()
+            if self._moving_s >= WARM_S and loud.any():
+                self._aim = self._aimed(loud, law)
+        share = min(self._aim[0] / law.gain_max, 1.0) if law.gain_max > 0 else 1.0
+        self.gain = _moved(self.gain, share, dt_s)
+        self.prompt_pu = _moved(self.prompt_pu, self._aim[1], dt_s)
+
+    def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[float, float]:
+        """What is best now; a law that is whole and harms nothing stays whole."""
+        loop: Loop = self._cross / np.maximum(self._square, 1e-9)
+        grid = excess(loop, law.gain, law.prompt_pu, law.slow_s)
+        if self._aim == (1.0, 1.0) and (grid[_judged(loud)] <= HARM_SEEN).all():
+            return self._aim
+        return best(loop, np.where(loud, self._square * KW_PER_STEP**2, 0.0), law.slow_s)
+
+
+def _moved(now: float, aim: float, dt_s: float) -> float:
+    return now + min(max(aim - now, -FALL_PER_S * dt_s), RISE_PER_S * dt_s)
