@@ -5,7 +5,7 @@ The battery is spent as late as it still suffices: what the window forgives by i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -96,12 +96,14 @@ def cap_kw(
     net_kw: float,
     discharge_kw_max: float,
     hold_s: float,
+    later: Sequence[tuple[float, float]] = (),
 ) -> tuple[float, float]:
     """Two caps on the grid power of the next hold_s, kW; infinite where no window counts.
 
     The first is what the windows still allow as a mean: charging may fill it, never pass it. The second is
     looser: above the first by what a full discharge after hold_s would still make good at this net_kw.
-    limits_kw: demand name -> mean a window may reach; without an entry it is free.
+    limits_kw: demand name -> mean a window may reach; without an entry it is free. later: net power that is
+    expected, as (seconds from t_s on until which it holds, kW); after the last one net_kw holds on.
     """
     fair, must = inf, inf
     for demand in meter.tariff.demand:
@@ -113,7 +115,19 @@ def cap_kw(
         done_kwh = running.import_kwh if running is not None and running.window == window else 0.0
         left_s = window.start_s + demand.window_s - t_s
         room_kwh = limit_kw * demand.window_s / HOUR_S - done_kwh
-        later_kwh = max(net_kw - discharge_kw_max, 0.0) * max(left_s - hold_s, 0.0) / HOUR_S
+        later_kwh = _least_kwh([*later, (inf, net_kw)], discharge_kw_max, hold_s, left_s)
         fair = min(fair, room_kwh * HOUR_S / left_s)
         must = min(must, (room_kwh - later_kwh) * HOUR_S / min(hold_s, left_s))
     return fair, must
+
+
+def _least_kwh(
+    net: Sequence[tuple[float, float]], discharge_kw_max: float, from_s: float, to_s: float
+) -> float:
+    """Import between two moments under full discharge."""
+    found = 0.0
+    for until_s, kw in net:
+        if until_s > from_s:
+            found += max(kw - discharge_kw_max, 0.0) * max(min(until_s, to_s) - from_s, 0.0) / HOUR_S
+            from_s = until_s
+    return found

@@ -87,7 +87,10 @@ class Charge:
     floor_kw: Floats
     seen_kw: tuple[float, ...] = ()  # peaks of groups that are over
     chance: float = 1.0  # of the case it belongs to
-    ceiling: FeeStep | None = None  # of a fee by steps: the step this plan stays within
+    ceiling: FeeStep | None = (
+        None  # of a fee by steps: the step this plan stays within; given, no other is tried
+    )
+    ceiling_pu: float = CEILING_PU
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,11 @@ class Dispatch:
 
 
 class Economist:
-    """Plans one site; keeps the solver warm."""
+    """Plans one site; keeps the solver warm. time_limit_s holds for each solution; solver: another one, to compare."""
 
-    def __init__(self, plant: Plant, time_limit_s: float = 10.0) -> None:
+    def __init__(self, plant: Plant, time_limit_s: float = 10.0, solver: Solver | None = None) -> None:
         self.plant = plant
-        self._solver = Solver(time_limit_s)
+        self._solver = solver or Solver(time_limit_s)
 
     def plan(
         self, steps: Steps, charges: Sequence[Charge], energy_kwh: float, terminal: Terminal | None = None
@@ -291,7 +294,7 @@ def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: floa
     subscribed_kw = charge.demand.subscribed_kw
     if charge.ceiling is not None:
         top_kw = charge.ceiling.kw + subscribed_kw
-        border_kw, cost = max(CEILING_PU * top_kw, min(set_kw, top_kw)), _dearest(charge)
+        border_kw, cost = max(charge.ceiling_pu * top_kw, min(set_kw, top_kw)), _dearest(charge)
     elif subscribed_kw:
         border_kw, cost = subscribed_kw, charge.per_kw
     else:
@@ -324,7 +327,8 @@ def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:
             continue
         set_kw = billed_kw(charge.demand, [*charge.seen_kw, *charge.floor_kw])
         open_steps = [step for step in charge.demand.steps if step.kw >= set_kw] or charge.demand.steps[-1:]
-        choices = [replace(charge, ceiling=step) for step in open_steps] or [charge]
+        free = charge.ceiling is None
+        choices = [replace(charge, ceiling=step) for step in open_steps if free] or [charge]
         trials = [[*trial, choice] for trial in trials for choice in choices]
     return trials
 

@@ -19,6 +19,10 @@ LEVEL_H = 12.0  # a deviation from the usual fades: jobs run for hours, not for 
 LEAD_WIDTH = 0.7  # skill at one lead tells about leads within a factor of two: exp(0.7) = 2
 SHARPNESS = 2.0  # weights go with 1 / (mean square error) ** 2: the best leads, the second best helps
 PRIOR_H = 2.0  # hours of record that the prior of a model is worth
+CLOUD_H = 2.0  # half of what is known of a cloud is gone after so many hours
+BRIGHT_PU = 0.05  # of the brightest hour: from here on an hour tells how clear the sky is
+POOLS = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS))  # leads that share their bands
+FLAT_DAYS = 0.1  # days of record that a flat hour is worth
 DARK_KW = 0.01  # the sun is down: a night says nothing about how well days are forecast
 QUANTILES = (0.025, 0.16, 0.84, 0.975)  # ends of the 95 and 68 % bands
 
@@ -29,6 +33,8 @@ class Outlook:
 
     expected_kw: Floats
     bands_kw: Floats
+    within_kw: Floats  # hours x slots: how the slots of an hour lie about its mean
+    within_kw_top: Floats  # the same, the highest of a week
 
 
 class Model:
@@ -40,6 +46,7 @@ class Model:
         self._hour: list[int] = []
         self._day: list[int] = []
         self._off: list[bool] = []
+        self._within: list[Floats] = []
         names = (
             ("feed", "last", "usual", "level") if kind == "load" else ("feed", "yesterday", "usual", "sky")
         )
@@ -52,8 +59,10 @@ class Model:
         self._kernel = np.exp(-0.5 * ((lead[:, None] - lead) / LEAD_WIDTH) ** 2)
         self._residuals: list[Floats] = []
 
-    def observe(self, kw: float, hour: int, day: int, off: bool) -> None:
-        """Take one finished hour: its mean, clock hour, ordinal day, whether it is a day off."""
+    def observe(self, slots_kw: Floats | float, hour: int, day: int, off: bool) -> None:
+        """Take one finished hour: its slots or its mean, clock hour, ordinal day, whether it is a day off."""
+        slots_kw = np.atleast_1d(slots_kw)
+        kw = float(slots_kw.mean())
         self._reach(24 * day + hour)
         ages = min(LEADS, len(self._issued))
         row = np.full(LEADS, np.nan)
@@ -69,6 +78,7 @@ class Model:
         self._hour.append(hour)
         self._day.append(day)
         self._off.append(off)
+        self._within = [*self._within[-28 * 24 + 1 :], slots_kw - kw]
 
     def outlook(self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray) -> Outlook:
         """The hours ahead, the current one first. feed_kw may be shorter; off: one bool an hour ahead."""
@@ -90,16 +100,14 @@ class Model:
                 rows[1] = [
                     self.seen_kw[-24 + i % 24] if len(self.seen_kw) >= 24 else np.nan for i in range(count)
                 ]
-                rows[3] = self._sky(hour, count)
+                rows[3] = self._sky(hour)
         blend = np.maximum(self._blend(rows), 0.0)
         issued = np.full((len(self.names) + 1, LEADS), np.nan)
         width = min(count, LEADS)
         issued[:-1, :width], issued[-1, :width] = rows[:, :width], blend[:width]
         self._issued = [*self._issued[-LEADS + 1 :], issued]
-        bands = self._bands(count)
-        if self.kind == "pv":
-            bands = np.where(blend < DARK_KW, 0.0, bands)
-        return Outlook(blend, np.maximum(blend + bands, 0.0))
+        bands = np.maximum(blend + self._bands(hour, blend), 0.0)
+        return Outlook(blend, bands, *self._shape(hour, day, off))
 
     def _reach(self, to_h: int) -> None:
         """Blanks for hours without an outlook: the n-th from the end is always n hours old."""
@@ -124,6 +132,20 @@ class Model:
             told[f"skill_{lead}h"] = float(1.0 - rms[-1] / rms[1]) if rms[1] > 0 else 0.0
         return told
 
+    def _shape(self, hour: Ints, day: Ints, off: np.ndarray) -> tuple[Floats, Floats]:
+        """How the slots of each hour ahead lay about its mean on like days; a day that was not seen was flat."""
+        slots = max((within.size for within in self._within), default=1)  # the first hour may have begun late
+        if slots == 1:
+            return np.zeros((hour.size, 1)), np.zeros((hour.size, 1))
+        seen = np.array([w if w.size == slots else np.zeros(slots) for w in self._within])
+        hours, days, offs = (np.array(x[-len(seen) :]) for x in (self._hour, self._day, self._off))
+        age = np.maximum(day[:, None] - days, 0)
+        weight = DAY_FADE**age * np.where(off[:, None] == offs, 1.0, OTHER_TYPE) * (hour[:, None] == hours)
+        near = (hour[:, None] == hours) & (age <= 7)
+        top = np.where(near[:, :, None], seen, -np.inf).max(1)
+        mean = weight @ seen / (weight.sum(1) + FLAT_DAYS)[:, None]
+        return mean, np.where(np.isfinite(top), np.maximum(top, mean), mean)
+
     def _usual(self, hour: Ints, day: Ints, off: np.ndarray) -> Floats:
         """Mean of the same hour on earlier days, recent and similar ones first; else of all that was seen."""
         if not self.seen_kw:
@@ -137,18 +159,18 @@ class Model:
         found = weight @ seen / np.maximum(total, 1e-12)
         return np.asarray(np.where(total > 0, found, seen[-24:].mean()), dtype=np.float64)
 
-    def _sky(self, hour: Ints, count: int) -> Floats:
-        """The clearest of two weeks at each hour, times how clear the last three bright hours were."""
+    def _top(self) -> Floats:
+        """The brightest of two weeks at each clock hour, kW."""
         seen, hours = np.array(self.seen_kw[-336:]), np.array(self._hour[-336:])
-        top = np.array([seen[hours == h].max() if (hours == h).any() else np.nan for h in range(24)])
-        bright = [
-            (kw, top[h])
-            for kw, h in zip(seen[-24:], hours[-24:], strict=True)
-            if top[h] > 0.05 * np.nanmax(top)
-        ]
-        lately = bright[-3:]
-        clear = sum(kw for kw, _ in lately) / sum(t for _, t in lately) if lately else 1.0
-        return np.asarray(top[hour] * clear, dtype=np.float64)[:count]
+        return np.array([seen[hours == h].max() if (hours == h).any() else np.nan for h in range(24)])
+
+    def _sky(self, hour: Ints) -> Floats:
+        """The clearest of two weeks at each hour, times how clear it has been, the last hours first."""
+        top, last = self._top(), min(24, len(self.seen_kw))
+        seen, high = np.array(self.seen_kw[-last:]), top[self._hour[-last:]]
+        weight = 0.5 ** (np.arange(last)[::-1] / CLOUD_H) * (high > BRIGHT_PU * np.nanmax(top))
+        clear = (weight @ seen) / (weight @ high) if weight.any() else 1.0
+        return np.asarray(top[hour] * clear, dtype=np.float64)
 
     def _blend(self, rows: Floats) -> Floats:
         """Models by skill at each lead; where a model says nothing the others share its weight."""
@@ -163,19 +185,22 @@ class Model:
         blend = (weight * np.nan_to_num(rows)).sum(0) / np.where(total > 0, total, 1.0)
         return np.where(total > 0, blend, 0.0)
 
-    def _bands(self, count: int) -> Floats:
-        """Quantiles of what the blend missed by at each lead, over two weeks."""
-        lead = np.minimum(np.arange(count), LEADS - 1)
-        missed = np.array(self._residuals[-336:])
-        known = missed.size > 0 and bool(np.isfinite(missed).any())
-        if not known:
-            return np.zeros((len(QUANTILES), count))
+    def _bands(self, hour: Ints, blend: Floats) -> Floats:
+        """Quantiles of what the blend missed by at each lead, over two weeks; of the sun, by its clear sky."""
+        lead = np.minimum(np.arange(hour.size), LEADS - 1)
+        missed, scale = np.array(self._residuals).reshape(-1, LEADS), np.ones(hour.size)
+        if self.kind == "pv" and missed.size:
+            top = self._top()
+            seen = top[self._hour[-len(missed) :]]
+            bright = seen > BRIGHT_PU * np.nanmax(top)
+            missed = missed[bright] / seen[bright, None]
+            scale = np.where(blend < DARK_KW, 0.0, np.nan_to_num(top[hour]))
         pooled = np.zeros((len(QUANTILES), LEADS))
-        for low, high in ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS)):
+        for low, high in POOLS:
             part = missed[:, low:high]
             part = part[np.isfinite(part)]
             if part.size:
                 pooled[:, low:high] = np.quantile(part, QUANTILES)[:, None]
             elif low:
                 pooled[:, low:high] = pooled[:, low - 1 : low]
-        return pooled[:, lead]
+        return np.asarray(pooled[:, lead] * scale, dtype=np.float64)

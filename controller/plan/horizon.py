@@ -15,10 +15,11 @@ from controller.plan.calendar import Floats, Ints
 from controller.plan.economy import COUPLED, START, Charge, Steps
 
 HOUR_S = 3600
-FINE_H = 2  # slots as they are; later whole hours, unless prices move within them
+FINE_H = 2  # slots as they are; later whole hours, unless price or load moves within them
+SHAPED_PU = 0.1  # of the highest load: what moves less within an hour is noise
 WORKDAYS, DAYS_OFF = 6, 4  # typical days of either type: the last week and the last two week-ends
-BAD_CHANCE = 0.3  # three-point rule of a Gauss curve: 0.3 at 1.22 sigma, 0.7 at or below the middle
-BAD_SIGMA = 1.22
+BAD_CHANCE = 1 / 6  # the worst sixth of a Gauss curve ...
+BAD_SIGMA = 1.5  # ... and its mean, which lies half-way between the ends of the 68 and 95 % bands
 BAD_STAMP = 1 << 43  # names steps of the bad case apart from those as expected
 DAY_STAMP = 1 << 44  # names steps of typical days apart from those of near time
 FRIDAY = 4
@@ -85,18 +86,29 @@ class _Days:
 
 
 def build(
-    tariff: Tariff, past: Past, near: Near, ledger: Ledger, opened: Mapping[str, float], *, last: bool = False
+    tariff: Tariff,
+    past: Past,
+    near: Near,
+    ledger: Ledger,
+    opened: Mapping[str, float],
+    *,
+    last: bool = False,
+    fine_h: int = FINE_H,
 ) -> Horizon:
     """The horizon of a plan. opened: demand name -> kWh imported so far in its running window.
 
-    last: no day follows near time.
+    last: no day follows near time. fine_h: hours whose slots stay as they are.
     """
-    t_s, step_s, load_kw, pv_kw, spot, bad_kw = _near(near)
+    t_s, step_s, load_kw, pv_kw, spot, bad_kw = _near(near, fine_h)
     days = _Days(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.empty((0, 3, 24)))
     if not last:
         end_s = float(t_s[-1] + step_s[-1])
-        hours = np.repeat(np.arange(t_s.size), np.maximum(step_s // HOUR_S, 1).astype(int))
-        whole = past.with_near(t_s[hours], load_kw[hours], pv_kw[hours], spot[hours])
+        slot_hour = np.floor_divide(near.now_s + near.slot_s * np.arange(near.spot.size), HOUR_S)
+        hour, of_hour = np.unique(slot_hour, return_inverse=True)
+        means = [
+            np.bincount(of_hour, x) / np.bincount(of_hour) for x in (near.load_kw, near.pv_kw, near.spot)
+        ]
+        whole = past.with_near(HOUR_S * hour, *means)
         days = _typical(tariff, whole, end_s)
     steps, all_t_s = _steps(tariff, (t_s, step_s, load_kw, pv_kw, spot, bad_kw), days, near.now_s)
     charges = tuple(
@@ -107,22 +119,32 @@ def build(
     return Horizon(steps, charges, t_s, step_s)
 
 
-def _near(near: Near) -> tuple[Floats, ...]:
-    """Slots for the first hours, whole clock hours after them; begin, length, load, PV, spot."""
+def _near(near: Near, fine_h: int) -> tuple[Floats, ...]:
+    """Slots for the first hours, and where price or load moves within an hour; else whole clock hours.
+
+    Begin, length, load, PV, spot, bad case of each step.
+    """
     count = near.spot.size
     t_s = near.now_s + near.slot_s * np.arange(count)
     hour = np.floor_divide(t_s, HOUR_S).astype(np.int64) - int(near.now_s // HOUR_S)
     _, of_hour = np.unique(hour, return_inverse=True)
-    low, high = np.full(of_hour.max() + 1, np.inf), np.full(of_hour.max() + 1, -np.inf)
-    np.minimum.at(low, of_hour, near.spot)
-    np.maximum.at(high, of_hour, near.spot)
-    fine = (hour < FINE_H) | ((high > low)[of_hour] & (hour < 24))
+    moves = _range(of_hour, near.spot) > 0
+    moves |= _range(of_hour, near.load_kw) > SHAPED_PU * near.load_kw.max()
+    fine = (hour < fine_h) | (moves[of_hour] & (hour < 24))
     key = np.where(fine, np.arange(count), count + hour)
     _, head, step = np.unique(key, return_index=True, return_inverse=True)
     slots = np.bincount(step)
     means = [np.bincount(step, x) / slots for x in (near.load_kw, near.pv_kw, near.spot, near.bad_kw)]
     order = np.argsort(t_s[head])
     return t_s[head][order], slots[order] * near.slot_s, *(mean[order] for mean in means)
+
+
+def _range(of_hour: Ints, values: Floats) -> Floats:
+    """Highest less lowest value of each hour."""
+    low, high = np.full(of_hour.max() + 1, np.inf), np.full(of_hour.max() + 1, -np.inf)
+    np.minimum.at(low, of_hour, values)
+    np.maximum.at(high, of_hour, values)
+    return np.asarray(high - low, dtype=np.float64)
 
 
 def _kind(tariff: Tariff, weekday: int) -> tuple[bool, ...]:

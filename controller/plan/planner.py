@@ -118,7 +118,7 @@ class Planner:
             mean = rows[:, 1:].mean(0)
             at = calendar.clock(self.tariff.time_zone, np.array([begin_s]))
             where = int(at.hour[0]), int(at.day[0]), bool(at.weekday[0] > horizon.FRIDAY)
-            self.load.observe(float(mean[0]), *where)
+            self.load.observe(rows[:, 1], *where)
             self.pv.observe(float(mean[1]), *where)
             self.past.put(np.array([begin_s]), mean[:1], mean[1:2], mean[2:])
 
@@ -126,12 +126,12 @@ class Planner:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
         load, pv = self._outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
-        more_kw = np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
-        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[1], 0.0)
-        bad_kw = horizon.BAD_SIGMA * np.hypot(more_kw, less_kw)  # sun and load err each for itself
-        near = Near(
-            now_s, self.slot_s, load.expected_kw[hours], pv.expected_kw[hours], feed.spot, bad_kw[hours]
-        )
+        more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
+        less_kw = np.maximum(pv.expected_kw - pv.bands_kw[:2].mean(0), 0.0)  # a sun's errors lean to one side
+        bad_kw = np.hypot(more_kw, less_kw)  # sun and load err each for itself
+        slot = ((now_s % HOUR_S + self.slot_s * np.arange(hours.size)) % HOUR_S // self.slot_s).astype(int)
+        load_kw = load.expected_kw[hours] + load.within_kw[hours, slot % load.within_kw.shape[1]]
+        near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw[hours])
         opened = self.meter.opened()
         ahead = horizon.build(
             self.tariff, self.past, near, self.meter.ledger, opened, last=terminal is not None
@@ -179,10 +179,10 @@ class Planner:
             return self._rule(t_s, net_kw, hold_s, spot)
         limits_kw = self.limits_kw(t_s)
         power_kw = self.plant.discharge_kw_max
-        fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s)
+        fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s, wanted.later)
         if wanted.surprised:
             fair_kw, _ = demand.cap_kw(self.meter, self._set_kw(t_s), t_s, net_kw, power_kw, hold_s)
-        pcs_kw, reason = wanted.pcs_kw, wanted.reason
+        pcs_kw, reason = _balanced(wanted, net_kw)
         if wanted.at_limit and not wanted.surprised:
             pcs_kw, reason = min(net_kw - fair_kw, 0.0), "charging to the peak"
         elif pcs_kw < 0 and net_kw - pcs_kw > fair_kw:
@@ -237,36 +237,70 @@ class Planner:
         }
 
     def _wanted(self, t_s: float, net_kw: float) -> _Wanted | None:
-        """Planned power of the running hour, with what it rests on; None: there is no plan for it."""
+        """Planned power of the running hour, with what it rests on; None: there is no plan for it.
+
+        Within an hour the LP is free, so its mean counts; where the load has a shape in it, each slot counts.
+        """
         plan = self.current
         if plan is None or t_s - plan.now_s > AGE_S_MAX:
             return None
-        begin_s, end_s = plan.horizon.near_t_s, plan.horizon.near_t_s + plan.horizon.near_s
         hour_s = t_s - t_s % HOUR_S
-        rows = np.flatnonzero((end_s > max(hour_s, plan.now_s)) & (begin_s < hour_s + HOUR_S))
+        lead = int(hour_s - (plan.now_s - plan.now_s % HOUR_S)) // HOUR_S
+        if lead >= plan.load.expected_kw.size:
+            return None
+        load_kw, within_kw = plan.load.expected_kw[lead], plan.load.within_kw[lead]
+        shaped = bool(np.ptp(within_kw) > horizon.SHAPED_PU * plan.load.expected_kw.max())
+        slot = int(t_s % HOUR_S // self.slot_s) % within_kw.size
+        from_s, to_s = (
+            (hour_s + slot * self.slot_s, hour_s + (slot + 1) * self.slot_s)
+            if shaped
+            else (hour_s, hour_s + HOUR_S)
+        )
+        begin_s, end_s = plan.horizon.near_t_s, plan.horizon.near_t_s + plan.horizon.near_s
+        rows = np.flatnonzero((end_s > max(from_s, plan.now_s)) & (begin_s < to_s))
         if not rows.size:
             return None
-        weight = np.minimum(end_s, hour_s + HOUR_S)[rows] - np.maximum(begin_s, hour_s)[rows]
+        weight = np.minimum(end_s, to_s)[rows] - np.maximum(begin_s, from_s)[rows]
         pcs_kw = float(np.average(plan.dispatch.pcs_kw[rows], weights=weight))
         grid_kw = float(np.average(plan.dispatch.grid_kw[rows], weights=weight))
-        lead = int(hour_s - (plan.now_s - plan.now_s % HOUR_S)) // HOUR_S
-        expected_kw = float(plan.load.expected_kw[lead] - plan.pv.expected_kw[lead])
-        band_kw = float(plan.load.bands_kw[-1][lead] - plan.load.bands_kw[0][lead]) / 2
+        sun_kw = float(plan.pv.expected_kw[lead])
+        off_kw = net_kw - float(load_kw + within_kw[slot]) + sun_kw
+        up_kw, sun_kw_low = float(plan.load.bands_kw[2][lead] - load_kw), float(plan.pv.bands_kw[1][lead])
+        load_band_kw, sun_band_kw = (
+            float(each.bands_kw[-1][lead] - each.bands_kw[0][lead]) / 2 for each in (plan.load, plan.pv)
+        )
+        band_kw = float(np.hypot(load_band_kw, sun_band_kw))  # sun and load err each for itself
         usual_kw = max(band_kw, SURPRISE_PU * max(self.load.seen_kw[-24:], default=0.0))
         limits_kw = self.limits_kw(t_s)
-        at_limit = (
-            pcs_kw < -AT_LIMIT_KW and bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW
-        )
+        tops_kw = load_kw + plan.load.within_kw_top[lead] + up_kw + max(off_kw, 0.0) - sun_kw_low
+        surprised = abs(off_kw) > usual_kw
+        at_limit = bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW
         return _Wanted(
-            pcs_kw, Rung.LAST if self.trouble else Rung.LP, "as planned", at_limit,
-            abs(net_kw - expected_kw) > usual_kw,
+            pcs_kw, grid_kw, Rung.LAST if self.trouble else Rung.LP, surprised,
+            at_limit and pcs_kw < -AT_LIMIT_KW and not shaped,
+            () if surprised else tuple(
+                (hour_s + (i + 1) * self.slot_s - t_s, min(net_kw, float(tops_kw[i])))
+                for i in range(slot, within_kw.size)
+            ),
         )  # fmt: skip
+
+
+def _balanced(wanted: _Wanted, net_kw: float) -> tuple[float, str]:
+    """The planned power; where the plan neither imports nor exports, or imports, none of it is sold by chance."""
+    if wanted.surprised:
+        return wanted.pcs_kw, "as planned"
+    if abs(wanted.grid_kw) < AT_LIMIT_KW:
+        return net_kw, "balancing sun and load"
+    if wanted.grid_kw > 0 and net_kw < wanted.pcs_kw:
+        return net_kw, "keeping the sun"
+    return wanted.pcs_kw, "as planned"
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     pcs_kw: float
+    grid_kw: float
     rung: Rung
-    reason: str
-    at_limit: bool = False  # only the peak keeps it from charging more
-    surprised: bool = False  # the load is not what the plan rests on: no licence to raise a peak
+    surprised: bool  # the load is not what the plan rests on: no licence to raise a peak
+    at_limit: bool  # only the peak keeps it from charging more
+    later: tuple[tuple[float, float], ...]  # net power that is expected, see demand.cap_kw

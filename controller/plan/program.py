@@ -94,13 +94,16 @@ class Solver:
         self._highs.clearSolver()
         self._highs.passModel(_model(program))
         warm = self._warm(*keys)
-        status = self._run()
+        until_s = (
+            self._highs.getRunTime() + self._time_limit_s
+        )  # HiGHS sums all runs; the second try is in it
+        status = self._run(until_s)
         if (
             warm and status != highspy.HighsModelStatus.kOptimal
         ):  # a carried basis may lead astray: once more, cold
             warm = False
             self._highs.clearSolver()
-            status = self._run()
+            status = self._run(until_s)
         if status != highspy.HighsModelStatus.kOptimal:
             self._known = None
             raise PlanError(f"HiGHS ended with {self._highs.modelStatusToString(status).lower()}")
@@ -110,10 +113,8 @@ class Solver:
             np.array(solution.col_value), np.array(solution.row_dual), self._highs.getObjectiveValue(), warm
         )
 
-    def _run(self) -> highspy.HighsModelStatus:
-        self._highs.setOptionValue(
-            "time_limit", self._highs.getRunTime() + self._time_limit_s
-        )  # it sums all runs
+    def _run(self, until_s: float) -> highspy.HighsModelStatus:
+        self._highs.setOptionValue("time_limit", until_s)
         self._highs.run()
         return self._highs.getModelStatus()
 
@@ -147,6 +148,11 @@ def _carried(
     known = old[order][place] == keys
     found = np.where(known, codes[order][place], int(fresh))
     return [STATUSES[code] for code in found]
+
+
+def packed(parts: list[Floats]) -> Floats:
+    """One array of a program's parts."""
+    return np.concatenate(parts)
 
 
 def _model(program: Program) -> highspy.HighsLp:

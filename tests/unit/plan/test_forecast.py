@@ -87,3 +87,46 @@ def test_the_night_is_sure() -> None:
     assert expected_kw[:6].tolist() == [0.0] * 6
     assert bands_kw[:, :6].max() == 0.0
     assert 700 < expected_kw[12] < 1100
+
+
+def test_the_shape_within_an_hour_is_learned() -> None:
+    """Goal: a burst that ends at half past is known. Method: 4000, 4000, 0, 0 kW at noon, the last one higher."""
+    model = Model("load")
+    flat_kw, burst_kw = np.full(4, 1000.0), np.array([4000.0, 4000.0, 0.0, 0.0])
+    for hour in range(24 * 3):
+        raised = burst_kw * (1.1 if hour // 24 == 2 else 1.0)
+        model.observe(raised if hour % 24 == 12 else flat_kw, hour % 24, hour // 24, False)
+    found = model.outlook(None, HOURS, np.full(24, 3), np.zeros(24, dtype=bool))
+    assert 1900 < found.within_kw[12, 0] < 2200  # a flat day's share is in it
+    assert found.within_kw[12].tolist() == pytest.approx(
+        (found.within_kw[12, 0] * np.array([1, 1, -1, -1])).tolist()
+    )
+    assert found.within_kw_top[12, 0] == pytest.approx(2200.0)
+    assert np.abs(found.within_kw[:12]).max() == 0.0
+
+
+def test_the_bands_of_the_sun_go_with_its_height() -> None:
+    """Goal: noon may miss by more than morning. Method: clear days and days at a third; bands by the bell."""
+    model = Model("pv")
+    bell_kw = np.maximum(np.sin((HOURS - 6) / 12 * np.pi), 0) * 1000
+    clear = np.random.default_rng(3).choice([1.0, 0.33], 14)
+    for hour in range(24 * 14):
+        model.outlook(None, (hour + HOURS) % 24, (hour + HOURS) // 24, np.zeros(24, dtype=bool))
+        model.observe(bell_kw[hour % 24] * clear[hour // 24], hour % 24, hour // 24, False)
+    found = model.outlook(None, HOURS, np.full(24, 14), np.zeros(24, dtype=bool))
+    wide_kw = found.bands_kw[3] - found.bands_kw[0]
+    assert 250 < wide_kw[12] < 1500
+    assert wide_kw[8] == pytest.approx(wide_kw[12] * bell_kw[8] / bell_kw[12], rel=0.35)
+
+
+def test_a_cloud_of_this_hour_weighs_more_than_the_clear_sky_of_yesterday() -> None:
+    """Goal: the last hours first. Method: five clear days, then a tenth from 8 to 11; noon as the sky alone says."""
+    model = Model("pv")
+    bell_kw = np.maximum(np.sin((HOURS - 6) / 12 * np.pi), 0) * 1000
+    for hour in range(24 * 5 + 11):
+        share = 0.1 if hour >= 24 * 5 + 8 else 1.0
+        model.observe(float(bell_kw[hour % 24]) * share, hour % 24, hour // 24, False)
+    assert 100 < model._sky(HOURS)[12] < 200
+    for hour in range(11, 20):
+        model.observe(float(bell_kw[hour]), hour, 5, False)
+    assert model._sky(HOURS)[12] > 900

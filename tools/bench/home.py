@@ -1,0 +1,123 @@
+"""Hourly home tables with a fee by steps of the mean of three daily peaks: ours beside perfect foresight, by our bill.
+
+python -m tools.bench.home FOLDER... [--site SITE.yaml]. A folder holds loads.csv, da_prices.csv and tou_prices.csv in
+hourly local time. Rows: no battery; ours, which learns its forecasts as it goes (kind own), planned with the three
+peaks that are billed, and planned with one; and the least cost with the whole season known, which ends as full as it
+began. Energy missing at the end is bought at the mean price. Exit 0 when ours keeps at least 90.5 % of the prescient
+saving, the figure published for a mixed-integer plan on such data (arXiv 2307.07580).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+import boards
+from controller.config.loader import load_site
+from controller.config.site import Site
+from controller.config.tariff import Tariff
+from controller.plan.billing import Ledger, bill
+from controller.plan.calendar import Floats
+from controller.plan.economy import Charge, Economist, Terminal
+from controller.plan.horizon import Near, Past, build
+from controller.plan.planner import plant_of
+from tools.season import Season
+from tools.tables import OWN, Tables, read_curves, read_tables
+
+SITE = Path(boards.__file__).parent / "sites" / "home.yaml"
+SHARE_PCT_MIN = 90.5
+SOLVER_S, MISSING_PER_KWH = 120.0, 1000.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a season costs, the peaks' part, and the billed peaks, kW."""
+
+    total: float
+    demand: float
+    peaks_kw: tuple[float, ...]
+
+
+def priced(tariff: Tariff, tables: Tables, pcs_kw: Floats, missing_kwh: float = 0.0) -> Cost:
+    """A battery's power through a season."""
+    grid_kw = tables.load_kw - tables.pv_kw - pcs_kw
+    found = bill(tariff, tables.t_s, tables.step_s, grid_kw, tables.spot, pcs_kw)
+    missing = max(missing_kwh, 0.0) * float(tables.spot.mean())
+    return Cost(found.total + missing, found.demand, tuple(peak.peak_kw for peak in found.peaks))
+
+
+def foresight(site: Site, tariff: Tariff, tables: Tables) -> Cost:
+    """The least cost with all of it known. Fee steps month by month, the others held: months hardly touch."""
+    none, start_kwh = np.zeros(tables.t_s.size), site.battery.capacity_kwh * site.battery.soc_pct_target / 100
+    near = Near(float(tables.t_s[0]), tables.step_s, tables.load_kw, tables.pv_kw, tables.spot, none)
+    ahead = build(tariff, Past(tariff.time_zone), near, Ledger(), {}, last=True)
+    economist, terminal = Economist(plant_of(site, tariff), SOLVER_S), Terminal(start_kwh, MISSING_PER_KWH)
+
+    def cost(charges: list[Charge]) -> tuple[float, Floats]:
+        found = economist.plan(ahead.steps, charges, start_kwh, terminal)
+        return found.cost, found.pcs_kw[: tables.t_s.size]
+
+    charges = [
+        replace(charge, ceiling=charge.demand.steps[-1] if charge.demand.steps else None, ceiling_pu=1 - 1e-6)
+        for charge in ahead.charges
+    ]
+    best, pcs_kw = cost(charges)
+    for index, charge in enumerate(charges):
+        for step in reversed(charge.demand.steps[:-1]):
+            trial = [*charges[:index], replace(charge, ceiling=step), *charges[index + 1 :]]
+            found, trial_kw = cost(trial)
+            if found < best:
+                best, pcs_kw, charges = found, trial_kw, trial
+    return priced(tariff, tables, pcs_kw)
+
+
+def ours(site: Site, tariff: Tariff, tables: Tables, folder: Path, peaks_count: int) -> Cost:
+    """A season of ours, planned with so many peaks, billed as the tariff says."""
+    demand = tuple(each.model_copy(update={"peaks_count": peaks_count}) for each in tariff.demand)
+    thought = tariff.model_copy(update={"demand": demand})
+    season = Season(site, thought, tables, read_curves(folder, OWN, tariff, tables))
+    result = season.run()
+    missing_kwh = (season.start_kwh - season.energy_kwh) / season.planner.plant.charge_efficiency_pu
+    return priced(tariff, tables, result.pcs_kw, missing_kwh)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the table. Exit status: 0 the bound holds, 1 not."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.home", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--site", type=Path, default=SITE)
+    words = parser.parse_args(arguments)
+    site = load_site(words.site)
+    assert site.tariff is not None
+    table, good = (
+        Table("folder", "policy", "total", "peaks", "share %", "gap %", "billed kW", "", box=SIMPLE),
+        True,
+    )
+    for folder in words.folders:
+        tables = read_tables(folder, site.tariff)
+        none, best = (
+            priced(site.tariff, tables, np.zeros(tables.t_s.size)),
+            foresight(site, site.tariff, tables),
+        )
+        counts = sorted({1, *(each.peaks_count for each in site.tariff.demand)}, reverse=True)
+        mine = [(f"ours, {n} peaks", ours(site, site.tariff, tables, folder, n)) for n in counts]
+        for name, found in (("no battery", none), *mine, ("perfect foresight", best)):
+            share_pct = 100 * (none.total - found.total) / (none.total - best.total)
+            fine = name != mine[0][0] or share_pct >= SHARE_PCT_MIN
+            good &= fine
+            peaks = " ".join(f"{kw:.1f}" for kw in found.peaks_kw)
+            table.add_row(folder.name, name, f"{found.total:.0f}", f"{found.demand:.0f}", f"{share_pct:.2f}",
+                          f"{100 * (found.total / best.total - 1):.2f}", peaks, "" if fine else "MISSED")  # fmt: skip
+    Console(width=130).print(table)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
