@@ -65,6 +65,7 @@ def read(data: bytes, partitions: Mapping[str, Partition], now_s: float) -> Queu
     start_s = now_s - now_s % STEP_S
     names = list(partitions)
     edges = start_s + STEP_S * np.arange(HORIZON_STEPS + 1)
+    since = np.maximum(edges[:-1], now_s)  # of the running step only what is left counts
     counts, busy = np.zeros((len(names), HORIZON_STEPS)), np.zeros(len(names))
     jobs = waiting = unplaced = 0
     last_s = now_s
@@ -78,8 +79,8 @@ def read(data: bytes, partitions: Mapping[str, Partition], now_s: float) -> Queu
             continue
         waiting += not job.runs
         row, units = names.index(job.partition), job.counts[partitions[job.partition].counts]
-        share = np.clip(np.minimum(edges[1:], job.end_s) - np.maximum(edges[:-1], job.begin_s), 0, STEP_S)
-        counts[row] += share / STEP_S * units
+        ahead_s = np.minimum(edges[1:], job.end_s) - np.maximum(since, job.begin_s)
+        counts[row] += np.maximum(ahead_s, 0.0) / (edges[1:] - since) * units
         busy[row] += units * job.runs
         last_s = max(last_s, min(job.end_s, float(edges[-1])))
     told = max(int(np.ceil((last_s - start_s) / STEP_S)), 1)

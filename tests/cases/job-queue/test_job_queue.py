@@ -151,7 +151,7 @@ class Hall:
     """The slow loop of a site beside the cluster, on the wall clock plus shift_s."""
 
     def __init__(self, folder: Path) -> None:
-        jobs = Jobs(command=("squeue", "--json"), base_kw=BASE_KW, period_s=1, timeout_s=1,
+        jobs = Jobs(command=("squeue", "--json"), base_kw=BASE_KW, period_s=1, timeout_s=4,
                     partitions={"train": Partition(counts="cpu", each_kw=CPU_KW)})  # fmt: skip
         site = load_site(Path("boards/sites/nordlab.yaml"))
         self.site = site.model_copy(update={"feeds": Feeds(jobs=jobs)})

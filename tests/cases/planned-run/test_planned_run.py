@@ -4,6 +4,7 @@ the simulated site as processes; prices dropped as a file, a curve told by the v
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +34,9 @@ class Box:
     def __init__(self, folder: Path) -> None:
         self.folder, self.site = folder, folder / "nordlab.yaml"
         text = NORDLAB.read_text().replace("enter_service_s: 5", "enter_service_s: 1")
+        text = re.sub(
+            r"  demand:.*?(?=  wear_per_kwh)", "", text, flags=re.DOTALL
+        )  # no peak to keep energy for
         self.site.write_text(text.replace("control:\n", FEEDS))
         load = folder / "load.csv"
         load.write_text("t_s,load_kw\n0,3000\n1,3000\n2,3000\n")

@@ -90,6 +90,8 @@ def test_what_a_queue_may_not_say() -> None:
     for wrong in (None, True, "x", [], {"set": True}, {"set": False, "number": 5}, 1e300, float("nan")):
         assert slurm.plain(wrong) == 0.0
     assert slurm.plain({"set": True, "infinite": True, "number": 0}) == np.inf
+    fresh = job("RUNNING", int(NOW) + 600, int(NOW) + 1800)  # the running step is told as it is now
+    assert slurm.read(answer(fresh), PARTS, NOW + 660).counts.tolist() == [[8, 8], [0, 0]]
     overdue = job("RUNNING", int(NOW) - 900, int(NOW) - 1)
     assert slurm.read(answer(overdue), PARTS, NOW).counts.tolist() == [[8, 8], [0, 0]]
     endless = job("RUNNING", int(NOW) - 60, {"set": True, "infinite": True, "number": 0})
