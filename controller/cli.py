@@ -58,6 +58,8 @@ def run(
 @app.command()
 def check(site: SitePath, as_json: AsJson = False) -> None:
     """Read a site with its host and profiles; print the buses and what will be enforced."""
+    from controller.runtime.spoken import grid
+
     checked = check_site(site)
     if as_json:
         print(
@@ -72,8 +74,8 @@ def check(site: SitePath, as_json: AsJson = False) -> None:
         )
         return
     print(f"{site}: good. Host {checked.host.name}, {len(checked.table.polls)} transactions.")
-    print(_grid(checked.table.rows()))
-    print(_grid(checked.table.age_rows()))
+    print(grid(checked.table.rows()))
+    print(grid(checked.table.age_rows()))
     for name, value in enforced(checked).items():
         print(f"  {name:<28} {value}")
     for note in checked.notes:
@@ -87,14 +89,14 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the running site; exit code 1 when it does not run or has a fault."""
-    from controller.runtime import health
+    from controller.runtime import health, spoken
 
     name = check_site(site).site.name if site is not None else None
     path = run_folder(name, dir) / health.FILE
     try:
         seen = json.loads(path.read_text(encoding="utf-8"))
         age_s = time.time() - seen["utc_s"]
-        said = health.spoken(seen, age_s)
+        said = spoken.status(seen, age_s, age_s > health.STALE_S)
     except FileNotFoundError:
         raise MistakeError(
             f"{path}: there is no status. Start the site with `run`, or give its --dir."
@@ -114,6 +116,31 @@ def explain(
     from controller.runtime.explain import explain as lines_of
 
     print("\n".join(lines_of(word)))
+
+
+@app.command()
+def budget(site: SitePath, dir: Folder = None, as_json: AsJson = False) -> None:
+    """Ask a running site what it can carry, when, at which price, and which load has to go by when."""
+    from controller.runtime import answer, asks
+
+    told = asks.letter(run_folder(check_site(site).site.name, dir), {"verb": "budget"})
+    print(json.dumps(told) if as_json else answer.spoken(told))
+
+
+@app.command()
+def forecast(
+    site: SitePath,
+    curve: Annotated[Path, typer.Argument(metavar="CURVE", help="S2 PowerForecast, JSON")],
+    dir: Folder = None,
+) -> None:
+    """Tell a running site the load that is expected; `budget` is its answer."""
+    from controller.runtime import asks
+
+    try:
+        told = json.loads(curve.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise MistakeError(f"{curve}: is no JSON file. Name a PowerForecast, see README.md.") from None
+    asks.letter(run_folder(check_site(site).site.name, dir), {"verb": "forecast", "curve": told})
 
 
 @app.command()
@@ -347,17 +374,6 @@ def enforced(checked: CheckedSite) -> dict[str, Any]:
         "clear_hold_s": found.clear_hold_s,
         "lease_s": found.lease_s,
     } | {f"{part.name}.stale_s": part.stale_s for part in found.parts}
-
-
-def _grid(rows: list[dict[str, Any]]) -> str:
-    """Rows as aligned text, the names on top."""
-    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _version() -> str:

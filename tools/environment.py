@@ -25,6 +25,8 @@ PACKAGES = {  # Debian packages by the command or library they bring
     "modbus": ("libmodbus5",),
     "tshark": ("tshark",),
     "text2pcap": ("wireshark-common",),
+    "slurmctld": ("slurm-wlm",),
+    "munged": ("munge",),
 }
 USES = {  # what goes without them
     "cyclictest": "stillwatt latency --against cyclictest",
@@ -32,6 +34,8 @@ USES = {  # what goes without them
     "modbus": "the test against libmodbus",
     "tshark": "the test against Wireshark",
     "text2pcap": "the test against Wireshark",
+    "slurmctld": "the test against Slurm",
+    "munged": "the test against Slurm",
 }
 HOLLOW_S_MAX = 30.0  # a shim or interpreter that has not answered by then is none
 PROBE = """

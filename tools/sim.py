@@ -19,10 +19,14 @@ import numpy as np
 from controller.config.site import Site
 from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
+from controller.feeds.fetch import bring_files
 from controller.image import Instant, Mode
+from controller.runtime import slowloop
 from controller.runtime.fastlink import FastLink
+from controller.runtime.gather import Gatherer
 from controller.runtime.known import budget
 from controller.runtime.plain import plain
+from controller.runtime.planning import Planning
 from controller.runtime.supervisor import PERIOD_S, Cycle, Supervisor
 from controller.units import NS_PER_S
 from tools.oracle import facts
@@ -38,6 +42,7 @@ SETTLE_S = 5.0  # after that: filters, canceller and SOC leak are at rest
 EPOCH_S = (
     1_767_225_600.0  # virtual wall clock starts 2026-01-01T00:00Z: a run never depends on the day it is made
 )
+CYCLES_PER_TURN = round(slowloop.PERIOD_S / PERIOD_S)
 Progress = Callable[[float], None]
 
 
@@ -87,8 +92,10 @@ class VirtualRun:
         self.plant = Plant(
             self.checked, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw
         )
+        self._slow_loop(scene.site.parent)
         self.site = VirtualSite(self.fastlink.executive, self.plant)
         self.site.hold()
+        self.cycles = 0
         self.frames_per_cycle = round(PERIOD_S * self.checked.site.sampling.rate_hz)
         self.oracle = Oracle(facts.plates_of(self.checked), SIGHT)
         self.supervisor.watchers.append(self._look)
@@ -102,15 +109,28 @@ class VirtualRun:
             facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, cycle.mode.mode, cycle.limits, {})
         )
 
+    def _slow_loop(self, folder: Path) -> None:
+        """Planning on the virtual clock, with feeds from files beside the site's own."""
+        site = self.checked.site
+        self.planning: Planning | None = None
+        if site.tariff is not None:
+            self.planning = Planning(site, site.tariff, bring_files(folder))
+            self.gatherer = Gatherer(self.checked, self.supervisor.wisher.meter)
+            self.supervisor.watchers.append(self.gatherer.record)
+
     def cycle(self) -> None:
         """A tenth of a second: frames, then one supervisor cycle."""
         self.site.run(self.frames_per_cycle)
         self.decide()
 
     def decide(self) -> None:
-        """One supervisor cycle, now."""
-        now_ns = self.site.now_ns
-        self.supervisor.cycle(Instant(t_ns=now_ns, utc_s=EPOCH_S + now_ns / NS_PER_S))
+        """One supervisor cycle, now; with every tenth a turn of the slow loop."""
+        now = Instant(t_ns=self.site.now_ns, utc_s=EPOCH_S + self.site.now_ns / NS_PER_S)
+        self.supervisor.cycle(now)
+        self.cycles += 1
+        if self.planning is not None and self.cycles % CYCLES_PER_TURN == 0:
+            self.planning.step(self.gatherer.take(now))
+            self.supervisor.forecast = self.planning.forecast
         self.site.mark(self.supervisor.mode.mode)
 
     def bring_up(self) -> float:
@@ -179,6 +199,7 @@ def simulate(scene: Scene, out: Path, progress: Progress | None = None) -> dict[
         "mode": run.supervisor.mode.mode.name, "loop_delay_ms": round(1e3 * status["loop_delay_s"], 2),
         "gain": round(status["command"]["gain"], 3), "guard_blocked": status["guard_blocked"],
         "lease_lapses": status["lease_lapses"], "interlocks_broken": run.oracle.violations,
+        "plan": run.supervisor.forecast.reason,
         "out": str(out), "latency": plain(budget(run.checked)),
     }  # fmt: skip
 

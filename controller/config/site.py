@@ -10,6 +10,7 @@ from pydantic import Field
 
 from controller.config.battery import Battery
 from controller.config.fallback import Fallback
+from controller.config.feeds import Feeds
 from controller.config.inputs import Inputs
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
@@ -275,6 +276,7 @@ class Site(Section):
     )
     fallback: Fallback | None = option(None, "life without the grid", why="most sites rest without it")
     tariff: Tariff | None = option(None, "the contract in figures", why="without one nothing is planned")
+    feeds: Feeds = option(Feeds(), "knowledge from outside", why="the site learns from itself alone")
 
     def units(self) -> Iterator[tuple[Path, Unit]]:
         """Every device of the site with its path in the file, converters first."""

@@ -52,6 +52,7 @@ class Model:
         )
         self.names = names
         self._issued: list[Floats] = []  # one array (models and the blend) x LEADS an hour
+        self._issued_h = 0  # of the last one: 24 x ordinal day + clock hour
         self._square = np.zeros((len(names) + 1, LEADS))
         self._hours = np.zeros((len(names) + 1, LEADS))
         lead = np.log(np.arange(1, LEADS + 1))
@@ -62,6 +63,7 @@ class Model:
         """Take one finished hour: its slots or its mean, clock hour, ordinal day, whether it is a day off."""
         slots_kw = np.atleast_1d(slots_kw)
         kw = float(slots_kw.mean())
+        self._reach(24 * day + hour)
         ages = min(LEADS, len(self._issued))
         row = np.full(LEADS, np.nan)
         for age in range(ages):  # issued `age` hours before this hour began: lead age
@@ -81,6 +83,7 @@ class Model:
     def outlook(self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray) -> Outlook:
         """The hours ahead, the current one first. feed_kw may be shorter; off: one bool an hour ahead."""
         count = hour.size
+        self._renew(24 * int(day[0]) + int(hour[0]))
         rows = np.full((len(self.names), count), np.nan)
         if feed_kw is not None:
             rows[0, : min(feed_kw.size, count)] = feed_kw[:count]
@@ -105,6 +108,20 @@ class Model:
         self._issued = [*self._issued[-LEADS + 1 :], issued]
         bands = np.maximum(blend + self._bands(hour, blend), 0.0)
         return Outlook(blend, bands, *self._shape(hour, day, off))
+
+    def _reach(self, to_h: int) -> None:
+        """Blanks for hours without an outlook: the n-th from the end is always n hours old."""
+        missing = min(max(to_h - self._issued_h, 0), LEADS) if self._issued else 0
+        blank = np.full((len(self.names) + 1, LEADS), np.nan)
+        self._issued = [*self._issued, *[blank] * missing][-LEADS:]
+        self._issued_h = max(self._issued_h, to_h)
+
+    def _renew(self, at_h: int) -> None:
+        """Of several outlooks in one hour the last one counts."""
+        if self._issued and self._issued_h == at_h:
+            self._issued.pop()
+        self._reach(at_h - 1)
+        self._issued_h = at_h
 
     def skill(self) -> dict[str, float]:
         """Root mean square error at 1, 6 and 24 h of the blend, and its skill over persistence."""

@@ -154,15 +154,18 @@ class Planner:
         count = int((now_s - first_s + self.slot_s * feed.spot.size - 1) // HOUR_S) + 1
         at = calendar.clock(self.tariff.time_zone, first_s + HOUR_S * np.arange(count))
         off = at.weekday > horizon.FRIDAY
+        gone = round((now_s - first_s) // self.slot_s)
         return (
-            self.load.outlook(self._hourly(feed.load_kw), at.hour, at.day, off),
-            self.pv.outlook(self._hourly(feed.pv_kw), at.hour, at.day, off),
+            self.load.outlook(self._hourly(feed.load_kw, gone), at.hour, at.day, off),
+            self.pv.outlook(self._hourly(feed.pv_kw, gone), at.hour, at.day, off),
         )
 
-    def _hourly(self, curve: Floats | None) -> Floats | None:
-        if curve is None:
+    def _hourly(self, curve: Floats | None, gone: int) -> Floats | None:
+        """Means of clock hours; of the `gone` slots of the running one nothing is told, they were as it is now."""
+        if curve is None or not curve.size:
             return None
         slots = round(HOUR_S / self.slot_s)
+        curve = np.concatenate([np.full(gone, curve[0]), curve])
         whole = curve[: curve.size // slots * slots]
         return np.asarray(whole.reshape(-1, slots).mean(1), dtype=np.float64)
 
@@ -174,7 +177,7 @@ class Planner:
         wanted = self._wanted(t_s, net_kw)
         if wanted is None:
             return self._rule(t_s, net_kw, hold_s, spot)
-        limits_kw = self._limits_kw(t_s)
+        limits_kw = self.limits_kw(t_s)
         power_kw = self.plant.discharge_kw_max
         fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s, wanted.later)
         if wanted.surprised:
@@ -213,7 +216,8 @@ class Planner:
     def _within(self, kw: float) -> float:
         return min(max(kw, -self.plant.charge_kw_max), self.plant.discharge_kw_max)
 
-    def _limits_kw(self, t_s: float) -> dict[str, float]:
+    def limits_kw(self, t_s: float) -> dict[str, float]:
+        """Demand name -> mean that the plan lets its windows reach in the period of t_s."""
         if self.current is None:
             return {}
         month = calendar.moment(self.tariff.time_zone, t_s)[0]
@@ -267,7 +271,7 @@ class Planner:
         )
         band_kw = float(np.hypot(load_band_kw, sun_band_kw))  # sun and load err each for itself
         usual_kw = max(band_kw, SURPRISE_PU * max(self.load.seen_kw[-24:], default=0.0))
-        limits_kw = self._limits_kw(t_s)
+        limits_kw = self.limits_kw(t_s)
         tops_kw = load_kw + plan.load.within_kw_top[lead] + up_kw + max(off_kw, 0.0) - sun_kw_low
         surprised = abs(off_kw) > usual_kw
         at_limit = bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW

@@ -1,5 +1,6 @@
-"""The door for people on the box: a datagram socket in the run directory; one verb in, one answer back.
+"""The door for people and programs on the box: a datagram socket in the run directory; one verb in, one answer back.
 
+Commands are for the supervisor; what else comes in, a scheduler's curve or its question for the budget, is a letter.
 Who may write to the run directory may ask. Whether a person sits at the box or came over the network is
 told by the verb itself (verbs.is_local), so it guards against mistakes; a hostile user of the box owns it anyway.
 """
@@ -10,18 +11,23 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.safety.command import EXPIRY_S_MAX, RAISES, REDUCES, Command, Rank, Refused
 from controller.units import ns
 
 FILE = "ask.sock"
-BYTES_MAX = 4096
+BYTES_MAX = 4096  # of a command
+LETTER_BYTES_MAX = 128 << 10  # below what a socket of Linux takes by default
+LETTERS_MAX = 16  # waiting for the slow loop; more are dropped, who sent them hears nothing
 ASKS_MAX = 16  # taken in one look; more wait in the socket
 ANSWER_S_MAX = 2.0
+LETTER_S_MAX = 30.0  # the slow loop may be waiting for a feed or for its solver
 
 
 class Asks:
@@ -36,16 +42,19 @@ class Asks:
             self._socket.bind(address)
         self._path.chmod(0o600)
         self._waiting: list[tuple[Command, bytes]] = []
+        self._letters: list[tuple[bytes, Callable[[str], object]]] = []
 
     def take(self) -> list[Command]:
-        """What has come in since the last look; what is no command is dropped."""
+        """The commands that have come in since the last look; letters are laid aside."""
         found = []
         for _ in range(ASKS_MAX):
             try:
-                text, sender = self._socket.recvfrom(BYTES_MAX)
+                text, sender = self._socket.recvfrom(LETTER_BYTES_MAX)
             except OSError:
                 break
-            command = _command(text)
+            command = _command(text) if len(text) <= BYTES_MAX else None
+            if command is None and sender and len(self._letters) < LETTERS_MAX:
+                self._letters.append((text, partial(self._reply, sender)))
             if command is not None:
                 found.append(command)
             if command is not None and sender:  # who gave no address wants no answer
@@ -55,10 +64,17 @@ class Asks:
     def answer(self, refused: Refused) -> None:
         """Tell everyone whose command was settled in this cycle."""
         for command, sender in self._waiting:
-            fault = next((text for it, text in refused if it == command), "")
-            with suppress(OSError):
-                self._socket.sendto(fault.encode(), sender)
+            self._reply(sender, next((text for it, text in refused if it == command), ""))
         self._waiting.clear()
+
+    def letters(self) -> list[tuple[bytes, Callable[[str], object]]]:
+        """What came in besides commands, each with the way back, which any thread may take."""
+        found, self._letters = self._letters, []
+        return found
+
+    def _reply(self, sender: bytes, text: str) -> None:
+        with suppress(OSError):
+            self._socket.sendto(text.encode(), sender)
 
     def close(self) -> None:
         """Nobody is heard any more."""
@@ -92,17 +108,34 @@ def ask(folder: Path, verb: str, local: bool, reason: str = "") -> None:
     """Ask a running site. Raises MistakeError where none runs or it refuses, SilentError without an answer."""
     rank = Rank.LOCAL if local else Rank.OPERATOR
     said = {"verb": verb, "rank": rank.name, "t_ns": time.monotonic_ns(), "reason": reason}
+    if fault := say(folder, said):
+        raise MistakeError(f"{verb} refused: {fault}.")
+
+
+def say(folder: Path, said: Mapping[str, object], wait_s: float = ANSWER_S_MAX) -> str:
+    """Tell a running site something, return its answer. Raises MistakeError (none runs), SilentError."""
+    text = json.dumps(said).encode()
+    if len(text) > LETTER_BYTES_MAX:
+        raise MistakeError(f"{len(text)} bytes; at most {LETTER_BYTES_MAX} are taken. Tell fewer steps.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
         own.bind("")  # Linux gives it a name of its own to be answered at
-        own.settimeout(ANSWER_S_MAX)
+        own.settimeout(wait_s)
         try:
             with _address(folder) as address:
-                own.sendto(json.dumps(said).encode(), address)
+                own.sendto(text, address)
         except OSError:
             raise MistakeError(f"{folder}: no site runs there. Start it with `run`, or give --dir.") from None
         try:
-            fault = own.recv(BYTES_MAX).decode()
+            return own.recv(LETTER_BYTES_MAX).decode()
         except TimeoutError:
-            raise SilentError(f"{folder}: the site did not answer within {ANSWER_S_MAX:.0f} s") from None
-    if fault:
-        raise MistakeError(f"{verb} refused: {fault}.")
+            raise SilentError(f"{folder}: the site did not answer within {wait_s:.0f} s") from None
+
+
+def letter(folder: Path, said: Mapping[str, object]) -> dict[str, Any]:
+    """The slow loop's answer as plain data; raises MistakeError where it is a refusal, and as `say`."""
+    text = say(folder, said, LETTER_S_MAX)
+    try:
+        told: dict[str, Any] = json.loads(text or "{}")
+    except ValueError:
+        raise MistakeError(f"{said['verb']} refused: {text}.") from None
+    return told

@@ -12,7 +12,7 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import books, health, keeper, known, pulse, supervisor, survey
+from controller.runtime import books, health, keeper, known, pulse, slowloop, supervisor, survey
 from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
@@ -26,6 +26,7 @@ from controller.runtime.log import Log
 from controller.runtime.ports import Line, Ports
 from controller.runtime.pulse import Pulse, notify
 from controller.runtime.refine import Refiner
+from controller.runtime.slowloop import SlowLoop
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
 from controller.runtime.wear import Wear
@@ -90,6 +91,8 @@ class Executive:
             lambda cycle: self._asks.answer(cycle.refused),
         ]
         self._asks = Asks(folder)
+        self._slow = SlowLoop(checked, folder, self._supervisor, self._asks, self._tell)
+        self._health.plan = self._slow.view
         self._until_ns = 0  # of --seconds, 0: for ever
         self._stop_ns = 0  # since when a stop is asked for, 0: none
         self._fitter = Writer()  # a latch must not wait for a fit
@@ -148,6 +151,7 @@ class Executive:
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
+            Task("plan", slowloop.PERIOD_S, 5, self._slow.step),
             Task("collect", COLLECT_S, 20, lambda now: gc.collect()),
         )
 
@@ -187,6 +191,7 @@ class Executive:
         self._supervisor.tcp.stop()
         self._ports.close()
         self._fitter.close()
+        self._slow.close()
         self._asks.close()
         self._writer.close()
         ladder.close()

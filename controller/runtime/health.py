@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ STALE_S = 2.0  # older than this, the process is taken for dead
 EVENTS = 20  # of late
 PORT_FIELDS = ("state", "bytes_out", "bytes_in", "io_errors", "unsolicited", "lost")
 TASK_FIELDS = ("name", "period_s", "budget_ms", "runs", "overruns", "skipped", "longest_ms")
+LIMIT_FIELDS = ("discharge_kw_max", "charge_kw_max")
 HALL_FIELDS = ("position", "aim", "sync", "dead", "load_kw", "shed_stage", "budget_kw")
 DEVICE_FIELDS = (
     "kind",
@@ -72,6 +73,7 @@ class Health:
         self.rungs: list[Rung] = []
         self.pulse: Pulse | None = None
         self.dynamics: Mapping[str, Dynamics] = {}
+        self.plan: Callable[[float], Mapping[str, Any] | None] = lambda utc_s: None  # of the slow loop
 
     def record(self, cycle: Cycle) -> None:
         """Take one cycle."""
@@ -122,9 +124,7 @@ class Health:
             "level": cycle.conditions.level,
             "heaters": heaters(cycle.conditions),
             "hall": _hall(cycle.hall),
-            "limits": {
-                name: sum(getattr(cycle.limits, name)) for name in ("discharge_kw_max", "charge_kw_max")
-            },
+            "limits": {name: sum(getattr(cycle.limits, name)) for name in LIMIT_FIELDS},
             "frame": frame,
             "pace": self._fastlink.pace_summary(),
             "devices": {
@@ -133,6 +133,7 @@ class Health:
             "ports": self._port_rows(now),
             "tasks": [_fields(task, TASK_FIELDS) for task in self.tasks],
             "writer": _fields(self._writer, ("dropped", "failed", "fault")),
+            "plan": self.plan(now.utc_s),
             "ladder": self.rungs,
             "pulse": {} if self.pulse is None else _fields(self.pulse, ("edges", "trouble")),
             "events": list(self._events),
@@ -169,30 +170,3 @@ def _hall(hall: Hall) -> dict[str, Any]:
 
 def _fields(thing: object, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in names}
-
-
-def spoken(seen: dict[str, Any], age_s: float) -> str:
-    """A status in words, one line a matter. Raises KeyError, TypeError for what is none."""
-    head = f"{seen['site']}: {seen['mode']} for {seen['mode_s']:.0f} s ({seen['reason']})"
-    lines = [f"not running: the last status is {age_s:.0f} s old", head] if age_s > STALE_S else [head]
-    if seen["waiting"]:
-        lines.append(f"  {seen['waiting']}")
-    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct", "soc_pct_low", "soc_pct_high")
-    lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
-    if seen["slow_law"]:
-        lines.append(f"  {seen['slow_law']}")
-    for name, used in seen["follows"].items():
-        source = "measured" if used["measured"] else "by the site file"
-        numbers = f"dead time {used['dead_time_ms']:.1f} ms, lag {used['lag_ms']:.1f} ms"
-        lines.append(f"  {name:<16} {numbers}, slew {used['slew_pu_per_s']:.3g} ratings/s, {source}")
-    for name, device in seen["devices"].items():
-        lines.append(f"  {name:<16} {device['state']:<10} age {_number(device['age_s'])} s")
-    for found in seen["conditions"]:
-        lines.append(
-            f"  {found['code']} {found['name']} ({found['unit']}): {found['cause']}. Cure: {found['cure']}"
-        )
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"

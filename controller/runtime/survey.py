@@ -126,6 +126,12 @@ def wisher(checked: CheckedSite) -> Wisher:
     """The slow wish of the site."""
     site = checked.site
     rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in site.pcs)
-    sun = tuple(meter.name for meter in site.meters if meter.measures == "pv")
     ramp_kw_per_s = site.control.ramp_kw_per_s_max
-    return Wisher(site.battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun)
+    return Wisher(site.battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun(checked))
+
+
+def sun(checked: CheckedSite) -> tuple[str, ...]:
+    """Meters whose power the sensors of the load do not see; at the connection alone it is in their load already."""
+    if "load_ia" not in checked.site.sampling.channels:
+        return ()
+    return tuple(meter.name for meter in checked.site.meters if meter.measures == "pv")

@@ -37,6 +37,21 @@ def test_nothing_is_known_at_the_start() -> None:
     assert bands_kw.tolist() == [[0.0] * 24] * 4
 
 
+def test_hours_without_an_outlook_and_with_several() -> None:
+    """Goal: an error belongs to the hour it was foretold for. Method: a rising load, told 1, 2 or 0 times an hour.
+
+    The feed is always 100 too high, at every lead: whatever is asked when, that is its mean square error.
+    """
+    model, off = Model("load"), np.zeros(24, dtype=bool)
+    for hour in range(72):
+        for _ in range((1, 2, 0)[hour % 3]):
+            feed_kw = 1100.0 + 10.0 * (hour + HOURS)
+            model.outlook(feed_kw, (hour + HOURS) % 24, (hour + HOURS) // 24, off)
+        model.observe(1000.0 + 10.0 * hour, hour % 24, hour // 24, False)
+    square = model._square[0, :24] / model._hours[0, :24]
+    assert square == pytest.approx([100.0**2] * 24)
+
+
 def test_a_usual_day_is_learned() -> None:
     """Goal: similar days. Method: five equal days without a feed; the sixth within 2 %, better than the last hour."""
     model = fed(Model("load"), 5, None)

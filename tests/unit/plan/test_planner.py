@@ -108,6 +108,15 @@ def test_a_reserve_larger_than_the_battery_leaves_nothing() -> None:
     assert plant_of(site, sold, reserve=False).discharge_kw_max == 2000
 
 
+def test_a_curve_told_within_an_hour_keeps_its_hours() -> None:
+    """Goal: curves begin with the running slot, whichever it is. Method: told at half past, a step at the full hour."""
+    planner = Planner(tariff(MONTH), plant(), 900.0)
+    t_s = float(hours("2022-01-11T00:00", 1)[0]) + 1800.0
+    planner.replan(t_s, 2000.0, Feed(np.full(10, 0.5), np.array([1000.0] * 2 + [3000.0] * 8)))
+    assert planner.current is not None
+    assert planner.current.load.expected_kw == pytest.approx([1000.0, 3000.0, 3000.0])
+
+
 class _Broken:
     """A solver that finds nothing."""
 

@@ -99,3 +99,24 @@ def test_a_wrong_link_is_named_with_its_cure(
     assert isinstance(ran.exception, MistakeError)
     assert said in str(ran.exception)
     assert not out.exists()
+
+
+def test_a_site_with_a_contract_plans_in_virtual_time(load: Path, tmp_path: Path) -> None:
+    """Goal: feeds from files beside the site, the same run twice. Method: dear hours now, cheap ones later; no file."""
+    site = tmp_path / "nordlab.yaml"
+    text = Path("boards/sites/nordlab.yaml").read_text()
+    site.write_text(
+        text.replace("control:\n", "feeds:\n  price: {kind: csv, file: prices.csv}\n\ncontrol:\n")
+    )
+    said = []
+    for name in ("none", "one", "two"):
+        if name != "none":
+            hours = [f"2026-01-01T{h:02d}:00Z,{3.0 - 0.1 * h if h < 4 else 0.1:.1f}" for h in range(24)]
+            (tmp_path / "prices.csv").write_text("\n".join(["t_utc,price_sek_kwh", *hours]) + "\n")
+        out = tmp_path / f"{name}.csv"
+        ran = CliRunner().invoke(app, ["sim", str(site), "--load", str(load), "--out", str(out)])
+        assert ran.exit_code == 0, ran.output
+        said.append((json.loads(ran.stdout.splitlines()[-1])["plan"], out.read_bytes()))
+    assert said[0][0] == "hold: no price is known; see the feeds"
+    assert said[1][0] == "lp: as planned"
+    assert said[1] == said[2] != said[0]
