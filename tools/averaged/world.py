@@ -37,6 +37,7 @@ class Spoil:
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)  # of Device: state, identity, age_s
     track: dict[str, Any] = field(default_factory=dict)
     frame: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, float] = field(default_factory=dict)  # hard-wired contacts that are read: 1 active
     utc_s: float = 0.0  # the wall clock is wrong by so much
     bms_soc_pct: float = 0.0
 
@@ -196,7 +197,7 @@ class World:
                 }  # fmt: skip
                 told[name] = self._device(name, "genset", values, genset.state, False)
             told |= self._switch_told()
-        return Telemetry(self.now, self._track(), self._frame(), told)
+        return Telemetry(self.now, self._track(), self._frame(), told, inputs=dict(self.spoil.inputs))
 
     def _track(self) -> Track:
         bus_v = self.bus_pu * self.terms.voltage_v

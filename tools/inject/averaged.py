@@ -278,6 +278,14 @@ def _undrift(run: AveragedRun, draw: Random) -> None:
     run.world.spoil.frame.pop("drifts", None)
 
 
+def _fire(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.inputs["fire"] = 1.0
+
+
+def _fire_out(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.inputs.pop("fire", None)
+
+
 def _nothing(run: AveragedRun, draw: Random) -> None:
     """It goes by itself, or a person ends it."""
 
@@ -303,6 +311,7 @@ ACTS: dict[str, Act] = {
     "F35": Act(*_world(limit_kw=(0.0, 1250.0)), no_charge),
     "F36": Act(*_world(cell_c=(-2.0, 3.0)), no_charge),
     "F37": Act(*_world(cell_c=(40.0, 56.0)), zero),
+    "F39": Act(_fire, _fire_out, in_mode(Mode.LOCKOUT)),
     "F41": Act(_bms_soc(12.0), _bms_soc(0.0), told("F41")),
     "F42": Act(_bms_soc(3.0), _bms_soc(0.0), limits_kept, still=True),
     "F43": Act(*_values("bms", dc_v=0.0, dc_a=0.0), zero),

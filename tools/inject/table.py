@@ -101,7 +101,7 @@ BATTERY = (
     _averaged("F36", "cell-cold", W_S, "no charge"),
     _averaged("F37", "cell-hot", W_S, "stop"),
     _none("F38", "cell-heating", "the slope of cell temperatures is not judged; F37 sees the level"),
-    _none("F39", "fire-input", "no device here has that input; it is wired to the converters' own stop"),
+    _averaged("F39", "fire-input", W_S, "LOCKOUT", "50 ms with the relay"),
     _none("F40", "cell-imbalance", "cell voltages are read, their spread is not judged"),
     _averaged("F41", "soc-drift", S_S, "nothing but smoothing, anchor charge"),
     _averaged("F42", "soc-jump", inf, "no step of power: the site goes on", "S"),

@@ -1,8 +1,8 @@
 """The oracle: every rule over every scene; what was broken, and how often each rule was near.
 
 Written from reference/safety.md 2.3 to 2.6 and not from controller.safety, which it never imports. Interlocks that are
-not here: IL-06 (no profile asks for it), IL-10 and IL-13 (no device here has that input), IL-16 and IL-17 (the host's),
-IL-19 (the law's, in ext; the injector of F63 measures it).
+not here: IL-06 (no profile asks for it), IL-10 and IL-13 (wired inputs; the injector of F39 measures one), IL-16 and
+IL-17 (the host's), IL-19 (the law's, in ext; the injector of F63 measures it).
 """
 
 from __future__ import annotations

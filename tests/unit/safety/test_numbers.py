@@ -39,7 +39,7 @@ NUMBERS: dict[Any, dict[str, Any]] = {
     gensets: {"SPEED_PU_MIN": 0.9},
     hall: {"HOUR_S": 3600.0, "DEAD_PU": 0.1, "PERMISSIVE_S_MAX": 0.1, "AGREE_MIN": 2},
     hall_rows: {"OVERLOAD_PU": 0.9, "LOW_LOAD_S": 900.0, "REVERSE_PU": 0.05, "FUEL_PCT": 25.0},
-    island: {"BUS_S": 1.0, "DEAD_S": 5.0},
+    island: {"BUS_S": 1.0, "DEAD_S": 5.0, "LOST_S": 0.2},
     modes: {"INIT_S_MAX": 120.0, "FAULTS_MAX": 3, "FAULTS_S": 86_400.0},
     orders: {"CLEAR_WINDOW_S": 1.0},
     soc: {"CYCLE_PCT": 0.5, "DAY_PCT": 0.2, "WIDTH_PCT_MAX": 10.0, "ANCHOR_DAYS_MAX": 14.0, "ANCHOR_PCT": 2.0,

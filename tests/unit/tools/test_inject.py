@@ -44,7 +44,7 @@ def test_the_tests_that_inject_exist() -> None:
 
 def test_every_condition_can_be_injected() -> None:
     """Goal: no row of the fault table without an injector. Method: both tables by id."""
-    assert {row.code for row in ROWS} <= {
+    assert {row.code for row in ROWS if row.code.startswith("F")} <= {
         f.code for f in FAULTS.values() if f.room in (Room.AVERAGED, Room.STACK)
     }
 
@@ -88,7 +88,7 @@ def test_words() -> None:
     """Goal: ids, names and all; the rest is refused with its cure. Method: each kind."""
     assert [f.code for f in chosen(["F37", "cell-cold"])] == ["F37", "F36"]
     assert len(chosen(["all"])) == len(averaged.ACTS) + len(stack.ACTS)
-    for word, text in (("F99", "F01 to F98"), ("F39", "no device here"), ("F73", "run pytest tests/")):
+    for word, text in (("F99", "F01 to F98"), ("F45", "no device here"), ("F73", "run pytest tests/")):
         with pytest.raises(MistakeError, match=text):
             chosen([word])
 
