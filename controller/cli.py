@@ -17,6 +17,7 @@ from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
 from controller.runtime.mistakes import MistakeError, SilentError
 
+STATE = Path("/var/lib/stillwatt")  # StateDirectory of the service: outlives a power cut, which /run does not
 OK, FAULT, MISTAKE = 0, 1, 2  # exit codes: as asked; ended or found in a fault; the person's input is wrong
 
 app = typer.Typer(
@@ -46,7 +47,8 @@ def run(
 
     checked = check_site(site)
     try:
-        code = Executive(checked, run_folder(checked.site.name, dir), realtime).run(seconds)
+        folder, record = run_folder(checked.site.name, dir), record_folder(checked.site.name, dir)
+        code = Executive(checked, folder, realtime, record_folder=record).run(seconds)
     except AlreadyRunningError as error:
         raise MistakeError(str(error)) from None
     raise typer.Exit(code)
@@ -91,7 +93,7 @@ def status(
     try:
         seen = json.loads(path.read_text(encoding="utf-8"))
         age_s = time.time() - seen["utc_s"]
-        said = _spoken(seen, age_s, age_s > health.STALE_S)
+        said = health.spoken(seen, age_s)
     except FileNotFoundError:
         raise MistakeError(
             f"{path}: there is no status. Start the site with `run`, or give its --dir."
@@ -157,7 +159,8 @@ def acknowledge(
     from controller.runtime.executive import AlreadyRunningError, lock
     from controller.runtime.keeper import acknowledge as clear
 
-    folder = run_folder(check_site(site).site.name, dir)
+    site_name = check_site(site).site.name
+    folder = run_folder(site_name, dir)
     try:
         held = lock(folder)
     except AlreadyRunningError:
@@ -165,7 +168,7 @@ def acknowledge(
         print("reset taken; `status` says whether the cause is gone")
         return
     try:
-        cleared = clear(folder, reason, _is_local())
+        cleared = clear(record_folder(site_name, dir), reason, _is_local())
     finally:
         os.close(held)
     for latch in cleared:
@@ -251,6 +254,18 @@ def write(
 
 
 @app.command()
+def zero(site: SitePath, dir: Folder = None) -> None:
+    """Tell every converter of a dead service zero; the former of an island is left alone. 1: one did not answer."""
+    from controller.runtime.zero import zero as tell
+
+    checked = check_site(site)
+    told = tell(checked, run_folder(checked.site.name, dir), record_folder(checked.site.name, dir))
+    for one in told:
+        print(f"{one.name}: {one.text}")
+    raise typer.Exit(OK if all(one.good for one in told) else FAULT)
+
+
+@app.command()
 def sniff(
     port: Annotated[Path, typer.Argument(metavar="PORT")],
     baud: Baud = 19200,
@@ -307,6 +322,13 @@ def run_folder(site: str | None, dir: Path | None) -> Path:
     return Path(os.environ.get("XDG_RUNTIME_DIR") or "/run") / "stillwatt" / site
 
 
+def record_folder(site: str, dir: Path | None) -> Path:
+    """Of the state record: beside the rest where that was named, else /var/lib/stillwatt/<site> once it is there."""
+    lasting = STATE / site
+    named = dir is not None or "STILLWATT_DIR" in os.environ
+    return lasting if not named and lasting.is_dir() else run_folder(site, dir)
+
+
 def enforced(checked: CheckedSite) -> dict[str, Any]:
     """The limits that safety will hold, by their names in the site file."""
     from controller.runtime.survey import terms
@@ -335,32 +357,6 @@ def _grid(rows: list[dict[str, Any]]) -> str:
 
 def _cell(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _spoken(seen: dict[str, Any], age_s: float, stale: bool) -> str:
-    head = f"{seen['site']}: {seen['mode']} for {seen['mode_s']:.0f} s ({seen['reason']})"
-    lines = [f"not running: the last status is {age_s:.0f} s old", head] if stale else [head]
-    if seen["waiting"]:
-        lines.append(f"  {seen['waiting']}")
-    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct", "soc_pct_low", "soc_pct_high")
-    lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
-    if seen["slow_law"]:
-        lines.append(f"  {seen['slow_law']}")
-    for name, used in seen["follows"].items():
-        source = "measured" if used["measured"] else "by the site file"
-        numbers = f"dead time {used['dead_time_ms']:.1f} ms, lag {used['lag_ms']:.1f} ms"
-        lines.append(f"  {name:<16} {numbers}, slew {used['slew_pu_per_s']:.3g} ratings/s, {source}")
-    for name, device in seen["devices"].items():
-        lines.append(f"  {name:<16} {device['state']:<10} age {_number(device['age_s'])} s")
-    for found in seen["conditions"]:
-        lines.append(
-            f"  {found['code']} {found['name']} ({found['unit']}): {found['cause']}. Cure: {found['cure']}"
-        )
-    return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
 
 
 def _version() -> str:

@@ -146,6 +146,8 @@ class Frame:
     samples_lost: int = 0
     sample_age_s: float = float("inf")
     guard_blocked: int = 0
+    charge_cuts: int = 0  # times that the frame itself has cut charging: DC over-voltage
+    discharge_cuts: int = 0  # and discharging: power flowed out of the source
     ports_lost: tuple[str, ...] = ()
     ports: tuple[PortLook, ...] = ()
     sent_kw: tuple[float, ...] = ()
@@ -166,6 +168,7 @@ class Telemetry:
     track: Track
     frame: Frame
     devices: Mapping[str, Device]
+    inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class Limits:
     fall_kw_per_s: float
     leak_kw: float
     gain: float
+    dc_v_max: float = 0.0  # 0: no limit is known
     orders: tuple[Order, ...] = field(default=())
 
 

@@ -77,6 +77,8 @@ class SocBand:
     t_anchor_ns: int = 0  # last proven full or empty; the first reading at first
     t_held_ns: int = 0  # since when the cells look full or empty, 0: they do not
     dc_kw: float = float("nan")  # of that reading, > 0 discharges
+    below_pct: float = float("nan")  # how far low lies below what the BMS says; kept over a restart
+    above_pct: float = float("nan")  # and high above
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ class Battery:
     discharge_kw_max: float = 0.0
     charge_kw_read: float = 0.0  # of the last reply alone
     discharge_kw_read: float = 0.0
+    dc_v_max: float = float(
+        "inf"
+    )  # of the DC bus, as the strictest rack tells it, with what a sensor may be off
     replies: int = 0  # of all racks, when the last reading was taken
 
 
@@ -138,6 +143,7 @@ class Conditions:
     t_frame_misses_ns: tuple[int, ...] = ()  # cycles of the last second in which the frame fell behind
     unanswered: tuple[str, ...] = ()  # mandatory devices with fewer than three replies
     identities: Mapping[str, str] = field(default_factory=dict)  # device: as it first called itself
+    inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
     ports_barred: tuple[str, ...] = ()  # lost, or back and not yet verified: only reads leave there
     traces: Mapping[str, tuple[Sent, ...]] = field(
         default_factory=dict

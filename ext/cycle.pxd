@@ -1,6 +1,7 @@
 """One frame, read aloud, and the thread that runs it."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from ext.fast cimport Fast
 from ext.guard cimport Guard
 from ext.image cimport Command, Limits, Sample, Track
 from ext.law cimport Law
@@ -41,6 +42,8 @@ cdef struct Status:         # what one frame publishes, by sequence lock
     uint64_t guard_blocked
     int32_t guard_reason
     int64_t sample_age_ns
+    uint64_t charge_cuts    # by the frame itself, see ext.fast
+    uint64_t discharge_cuts
     double loop_delay_s     # effective delay of the setpoint path, by the law
     Track track
     Command command
@@ -54,6 +57,7 @@ cdef struct Frame:
     Track track
     Mailbox mailbox
     Limits limits
+    Fast fast
     Support support
     Law law
     Share share

@@ -12,6 +12,7 @@ import numpy as np
 
 from ext.atomic cimport load_i32, lock_close, lock_open, lock_read, lock_same, store_i32
 from ext.clock cimport clock_now_ns, clock_sleep_until
+from ext.fast cimport FastSetup, fast_init, fast_step
 from ext.guard cimport GuardRule, GuardSetup, guard_add, guard_init, guard_step
 from ext.image cimport Limits
 from ext.law cimport LawSetup, law_init, law_step
@@ -47,6 +48,7 @@ cdef void step(Frame *f) noexcept nogil:
     sampler_read(&f.sampler, f.t_ns, &f.sample)
     power_step(&f.power, &f.sample, f.law.battery_kw, &f.track)
     mailbox_take(&f.mailbox, f.t_ns, &f.limits)
+    fast_step(&f.fast, &f.sample, &f.track, f.t_ns, &f.limits)
     support_step(&f.support, &f.track, f.t_ns, &f.command)
     law_step(&f.law, &f.track, &f.limits, f.t_ns, &f.command)
     share_step(&f.share, &f.limits, &f.command)
@@ -73,6 +75,8 @@ cdef void status_publish(Frame *f) noexcept nogil:
     s.guard_blocked = f.guard.blocked
     s.guard_reason = f.guard.reason
     s.sample_age_ns = f.t_ns - f.sample.t_ns
+    s.charge_cuts = f.fast.charge_cuts
+    s.discharge_cuts = f.fast.discharge_cuts
     s.loop_delay_s = f.law.delay_s
     s.track = f.track
     s.command = f.command
@@ -168,9 +172,9 @@ cdef void *thread_body(void *argument) noexcept nogil:
 cdef class Executive:
     """The frame and its thread, for one caller (controller.runtime.fastlink) and the benches.
 
-    setup: rate_hz, a dict a stage with the fields of SamplerSetup, PowerSetup, SupportSetup, LawSetup, ShareSetup,
-    GuardSetup, lists `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. ValueError: a table is full or a
-    poll malformed; KeyError: a field is missing."""
+    setup: rate_hz, a dict a stage with the fields of SamplerSetup, PowerSetup, FastSetup, SupportSetup, LawSetup,
+    ShareSetup, GuardSetup, lists `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. ValueError: a table is
+    full or a poll malformed; KeyError: a field is missing."""
 
     def __cinit__(self, dict setup):
         self.frame = <Frame *>calloc(1, sizeof(Frame))
@@ -180,6 +184,7 @@ cdef class Executive:
     def __init__(self, dict setup):
         cdef SamplerSetup sampler = setup["sampler"]
         cdef PowerSetup power = setup["power"]
+        cdef FastSetup fast = setup["fast"]
         cdef SupportSetup support = setup["support"]
         cdef LawSetup law = setup["law"]
         cdef ShareSetup share = setup["share"]
@@ -188,6 +193,7 @@ cdef class Executive:
         sampler_init(&self.frame.sampler, &sampler, NULL)
         power_init(&self.frame.power, &power)
         mailbox_init(&self.frame.mailbox)
+        fast_init(&self.frame.fast, &fast)
         support_init(&self.frame.support, &support)
         law_init(&self.frame.law, &law)
         share_init(&self.frame.share, &share)
@@ -283,6 +289,10 @@ cdef class Executive:
                 "holes": p.holes, "trips": p.trips, "late_ns_max": p.late_ns_max, "step_ns_max": p.step_ns_max,
                 "step_ns_mean": p.step_ns_sum / max(1, p.frames), "page_faults": p.page_faults,
                 "t_start_ns": p.t_start_ns}  # fmt: skip
+
+    def frames(self):
+        """Frames run so far: the cheapest sign that the thread lives."""
+        return self.frame.status.frames
 
     def late_us(self):
         """Histogram of wake-up lateness: LATE_BINS counts, one a microsecond, the last holds the rest."""

@@ -47,7 +47,7 @@ cdef int32_t is_sound(const Limits *x, int64_t now_ns) noexcept nogil:
         return 0
     if not isfinite(x.import_kw_max) or not isfinite(x.export_kw_max) or not isfinite(x.leak_kw):
         return 0
-    return is_amount(x.gain) and x.gain <= 1
+    return is_amount(x.gain) and x.gain <= 1 and is_amount(x.dc_v_max)
 
 
 cdef void take_newest(Mailbox *m, int64_t now_ns) noexcept nogil:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, run_folder
+from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, record_folder, run_folder
 from controller.cli import main as serve
 from controller.config.loader import load_site
 from controller.config.site import Site
@@ -134,7 +134,8 @@ def commission(
                 raise MistakeError(
                     "commission: not confirmed; nothing was sent. Type the site's name, or give --yes."
                 )
-            Executive(checked, run_folder(checked.site.name, dir), realtime, run).run(None)
+            folder, record = run_folder(checked.site.name, dir), record_folder(checked.site.name, dir)
+            Executive(checked, folder, realtime, run, record).run(None)
     except (InputError, CommissionError, AlreadyRunningError) as error:
         raise MistakeError(f"commission: {error}") from None
     if as_json:

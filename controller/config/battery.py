@@ -70,6 +70,10 @@ class Battery(Section):
     empty_cell_v: float = option(
         2.95, "every cell below it at small current: empty", low=1, high=5, why="LFP at rest: below 4 %"
     )
+    dc_v_max: float | None = option(
+        None, "voltage of its DC bus above which nothing is charged, within one frame", low=10, high=5000,
+        why="the BMS's own limit and 2 % counts, where it tells one; the tighter of the two is used",
+    )  # fmt: skip
     cells: Cells = option(Cells(), "limits of the cells", why="LFP; the BMS's own live limit always wins")
     charge_efficiency_pu: float = option(
         0.96,

@@ -64,6 +64,14 @@ class Watchdog(Section):
     fixed: bool = option(False, "the time cannot be changed after start", why="most can")
 
 
+class HealthRelay(Section):
+    """The output that a retriggerable one-shot turns into the health relay: no edge for half a second drops it."""
+
+    path: str = option(
+        REQUIRED, "file that takes 0 and 1: value of a GPIO, brightness of a LED driver's line", min_length=1
+    )
+
+
 class Host(Section):
     """One host file."""
 
@@ -76,6 +84,9 @@ class Host(Section):
     ports: dict[Name, HostPort] = option(REQUIRED, "serial ports", min_length=1, max_length=PORT_MAX)
     adc: Adc = option(REQUIRED, "sample source")
     realtime: Realtime = option(Realtime(), "real time", why="the defaults run on any box")
+    health_relay: HealthRelay | None = option(
+        None, "output of the health relay", why="a converter's own watchdog is the other way down"
+    )
     watchdog: Watchdog | None = option(None, "hardware watchdog", why="a PC may have none")
     caveats: tuple[Caveat, ...] = option((), "what the engineer must know", why="none known")
     evidence: tuple[Evidence, ...] = option(REQUIRED, "steps of proof", min_length=1)

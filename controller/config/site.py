@@ -10,6 +10,7 @@ from pydantic import Field
 
 from controller.config.battery import Battery
 from controller.config.fallback import Fallback
+from controller.config.inputs import Inputs
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
 from controller.config.tariff import Tariff
@@ -269,6 +270,9 @@ class Site(Section):
         Support(), "help for the grid's frequency", why="a contract asks for it, or nobody"
     )
     control: Control = option(Control(), "behaviour", why="the defaults suit a first start")
+    inputs: Inputs = option(
+        Inputs(), "hard-wired inputs that are read", why="many sites wire them past this box"
+    )
     fallback: Fallback | None = option(None, "life without the grid", why="most sites rest without it")
     tariff: Tariff | None = option(None, "the contract in figures", why="without one nothing is planned")
 
@@ -306,6 +310,10 @@ class Site(Section):
                 )
             names.setdefault(unit.name, here)
             addresses.setdefault(key, unit.name)
+        for name, contact in self.inputs.wired():
+            if contact.device not in names:
+                text = f"is {contact.device}; the devices are {', '.join(names)}. Name one of these."
+                yield Fault(("inputs", name, "device"), text)
         yield from self._meters_apart()
         yield from self._support_fits()
         for name in self.tcp:

@@ -21,6 +21,7 @@ COUNTS_MAX = {"s16": 32767, "s32": 2147483647}
 FALLBACK_ORDERS = {
     "pcs": ("form", "follow"), "gensets": ("start", "stop"), "switches": ("source-1", "source-2", "open"),
 }  # fmt: skip
+INPUT_MS_MAX = 500  # of an input: seen, and the site at rest, within a second
 LIMITS = ("discharge_kw_max", "charge_kw_max")
 
 
@@ -133,6 +134,29 @@ def device_faults(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault
             yield from _commanded(path, unit, profile, site)
     if site.fallback is not None:
         yield from _fallback(site, profiles)
+    yield from _inputs(site, profiles)
+
+
+def _inputs(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
+    """Every input is a number that its device is asked for often enough."""
+    units = {unit.name: unit for _, unit in site.units()}
+    for name, contact in site.inputs.wired():
+        profile = profiles.get(units[contact.device].profile)
+        if profile is None:
+            continue
+        point = profile.points.get(contact.point)
+        if point is None or point.type in ("string", "f32"):
+            known = [key for key, each in profile.points.items() if each.type not in ("string", "f32")]
+            text = f"is {contact.point}; {contact.device} tells {', '.join(known)}. Name one of these."
+            yield Fault(("inputs", name, "point"), text)
+            continue
+        period_ms = profile.reads[point.read].period_ms
+        if period_ms > INPUT_MS_MAX:
+            text = f"is {contact.point}, read every {period_ms:g} ms; {INPUT_MS_MAX} ms are allowed. Name a faster one."
+            yield Fault(("inputs", name, "point"), text)
+        if contact.bit is not None and contact.bit >= 16 * point.size:
+            text = f"is {contact.bit}; {contact.point} has the bits 0 to {16 * point.size - 1}. Name one of these."
+            yield Fault(("inputs", name, "bit"), text)
 
 
 def _fallback(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:

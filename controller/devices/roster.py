@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, nan
 
+from controller.config.inputs import Input
 from controller.devices.check import CheckedSite
 from controller.devices.decode import raw_of, text_of, value_of
 from controller.devices.profile import CANARY, Point, Precondition, Profile
@@ -47,6 +48,7 @@ class Roster:
         for line in table.pcs:
             self._polls[line.name].append(line.setpoint_poll)
         self._sequences = dict.fromkeys(self._profiles, 0)
+        self._inputs = dict(checked.site.inputs.wired())
 
     def snapshot(self, now: Instant, fast: FastImage) -> Telemetry:
         """What one cycle may know. Ages count from the reply's arrival to `now`."""
@@ -58,7 +60,19 @@ class Roster:
                     self._trips[name].take(poll.t_ok_ns, poll.round_trip_ns, block.usual_ns)
                     _take(block, self._profiles[name], poll)
             devices[name] = self._device(name, now, fast)
-        return Telemetry(now, fast.track, fast.frame, devices)
+        inputs = {name: self._active(contact, now) for name, contact in self._inputs.items()}
+        return Telemetry(now, fast.track, fast.frame, devices, inputs)
+
+    def _active(self, contact: Input, now: Instant) -> float:
+        """1: the contact means yes, 0: no, nan: not read of late."""
+        profile, blocks = self._profiles[contact.device], self._blocks[contact.device]
+        read = profile.points[contact.point].read
+        block = blocks[read]
+        if block.strange or _age_s(block, now) > _slow_s_max(profile, read):
+            return nan
+        raw = _raw(profile, blocks, contact.point)
+        closed = raw if raw is None or contact.bit is None else raw >> contact.bit & 1
+        return nan if closed is None else float(bool(closed) == (contact.active == "closed"))
 
     def order(self, device: str, name: str) -> Order:
         """A new order. Raises KeyError for a device or an order that is not there."""

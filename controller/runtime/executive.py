@@ -13,7 +13,7 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import health, keeper, known, supervisor
+from controller.runtime import books, health, keeper, known, pulse, supervisor, survey
 from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
@@ -24,6 +24,7 @@ from controller.runtime.keeper import Keeper
 from controller.runtime.ladder import Ladder, Rung
 from controller.runtime.log import Log
 from controller.runtime.ports import Line, Ports
+from controller.runtime.pulse import Pulse, notify
 from controller.runtime.refine import Refiner
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
@@ -51,30 +52,43 @@ def clock() -> Instant:
 
 class Executive:
     """Everything one run owns. commission: the run that measures the converters, and ends after it.
+    record_folder: of the state record, where the run directory does not outlive a power cut.
 
     Raises AlreadyRunningError, OSError (folder, record)."""
 
     def __init__(
-        self, checked: CheckedSite, folder: Path, realtime: bool, commission: Commission | None = None
+        self,
+        checked: CheckedSite,
+        folder: Path,
+        realtime: bool,
+        commission: Commission | None = None,
+        record_folder: Path | None = None,
     ) -> None:
         self._realtime = realtime
         self._lock = lock(folder)
         self._ring = Ring(folder / checked.host.adc.ring)
         self._log = Log()
         self._writer = Writer()
-        self._keeper = Keeper(folder, self._writer)
+        self._keeper = Keeper(record_folder or folder, self._writer)
         self._file, self._commission = checked, commission
         self._checked = checked = known.applied(checked, self._keeper.record_now.dynamics)
         self._fastlink = commission.link if commission else FastLink(checked, checked.table)
         wear = Wear(checked, self._keeper.record_now.writes)
         self._keeper.spent = wear.spent
-        self._supervisor = Supervisor(checked, checked.table, self._fastlink, self._keeper.start(), wear)
+        start = self._keeper.start(survey.terms(checked), clock())
+        self._supervisor = Supervisor(checked, checked.table, self._fastlink, start, wear)
+        meter = self._supervisor.wisher.meter
+        if meter is not None:
+            books.reopen(meter, self._keeper.record_now.books)
+            self._keeper.books = partial(books.rows, meter)
         self._ports = Ports(checked, self._fastlink, folder)
         self._ports.told.append(self._tell_line)
         self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
+        self._pulse = self._health.pulse = Pulse(checked.host, self._fastlink.frames)
         self._blackbox = Blackbox(folder, self._writer)
         self._supervisor.watchers += [
             self._tell_cycle,
+            self._pulse.record,
             self._keeper.record,
             self._blackbox.record,
             self._health.record,
@@ -100,7 +114,7 @@ class Executive:
             self._until_ns = clock().t_ns + ns(seconds)
         table = Table(self._tasks(), clock, time.sleep)
         self._health.tasks = table.tasks
-        health.notify("READY=1")
+        notify("READY=1")
         try:
             table.run(self._go_on)
             time.sleep(REST_S)
@@ -121,9 +135,9 @@ class Executive:
         host = self._checked.host.realtime
         self._supervisor.tcp.start()
         rows = self._fastlink.start(host.priority if self._realtime else 0, host.cpu)
-        self._health.rungs = ladder.rungs + [
-            Rung(row["step"], bool(row["ok"]), row["detail"]) for row in rows
-        ]
+        self._pulse.open()
+        granted = [Rung(row["step"], bool(row["ok"]), row["detail"]) for row in rows]
+        self._health.rungs = ladder.rungs + granted + self._pulse.rungs
         self._tell(*(_rung_event(rung, now) for rung in self._health.rungs))
         for name in self._checked.unproven:
             text = f"profile {name} has been proven on no bench and no site"
@@ -135,6 +149,7 @@ class Executive:
         return (
             *([Task("capture", CAPTURE_S, 5, commission.look)] if commission else []),
             Task("supervisor", supervisor.PERIOD_S, 20, self._supervise),
+            Task("pulse", pulse.PERIOD_S, 5, self._pulse.step),
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
@@ -172,7 +187,7 @@ class Executive:
             self._ask_stop()
 
     def _end(self, ladder: Ladder) -> None:
-        health.notify("STOPPING=1")
+        notify("STOPPING=1")
         self._fastlink.stop()
         self._supervisor.tcp.stop()
         self._ports.close()
@@ -180,6 +195,7 @@ class Executive:
         self._asks.close()
         self._writer.close()
         ladder.close()
+        self._pulse.close()
         try:
             if self._commission:
                 self._commission.evaluate()

@@ -39,6 +39,7 @@ MEDIAN_S = 0.0005  # length of the short median, at most 5 samples: its delay is
 RISE_SHARE = (
     0.5  # of the time to full power that the reserve may take: measuring and the converter need the rest
 )
+REVERSE_PU, REVERSE_S_MIN = 0.05, 0.02  # F58, F63: of the converters' rating; one period of the grid
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_LOOK, NO_DRIFTS = Backstop(), MappingProxyType[str, float]({})
@@ -90,6 +91,7 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
             "battery_kw_max": sum(line.rating_kw for line in table.pcs),
             "median_samples": round(MEDIAN_S * site.sampling.rate_hz),
         },
+        "fast": _fast(checked, table),
         "support": _support(checked),
         "law": _law(checked, table),
         "share": {"pcs_count": len(site.pcs)},
@@ -115,6 +117,22 @@ def _sampler(checked: CheckedSite) -> dict[str, Any]:
         "offset_counts": offset_counts,
         "skew_s": skew_s,
         "stale_s_max": STALE_S_MAX,
+    }
+
+
+def _fast(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
+    """Reverse power counts once the law and the slowest converter have had twice their time to end it."""
+    site, lines = checked.site, table.pcs
+    slowest_s = max(
+        line.setpoint_oneway_s
+        + line.setpoint_period_s * len(lines)
+        + (p.dead_time_ms + 5.0 * p.lag_ms) / 1000.0
+        + 1.0 / p.slew_pu_per_s
+        for p, line in zip(site.pcs, lines, strict=True)
+    )
+    return {
+        "reverse_kw": REVERSE_PU * sum(line.rating_kw for line in lines),
+        "reverse_ns": ns(max(REVERSE_S_MIN, 2.0 * slowest_s)),
     }
 
 
@@ -188,6 +206,11 @@ class FastLink:
         """Hand a tty to the frame, or -2: ask it to let go."""
         self.executive.offer_port(index, fd)
 
+    def frames(self) -> int:
+        """The frame's own counter, for whoever asks whether it lives."""
+        count: int = self.executive.frames()
+        return count
+
     def pace_summary(self) -> dict[str, float]:
         """How the frame keeps time: its counters, and lateness in us at p50 and p99."""
         pace: dict[str, float] = self.executive.pace()
@@ -258,6 +281,8 @@ class FastLink:
             samples_lost=status["samples_lost"],
             sample_age_s=status["sample_age_ns"] / NS_PER_S if track.t_ns else inf,
             guard_blocked=status["guard_blocked"],
+            charge_cuts=status["charge_cuts"],
+            discharge_cuts=status["discharge_cuts"],
             ports_lost=tuple(n for i, n in enumerate(self.port_names) if self._is_lost(i)),
             ports=ports,
             sent_kw=tuple(command["sent_kw"]),

@@ -1,11 +1,9 @@
-"""What the process shows of itself twice a second: status.json in the run directory, systemd's watchdog."""
+"""What the process shows of itself twice a second: status.json in the run directory."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +18,11 @@ from controller.runtime.fastlink import FastLink
 from controller.runtime.ladder import Rung
 from controller.runtime.plain import plain
 from controller.runtime.ports import Ports
+from controller.runtime.pulse import Pulse
 from controller.runtime.supervisor import Cycle
 from controller.runtime.tasks import Task
 from controller.runtime.writer import Writer
+from controller.safety.hall import Hall
 from controller.safety.orders import heaters
 
 FILE = "status.json"
@@ -70,6 +70,7 @@ class Health:
         self._writing = False
         self.tasks: tuple[Task, ...] = ()
         self.rungs: list[Rung] = []
+        self.pulse: Pulse | None = None
         self.dynamics: Mapping[str, Dynamics] = {}
 
     def record(self, cycle: Cycle) -> None:
@@ -78,8 +79,7 @@ class Health:
         self._events.extend(cycle.events)
 
     def step(self, now: Instant) -> None:
-        """Write the status and tell systemd that the supervisor moves."""
-        notify("WATCHDOG=1")
+        """Write the status."""
         if self._cycle is None or self._writing:
             return
         text = json.dumps(plain(self.status(self._cycle, now)), allow_nan=False)
@@ -121,8 +121,7 @@ class Health:
             "soc_pct_high": cycle.conditions.battery.soc_pct_high,
             "level": cycle.conditions.level,
             "heaters": heaters(cycle.conditions),
-            "hall": _fields(cycle.hall, HALL_FIELDS)
-            | {"gensets": {name: run.phase for name, run in cycle.hall.sets.items()}},
+            "hall": _hall(cycle.hall),
             "limits": {
                 name: sum(getattr(cycle.limits, name)) for name in ("discharge_kw_max", "charge_kw_max")
             },
@@ -135,6 +134,7 @@ class Health:
             "tasks": [_fields(task, TASK_FIELDS) for task in self.tasks],
             "writer": _fields(self._writer, ("dropped", "failed", "fault")),
             "ladder": self.rungs,
+            "pulse": {} if self.pulse is None else _fields(self.pulse, ("edges", "trouble")),
             "events": list(self._events),
         }
 
@@ -163,16 +163,36 @@ class Health:
             self._writing = False
 
 
+def _hall(hall: Hall) -> dict[str, Any]:
+    return _fields(hall, HALL_FIELDS) | {"gensets": {name: run.phase for name, run in hall.sets.items()}}
+
+
 def _fields(thing: object, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in names}
 
 
-def notify(message: str) -> None:
-    """One datagram to the service manager, where there is one (sd_notify)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    address = "\0" + address[1:] if address.startswith("@") else address
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-        out.setblocking(False)
-        out.sendto(message.encode(), address)
+def spoken(seen: dict[str, Any], age_s: float) -> str:
+    """A status in words, one line a matter. Raises KeyError, TypeError for what is none."""
+    head = f"{seen['site']}: {seen['mode']} for {seen['mode_s']:.0f} s ({seen['reason']})"
+    lines = [f"not running: the last status is {age_s:.0f} s old", head] if age_s > STALE_S else [head]
+    if seen["waiting"]:
+        lines.append(f"  {seen['waiting']}")
+    powers = ("load_kw", "grid_kw", "pcs_kw", "target_kw", "soc_pct", "soc_pct_low", "soc_pct_high")
+    lines.append("  " + "  ".join(f"{name} {_number(seen[name])}" for name in powers))
+    if seen["slow_law"]:
+        lines.append(f"  {seen['slow_law']}")
+    for name, used in seen["follows"].items():
+        source = "measured" if used["measured"] else "by the site file"
+        numbers = f"dead time {used['dead_time_ms']:.1f} ms, lag {used['lag_ms']:.1f} ms"
+        lines.append(f"  {name:<16} {numbers}, slew {used['slew_pu_per_s']:.3g} ratings/s, {source}")
+    for name, device in seen["devices"].items():
+        lines.append(f"  {name:<16} {device['state']:<10} age {_number(device['age_s'])} s")
+    for found in seen["conditions"]:
+        lines.append(
+            f"  {found['code']} {found['name']} ({found['unit']}): {found['cause']}. Cure: {found['cure']}"
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

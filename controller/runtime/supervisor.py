@@ -38,6 +38,11 @@ class Cycle:
     refused: Refused = ()
     hall: Hall = field(default_factory=Hall)
 
+    @property
+    def state(self) -> State:
+        """What safety remembers of this cycle."""
+        return State(self.conditions, self.mode, hall=self.hall)
+
 
 class Supervisor:
     """Holds what lasts from cycle to cycle. watchers get the record of every cycle; inbox: commands for the next."""
@@ -47,7 +52,7 @@ class Supervisor:
         checked: CheckedSite,
         table: BusTable,
         fastlink: FastLink,
-        start: Conditions | None = None,
+        start: State | None = None,
         wear: Wear | None = None,
     ) -> None:
         self.terms = survey.terms(checked)
@@ -57,7 +62,8 @@ class Supervisor:
         self.desk = Desk(self.roster.order, self.wear.admit)
         self.fastlink = fastlink
         self.tcp = TcpDevices(table.tcp)
-        self.state = State(start or Conditions(), ModeState(wanted=checked.site.control.auto_start))
+        start = start or State()
+        self.state = replace(start, mode=replace(start.mode, wanted=checked.site.control.auto_start))
         self.backstop = Backstop(checked)
         self.drifts: Mapping[str, float] = {}  # see runtime.refine
         self.forecast = Forecast()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 from controller.config.site import Meter, Pcs, Unit
@@ -51,10 +51,12 @@ def terms(checked: CheckedSite) -> Terms:
         soc_error_pct=site.battery.soc_error_pct,
         full_cell_v=site.battery.full_cell_v,
         empty_cell_v=site.battery.empty_cell_v,
+        dc_v_max=inf if site.battery.dc_v_max is None else site.battery.dc_v_max,
         cells=CellTable(
             site.battery.cells.soc_pct,
             tuple(CellRow(x.cell_c, x.charge_pu, x.discharge_pu) for x in site.battery.cells.rows),
         ),
+        inputs=tuple(name for name, _ in site.inputs.wired()),
         fallback=fallback(checked),
     )
 

@@ -6,10 +6,11 @@ A command carries a sequence and an expiry (IL-15): one that is late, repeated o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from math import isnan
 
-from controller.image import Instant
+from controller.image import Instant, Mode
 from controller.state import Asked
 from controller.units import ns
 
@@ -82,6 +83,16 @@ def settle(desk: Desk, commands: tuple[Command, ...], now: Instant) -> tuple[Des
         black_start="black-start" in asked,
     )
     return desk, found, tuple(refused)
+
+
+def turned(asked: Asked, inputs: Mapping[str, float], mode: Mode) -> Asked:
+    """With the key switch of the site, where it is wired: it asks for a stop, and MAINT waits until it is turned back.
+
+    One that is no longer read stays as it was in MAINT, and is not turned elsewhere.
+    """
+    told = inputs.get("key", 0.0)
+    on = told == 1.0 or (mode == Mode.MAINT and isnan(told))
+    return replace(asked, key=True, stop=True) if on else asked
 
 
 def _fault(desk: Desk, command: Command, now: Instant) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.image import Instant, Mode, Telemetry
-from controller.safety import hall_rows, table
+from controller.safety import hall_rows, input_rows, table
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -28,7 +28,7 @@ from controller.safety.window import ENTER_GRID, grid_inside
 from controller.state import Asked, Condition, Conditions, Effect, ModeState
 from controller.units import ns
 
-ROWS = (*table.ROWS, *hall_rows.ROWS)
+ROWS = (*table.ROWS, *hall_rows.ROWS, *input_rows.ROWS)
 NO_HALL = Hall()
 PRESSED_S_MAX = 10.0  # a reset held for longer is a stuck button
 
@@ -67,6 +67,7 @@ def read(
         t_frame_misses_ns=frame_misses_of(terms, previous, telemetry, now),
         unanswered=unanswered(terms, answers),
         identities=identities_of(terms, previous, telemetry),
+        inputs=telemetry.inputs,
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),
         counts=counts_of(previous, telemetry, now),
@@ -112,9 +113,11 @@ def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Con
     return replace(watch, cause=cause, t_raw_ns=t_raw_ns, active=tripped)
 
 
-def latched(code: str, name: str, subject: str, grade: str, cause: str, cure: str) -> Condition:
+def latched(
+    code: str, name: str, subject: str, grade: str, cause: str, cure: str, effect: Effect = Effect.TRIP
+) -> Condition:
     """A class C or D condition from the record of an earlier run, or about that record itself (F73)."""
-    return Condition(code, name, subject, grade, Effect.TRIP, cause, cure, active=True, level=3)
+    return Condition(code, name, subject, grade, effect, cause, cure, active=True, level=3)
 
 
 def _button(previous: Conditions, asked: Asked, now: Instant) -> Conditions:

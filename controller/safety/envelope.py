@@ -59,6 +59,7 @@ def limit(
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
+        dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),
         orders=orders,
     )
 

@@ -10,6 +10,7 @@ from controller.image import Device, Instant, Telemetry
 from controller.safety import cells, soc
 from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms
+from controller.safety.waveform import DC_OVER_PU
 from controller.state import Answers, Battery, Conditions, Converter, Counts, Sent
 from controller.units import NS_PER_MS, NS_PER_S, ns
 
@@ -170,8 +171,15 @@ def battery_of(
         discharge_kw_max=min(discharge_kw, before.discharge_kw_read),
         charge_kw_read=charge_kw,
         discharge_kw_read=discharge_kw,
+        dc_v_max=_dc_v_max(racks),
         replies=replies,
     )
+
+
+def _dc_v_max(racks: list[Device]) -> float:
+    """Above it the bus must not be charged (F10); infinite where no rack tells it."""
+    told = (rack.values.get("charge_v_max", nan) for rack in racks)
+    return min((DC_OVER_PU * v_max for v_max in told if v_max > 0), default=inf)
 
 
 def reading_of(racks: list[Device]) -> soc.Reading:

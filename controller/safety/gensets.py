@@ -102,7 +102,7 @@ def _recent(look: Look) -> tuple[int, ...]:
 
 
 def _begun(look: Look) -> dict[str, object]:
-    return {"t_starts_ns": (*_recent(look), look.now.t_ns)}
+    return {"t_starts_ns": (*_recent(look), look.now.t_ns), "asked": True}
 
 
 def _failed(look: Look) -> dict[str, object]:
@@ -161,7 +161,7 @@ def step(terms: FallbackTerms, hall: Hall, devices: Mapping[str, Device], wanted
     runs = {part.name: hall.sets.get(part.name, SetRun()) for part in terms.sets}
     if reset:  # a person has looked: class C of the set
         runs = {
-            name: SetRun(t_starts_ns=run.t_starts_ns, t_off_ns=run.t_off_ns, run_s=run.run_s)
+            name: SetRun(t_starts_ns=run.t_starts_ns, t_off_ns=run.t_off_ns, run_s=run.run_s, asked=run.asked)
             if run.phase == Phase.LOCKED else run
             for name, run in runs.items()
         }  # fmt: skip
@@ -238,6 +238,6 @@ def requests(terms: FallbackTerms, hall: Hall, devices: Mapping[str, Device]) ->
         state = device.state if device is not None and device.age_s <= part.stale_s else "unknown"
         if run.phase in ON and state == "off":
             found[part.name] = "start"
-        elif run.phase not in ON and run.t_starts_ns and state in ("starting", "running"):
+        elif run.phase not in ON and run.asked and state in ("starting", "running"):
             found[part.name] = "stop"
     return found

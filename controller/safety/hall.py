@@ -44,6 +44,7 @@ class SetRun:
     t_low_ns: int = 0  # since when it carries less than its minimum
     run_s: float = 0.0  # by our count, for rotation
     why: str = ""  # LOCKED: the reason
+    asked: bool = False  # this process has asked it to run
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from controller.safety.hall import held_s
-from controller.safety.island import held
+from controller.safety.island import PLANNED, forbidden, held
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import View
 
@@ -70,6 +70,11 @@ def _sound_switch(it: Proposal) -> str:
     return f"{it.terms.close_rest_s:.0f} s between two closings" if again and early else ""
 
 
+def _no_island(it: Proposal) -> str:
+    leaving = it.kind == "switch" and it.order == "open" and it.view.state.row == PLANNED
+    return "the grid operator forbids an island" if leaving and forbidden(it.view) else ""
+
+
 def _chatter(it: Proposal) -> str:
     return held(it.view) if it.kind == "switch" and it.order in CLOSINGS else ""
 
@@ -89,12 +94,13 @@ ROWS = (
     Interlock("IL-08", "no crank at speed, no start of a set that is locked, rests or reports a fault",
               held="gensets.barred; the set's own controller and relay 32"),
     Interlock("IL-09", "a stale meter is judged by its worst case", held="envelope.shares, F12"),
-    Interlock("IL-10", "no island while the grid operator forbids it", held="nobody: no device here has that input"),
+    Interlock("IL-10", "no planned island while the grid operator forbids it, where that contact is wired", _no_island),
     Interlock("IL-11", "converters leave their anti-islanding only behind a switch proven open, read back",
               _one_former),
     Interlock("IL-12", "more authority needs two agreeing readings, less needs one",
               held="facts.battery_of, hall.read"),
-    Interlock("IL-13", "fire or gas opens and locks", held="nobody: no device here has that input"),
+    Interlock("IL-13", "fire or gas opens and locks, where that contact is wired",
+              held="F39: LOCKOUT, and the health relay drops; what opens is wired"),
     Interlock("IL-14", "the key switch leads to MAINT alone", held="modes.ROWS"),
     Interlock("IL-15", "a command has a sequence and 5 s to live", held="command.settle"),
     Interlock("IL-16", "no change of the configuration while power flows", held="it is read at start alone"),

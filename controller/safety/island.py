@@ -63,9 +63,16 @@ def _bus_lost(view: View) -> bool:
     return held_s(view.hall.t_lost_ns, view.now) >= LOST_S
 
 
+def forbidden(view: View) -> bool:
+    """The grid operator's contact says so, or is wired and not read (IL-10)."""
+    return view.conditions.inputs.get("no_island", 0.0) != 0.0
+
+
 def _leave_planned(view: View) -> str:
     if not view.asked.island or view.state.t_stopping_ns:
         return "not asked for"
+    if forbidden(view):
+        return "the grid operator forbids an island (IL-10)"
     if why := can_form(view):
         return why
     terms, battery = _terms(view), view.conditions.battery
@@ -214,7 +221,8 @@ FIRST = (
 )  # fmt: skip
 ROWS = (
     Row(PLANNED, (Mode.GRID_TIED,), Mode.ISLANDING, "operator",
-        "converters can form; SOC low end at the reserve; load after shedding at forming_pu_max at most",
+        "the grid operator does not forbid it; converters can form; SOC low end at the reserve; "
+        "load after shedding at forming_pu_max at most",
         _leave_planned, lambda view: "island asked for", waits=False),
     Row("T05", (Mode.ISLANDING,), Mode.ISLANDED, "automatic",
         "switch proven open, every converter forms, bus in its window for 1 s",

@@ -8,7 +8,7 @@ reading shows power, since silence has conditions of its own; a start asked for 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isnan
+from math import isnan, nan
 
 from controller.image import Instant, Mode
 from controller.safety import island
@@ -52,7 +52,14 @@ def _lock_cause(view: View) -> str:
 
 
 def _stop_asked(view: View) -> str:
-    return "" if stopping(view) or _holds_used_up(view) else "no fault"
+    return "" if (stopping(view) and not _island_first(view)) or _holds_used_up(view) else "no fault"
+
+
+def _island_first(view: View) -> bool:
+    """INIT where an island may run on: what an island bears must not end it before it has been looked at (N4)."""
+    if view.state.mode != Mode.INIT or view.terms.fallback is None or view.conditions.has(Effect.TRIP):
+        return False
+    return bool(_there(view)) or island.forming(view)
 
 
 def _holds_used_up(view: View) -> bool:
@@ -87,9 +94,11 @@ def _may_engage(view: View) -> str:
     conditions, terms = view.conditions, view.terms
     unarmed = [c.name for c in conditions.converters if not c.armed]
     active = active_names(conditions)
+    unread = [name for name in terms.inputs if isnan(conditions.inputs.get(name, nan))]
     away = terms.fallback is not None and view.hall.position != "grid"
     checks = (
         (not view.state.wanted, "no start asked for"),
+        (bool(unread), "waiting for the input " + ", ".join(unread)),
         (away, "the switch is not proven at the grid"),
         (bool(active), "stopping " + active),
         (bool(unarmed), "arming the watchdog of " + ", ".join(unarmed)),
@@ -207,7 +216,7 @@ STOP = Row(
     _not(*RESTS),
     Mode.SAFE_STOP,
     "any condition",
-    "a condition that stops; in an island one that trips",
+    "a condition that stops; in an island, and in INIT until it is known to be none, one that trips",
     _stop_asked,
     _first_stop,
     waits=False,
@@ -224,7 +233,8 @@ GRID = (
         _init_over, _missing, waits=False),
     Row("T02", (Mode.STANDBY,), Mode.GRID_TIED, "auto_start, operator, scheduler",
         "a start is asked for; converters stopped, their watchdogs armed and read back; SOC known; "
-        "inputs fresh for 2 s; grid in its window for enter_service_s; with a fallback the switch at the grid",
+        "inputs fresh for 2 s, wired contacts read; grid in its window for enter_service_s; with a fallback the switch "
+        "at the grid",
         _may_engage, lambda view: "site is ready"),
     Row("N6", (Mode.GRID_TIED,), Mode.STANDBY, "anyone",
         "a stop is asked for and the converters rest, at the latest after 4 s",

@@ -13,7 +13,7 @@ from math import isfinite, nan
 from controller.image import Instant
 from controller.safety.terms import Terms
 from controller.state import SocBand
-from controller.units import seconds
+from controller.units import ns, seconds
 
 CYCLE_PCT = 0.5  # growth of the width per equivalent full cycle, 200 % of movement
 DAY_PCT = 0.2  # and per day
@@ -43,14 +43,33 @@ def track(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
     if not isfinite(band.low_pct):
         if not (isfinite(low_pct) and isfinite(high_pct)):
             return band
-        error_pct = terms.soc_error_pct
-        band = SocBand(low_pct - error_pct, high_pct + error_pct, now.t_ns, now.t_ns)
+        band = _first(band, terms.soc_error_pct, low_pct, high_pct, now)
     counted = _anchored(_counted(band, terms, seen, now), terms, seen, now)
-    return replace(
+    counted = replace(
         counted,
         t_ns=now.t_ns,
         low_pct=min(max(counted.low_pct, 0.0), 100.0),
         high_pct=min(max(counted.high_pct, 0.0), 100.0),
+    )
+    if not (isfinite(low_pct) and isfinite(high_pct)):
+        return counted
+    return replace(counted, below_pct=low_pct - counted.low_pct, above_pct=counted.high_pct - high_pct)
+
+
+def resumed(
+    below_pct: float, above_pct: float, away_s: float, anchor_s: float, terms: Terms, now: Instant
+) -> SocBand:
+    """What an earlier run left open, after away_s without a count. The BMS has counted on; its word is still to come.
+
+    Wider by the time, and by the most use there can have been. anchor_s: since the cells last proved it.
+    """
+    most_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
+    moved_pct = 100.0 * most_kw * away_s / (3600.0 * terms.capacity_kwh)
+    grown_pct = DAY_PCT * away_s / DAY_S + CYCLE_PCT * moved_pct / 200.0
+    return SocBand(
+        t_anchor_ns=now.t_ns - ns(anchor_s),
+        below_pct=below_pct + 0.5 * grown_pct,
+        above_pct=above_pct + 0.5 * grown_pct,
     )
 
 
@@ -66,6 +85,15 @@ def hull(band: SocBand, seen: Reading) -> tuple[float, float]:
     if not isfinite(band.low_pct) or not (isfinite(low_pct) and isfinite(high_pct)):
         return nan, nan
     return min(band.low_pct, low_pct), max(band.high_pct, high_pct)
+
+
+def _first(band: SocBand, error_pct: float, low_pct: float, high_pct: float, now: Instant) -> SocBand:
+    """From the first reading of a run: as far off as the run before has left it, else as the site file says."""
+    if isfinite(band.below_pct) and isfinite(band.above_pct):
+        return replace(
+            band, low_pct=low_pct - band.below_pct, high_pct=high_pct + band.above_pct, t_ns=now.t_ns
+        )
+    return SocBand(low_pct - error_pct, high_pct + error_pct, now.t_ns, now.t_ns)
 
 
 def _inside(soc_pct: float) -> float:

@@ -47,6 +47,7 @@ def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[Stat
     """One cycle, right for any time between 0.05 and 1 s since the last one (safety.md N5)."""
     desk, asked, refused = command.settle(state.desk, inputs.commands, now)
     telemetry = inputs.telemetry
+    asked = command.turned(asked, telemetry.inputs, state.mode.mode)
     seen = conditions.read(terms, state.conditions, state.mode, telemetry, asked, now, state.hall)
     facts = hall.read(terms, state.hall, seen, telemetry, now)
     mode = modes.next_mode(terms, state.mode, seen, asked, now, facts)

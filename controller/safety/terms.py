@@ -152,7 +152,9 @@ class Terms:
     soc_error_pct: float = 0.0  # how far the BMS may be off before its first anchor
     full_cell_v: float = inf  # at rest or nearly
     empty_cell_v: float = -inf
+    dc_v_max: float = inf  # of the DC bus, by the site file; the BMS's own limit counts as well
     cells: CellTable | None = None  # None: the BMS speaks alone
+    inputs: tuple[str, ...] = ()  # hard-wired contacts that are read
     fallback: FallbackTerms | None = None  # None: without the grid the site rests
     pcs: tuple[Part, ...] = field(init=False)
     bms: tuple[Part, ...] = field(init=False)

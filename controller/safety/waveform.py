@@ -50,6 +50,15 @@ def _dc_over_pu(look: Look) -> float:
     return nan if track.dc_quality or not v_max > 0 else track.dc_v / v_max
 
 
+def _charge_cuts(look: Look) -> float:
+    """Cuts of the frame since the last cycle: the bus may be calm again by now."""
+    return float(look.telemetry.frame.charge_cuts - look.previous.frame.charge_cuts)
+
+
+def _discharge_cuts(look: Look) -> float:
+    return float(look.telemetry.frame.discharge_cuts - look.previous.frame.discharge_cuts)
+
+
 WAVEFORM_ROWS = (
     Row("F01", "ct-open", "site", _waveform(Quality.OPEN), at(0.5), "A", Effect.STOP,
         "one phase of a current or voltage input carries next to nothing while its sisters do",
@@ -74,4 +83,11 @@ WAVEFORM_ROWS = (
         "calibrate dc_v: v_per_v and offset_counts", hold_s=1.0),
     Row("F10", "dcbus-overvoltage", "bms", _dc_over_pu, at(DC_OVER_PU), "B", Effect.NO_CHARGE,
         "the DC bus is at {value:.1%} of what {subject} allows", "none: charging waits until the voltage is back"),
+    Row("F10", "dcbus-overvoltage", "site", _charge_cuts, at(0.5), "B", Effect.NO_CHARGE,
+        "the DC bus was above its limit, and the frame has cut the charge",
+        "none: charging waits until the voltage is back; often: see what lifts it"),
+    Row("F63", "load-rejection", "site", _discharge_cuts, at(0.5), "A", Effect.NOTE,
+        "power flowed out of the source beyond what is allowed, and the frame has cut the discharge",
+        "none once: the load has gone; often: look for power that no sensor sees, or a slower converter than thought",
+        clear_s=1.0),
 )  # fmt: skip

@@ -26,6 +26,7 @@ PIPELINE = (
         "ext.wiring",
         "ext.power",
         "ext.mailbox",
+        "ext.fast",
         "ext.support",
         "ext.preview",
         "ext.shape",

@@ -16,7 +16,7 @@ QUALIFIERS = {"max", "min", "mean", "sum", "target", "nominal", "now"}  # may fo
 DIMENSIONLESS = {"version", "unit", "input", "baud", "priority", "cpu", "count", "line", "column",
                  "gain", "over_drive", "si", "scale", "words", "tcp_port",
                  "rx_trigger_bytes", "attempts_max", "starts_per_h_max", "resyncs_per_h_max",
-                 "chatter_max", "peaks_count", "fee"}  # fmt: skip
+                 "chatter_max", "peaks_count", "fee", "bit"}  # fmt: skip
 FIELD = re.compile(r"^\s+(double|float|int64_t)\s+([\w, \[\]]+?)\s*(?:#.*)?$")
 
 

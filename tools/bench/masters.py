@@ -45,7 +45,7 @@ FRAME_US = 100.0  # the longest call of a transaction, p99; the exchange itself 
 IDLE_LEASE = {
     "sequence": 1, "t_issue_ns": 0, "valid_until_ns": 2**62, "mode": 0, "permit": 0, "discharge_kw_max": [0.0] * 8,
     "charge_kw_max": [0.0] * 8, "import_kw_max": 0.0, "export_kw_max": 0.0, "ramp_kw_per_s_max": 0.0,
-    "fall_kw_per_s": 1.0, "leak_kw": 0.0, "gain": 0.0,
+    "fall_kw_per_s": 1.0, "leak_kw": 0.0, "gain": 0.0, "dc_v_max": 0.0,
     "orders": [{"poll": -1, "sequence": 0, "words": [0] * 4}] * 8,
 }  # fmt: skip
 Read = Callable[[int, int], list[int] | None]

@@ -29,6 +29,43 @@ class Broken(NamedTuple):
 
 CASES = (
     # Text that YAML readers take for different things.
+    # Hard-wired inputs.
+    Broken(
+        "input-device",
+        "lease_s: 0.5",
+        "lease_s: 0.5\ninputs:\n  fire: {device: io-1, point: dc_v}",
+        69,
+        18,
+        "io-1",
+        "Name one",
+    ),
+    Broken(
+        "input-point",
+        "lease_s: 0.5",
+        "lease_s: 0.5\ninputs:\n  fire: {device: pcs-1, point: door}",
+        69,
+        32,
+        "door",
+        "Name one",
+    ),
+    Broken(
+        "input-bit",
+        "lease_s: 0.5",
+        "lease_s: 0.5\ninputs:\n  key: {device: pcs-1, point: state_word, bit: 16}",
+        69,
+        48,
+        "bits 0 to 15",
+        "Name one",
+    ),
+    Broken(
+        "input-slow",
+        "lease_s: 0.5",
+        "lease_s: 0.5\ninputs:\n  key: {device: pcs-1, point: identity}",
+        69,
+        31,
+        "500 ms are allowed",
+        "faster",
+    ),
     Broken("exponent", "import_kw_max: 6000", "import_kw_max: 1e3", 11, 18, "exponent", "Write all digits"),
     Broken("word-no", "name: reference", "name: no", 5, 7, "yes-or-no", "quote it"),
     Broken("word-on", "export_kw_max: 500", "export_kw_max: on", 12, 18, "yes-or-no", "true or false"),

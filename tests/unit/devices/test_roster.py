@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from math import inf
+from dataclasses import replace
+from math import inf, isnan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.config.inputs import Input, Inputs
 from controller.config.loader import BOARDS
 from controller.devices.check import check_site
 from controller.devices.decode import raw_of, text_of, value_of
@@ -158,3 +160,40 @@ def test_floats_and_text() -> None:
     assert value_of(point, [0xFF80, 0x0000]) is None
     assert text_of([0x4142, 0x2000, 0x4343]) == "AB"
     assert text_of([0x41FF, 0x0742]) == "AB"
+
+
+def wired(**contact: object) -> Roster:
+    """A roster whose emergency stop is a contact of the simulated converter."""
+    checked = site_with(PLANT)
+    found = Inputs(emergency_stop=Input(device=NAME, point="state_word", **contact))
+    return Roster(replace(checked, site=checked.site.model_copy(update={"inputs": found})), checked.table)
+
+
+@pytest.mark.parametrize(
+    ("contact", "word", "active"),
+    [
+        ({}, 0, 1.0),
+        ({}, 3, 0.0),
+        ({"active": "closed"}, 3, 1.0),
+        ({"bit": 1}, 2, 0.0),
+        ({"bit": 1}, 1, 1.0),
+        ({"bit": 0, "active": "closed"}, 1, 1.0),
+        ({"bit": 15, "active": "closed"}, 0x7FFF, 0.0),
+    ],
+)
+def test_an_input_is_a_contact_of_a_device(contact: dict[str, object], word: int, active: float) -> None:
+    """Goal: open or closed, a bit or the whole point. Method: the table on one register."""
+    roster, checked = wired(**contact), site_with(PLANT)
+    fast = image(checked, {**GOOD, "status": [word, *GOOD["status"][1:]]})
+    assert roster.snapshot(Instant(T_NS, 0.0), fast).inputs == {"emergency_stop": active}
+
+
+def test_an_input_that_is_not_read_is_not_known() -> None:
+    """Goal: nan before the first reply, and once the reply is 0.5 s and three periods old. Method: at its edge."""
+    roster, checked = wired(), site_with(PLANT)
+    assert isnan(roster.snapshot(Instant(T_NS, 0.0), image(checked, {})).inputs["emergency_stop"])
+    period_s = checked.profiles[PLANT].reads["status"].period_ms / 1000
+    edge_ns = T_NS + round((3 * period_s + 0.5) * S)
+    for now_ns, known in ((edge_ns, True), (edge_ns + 1_000_000, False)):
+        found = roster.snapshot(Instant(now_ns, 0.0), image(checked, GOOD)).inputs["emergency_stop"]
+        assert isnan(found) != known

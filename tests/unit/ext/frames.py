@@ -23,6 +23,7 @@ def setup(**law: Any) -> dict[str, Any]:
                     "skew_s": [0.0] * 16, "stale_s_max": 0.002},
         "power": {"rate_hz": RATE_HZ, "frequency_hz": 50.0, "voltage_v": VOLTAGE_V, "rated_kw": 6000.0,
                   "battery_kw_max": 2000.0, "median_samples": 5},
+        "fast": {"reverse_kw": 100.0, "reverse_ns": 20_000_000},
         "support": {"frame_s": 1e-4, "frequency_hz": 50.0, "droop_kw_max": 0.0, "droop_hz": 2.5, "dead_band_hz": 0.2,
                     "reserve_kw": 0.0, "reserve_hz": 49.5, "rise_s": 0.35, "hold_s": 5.0},
         "law": {"frame_s": 1e-4, "target_lag_s": 9.0, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014,
@@ -40,7 +41,7 @@ def limits(**changes: Any) -> dict[str, Any]:
         "sequence": 1, "t_issue_ns": 0, "valid_until_ns": 2 * NS, "mode": 2, "permit": 3,
         "discharge_kw_max": [2000.0] + [0.0] * 7, "charge_kw_max": [2000.0] + [0.0] * 7,
         "import_kw_max": 6000.0, "export_kw_max": 500.0, "ramp_kw_per_s_max": 50.0, "fall_kw_per_s": 4000.0,
-        "leak_kw": 0.0, "gain": 1.0, "orders": [none] * 8,
+        "leak_kw": 0.0, "gain": 1.0, "dc_v_max": 0.0, "orders": [none] * 8,
     } | changes  # fmt: skip
 
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zlib
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.runtime import keep
-from controller.runtime.keep import SLOTS, Latch, Record, read, write
+from controller.runtime.keep import (
+    SLOTS,
+    Books,
+    ChargeMemory,
+    Latch,
+    Memory,
+    Record,
+    SetMemory,
+    read,
+    write,
+)
 
 LATCH = Latch("F28", "pcs-map-changed", "pcs-1", "cause", "cure", 1.0)
 OLD = Record(sequence=6, starts=2, soc_pct=41.5, charge_kwh=3.25, latches=(LATCH,))
@@ -66,9 +79,56 @@ def test_no_whole_slot_is_said(folder: Path) -> None:
 def test_a_record_of_another_form_is_torn(folder: Path) -> None:
     """Goal: a right CRC over wrong content is refused. Method: a record without its fields."""
     body = b'{"latches": []}'
-    head = f"{keep.MAGIC} 1 9 {keep._crc(9, body):08x}\n".encode()
+    for version in (1, 2):
+        head = f"{keep.MAGIC} {version} 9 {keep._crc(version, 9, body):08x}\n".encode()
+        (folder / SLOTS[1]).write_bytes(head + body)
+        assert read(folder) == (OLD, "older")
+
+
+def test_a_record_of_version_1_is_read(folder: Path) -> None:
+    """Goal: an update keeps latches and counters. Method: the newer slot as version 1 wrote it; one field too many."""
+    content = asdict(replace(NEW, sequence=9))
+    for name in ("sequence", "memory", "books"):
+        del content[name]
+    for extra, outcome in (({}, (replace(NEW, sequence=9), "good")), ({"more": 1}, (OLD, "older"))):
+        body = json.dumps(content | extra).encode()
+        head = f"{keep.MAGIC} 1 9 {zlib.crc32(body, zlib.crc32(b'9')):08x}\n".encode()
+        (folder / SLOTS[1]).write_bytes(head + body)
+        assert read(folder) == outcome
+
+
+def test_a_record_of_a_later_version_is_told(folder: Path) -> None:
+    """Goal: a version put back never takes an older record for the truth, and its own writes count from then on.
+    Method: version 3 in the newer slot, and with a wrong CRC; then a write of this version."""
+    body = b'{"what": "nobody knows"}'
+    head = f"{keep.MAGIC} 3 9 {keep._crc(3, 9, body):08x}\n".encode()
     (folder / SLOTS[1]).write_bytes(head + body)
+    assert read(folder) == (replace(OLD, sequence=9), "foreign")
+    write(folder, replace(OLD, sequence=11))
+    assert read(folder) == (replace(OLD, sequence=11), "good")
+    (folder / SLOTS[1]).write_bytes(head + body + b" ")
     assert read(folder) == (OLD, "older")
+
+
+def test_a_record_too_long_to_be_read_is_not_written(folder: Path) -> None:
+    """Goal: what is on the disk stays. Method: a latch whose cause fills BYTES_MAX exactly, and one byte more."""
+    spare = keep.BYTES_MAX - len(keep._encode(replace(NEW, sequence=9, latches=(LATCH,)))) + len(LATCH.cause)
+    whole = replace(NEW, sequence=9, latches=(replace(LATCH, cause="c" * spare),))
+    write(folder, whole)
+    assert read(folder) == (whole, "good")
+    with pytest.raises(OSError, match="65537 bytes"):
+        write(folder, replace(NEW, sequence=9, latches=(replace(LATCH, cause="c" * (spare + 1)),)))
+    assert read(folder) == (whole, "good")
+
+
+def test_everything_comes_back(folder: Path) -> None:
+    """Goal: every field of memory and books survives with its type. Method: a record with none at its default."""
+    gensets = {"genset-1": SetMemory((1.5, 2.5), 3.5, 7.0, "did not start in 3 attempts")}
+    memory = Memory(9.5, "FAULT", ChargeMemory(1.0, 2.0, 3.0), (4.0,), (5.0, 6.0), (7.0,), 8.0, gensets)
+    books = Books((("peak", 24310, 3, 412.5),), (("peak", 900.0, 12.5, 300.0),))
+    whole = replace(NEW, sequence=8, memory=memory, books=books)
+    write(folder, whole)
+    assert read(folder) == (whole, "good")
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -99,12 +159,12 @@ def test_a_record_is_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         order.append("folder" if os.path.isdir(f"/proc/self/fd/{fd}") else "file")  # noqa: PTH112
         sync(fd)
 
-    def replace(source: Path, target: Path) -> None:
+    def moved(source: Path, target: Path) -> None:
         order.append("rename")
         rename(source, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "replace", moved)
     write(folder, Record(sequence=8))
     assert order == ["file", "rename", "folder"]
 

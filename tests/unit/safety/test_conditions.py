@@ -55,6 +55,8 @@ EDGES = [
         {"bms": {"values": {"charge_v_max": 800.0}}, "track": {"dc_v": 816.0, "dc_quality": 0}},
         {"bms": {"values": {"charge_v_max": 800.0}}, "track": {"dc_v": 816.1, "dc_quality": 0}},
     ),
+    edge("F10", {"frame": {"charge_cuts": 0}}, {"frame": {"charge_cuts": 1}}),
+    edge("F63", {"frame": {"discharge_cuts": 0}}, {"frame": {"discharge_cuts": 1}}),
     edge("F06", {"frame": {"sample_age_s": 0.010}}, {"frame": {"sample_age_s": 0.0101}}),
     edge("F12", {"meter": {"age_s": 0.6}}, {"meter": {"age_s": 0.601}}),
     edge("F12", {"meter": {"age_s": 60.0}}, {"meter": {"age_s": 60.1}}),

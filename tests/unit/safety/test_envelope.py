@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.image import Limits, Mode, Permit, Wish
+from controller.image import Device, Limits, Mode, Permit, Wish
+from controller.safety import facts
 from controller.safety.envelope import FALL_S, limit
 from controller.safety.terms import Part
 from controller.state import Battery, Conditions, Converter, Effect, ModeState
@@ -208,3 +209,18 @@ def test_a_sun_that_is_not_measured_is_taken_at_its_most() -> None:
     terms = replace(TERMS, export_kw_max=300.0, pv_kw_max=600.0)
     found = limit(terms, GRID_TIED, replace(RUNNING, load_kw=400.0, pv_kw=nan), Wish(), (), at(1.0))
     assert sum(found.discharge_kw_max) == pytest.approx(100.0)
+
+
+def test_the_bus_voltage_is_the_tightest_that_is_known() -> None:
+    """Goal: F10's limit travels with the lease. Method: racks of 800 and 790 V with 2 %, one that tells none, the
+    site's own; nothing known is 0."""
+    assert limits().dc_v_max == 0.0
+    assert limits(battery(dc_v_max=816.0)).dc_v_max == 816.0
+    strict = replace(TERMS, dc_v_max=805.0)
+    assert limit(strict, GRID_TIED, battery(dc_v_max=816.0), Wish(), (), at(1.0)).dc_v_max == 805.0
+    assert limit(strict, GRID_TIED, RUNNING, Wish(), (), at(1.0)).dc_v_max == 805.0
+    racks = [
+        Device(f"bms-{k}", "bms", {"charge_v_max": v}, 0.0) for k, v in enumerate((800.0, 790.0, nan, 0.0))
+    ]
+    assert facts._dc_v_max(racks) == pytest.approx(805.8)
+    assert facts._dc_v_max([]) == inf

@@ -8,11 +8,12 @@ from math import isnan, nan
 
 import pytest
 
-from controller.image import Device
+from controller.image import Device, Instant
 from controller.safety import gensets
-from controller.safety.gensets import ROWS, choose, ready_kw, requests, step
+from controller.safety.gensets import ROWS, Look, _next, choose, ready_kw, requests, step
 from controller.safety.hall import Hall, Phase, SetRun
 from controller.safety.terms import FallbackTerms
+from controller.units import ns
 from tests.unit.safety.halls import FALLBACK, running, standing
 from tests.unit.safety.sites import at
 
@@ -219,14 +220,29 @@ def test_one_set_in_crank_at_a_time() -> None:
 )
 def test_requests(phase: Phase, device: Device, order: str) -> None:
     """Goal: the order follows phase and reading; a stale reading orders nothing. Method: the table."""
-    run = SetRun(phase=phase, t_starts_ns=(at(-50.0).t_ns,))
+    run = SetRun(phase=phase, asked=True)
     found = requests(ONE, Hall(sets={"genset-1": run}), {"genset-1": device})
     assert found == ({"genset-1": order} if order else {})
 
 
 def test_a_set_that_runs_by_itself_is_left_alone() -> None:
-    """Goal: no blackout after a restart, no quarrel with a person. Method: a set never started here."""
-    assert requests(ONE, Hall(sets={"genset-1": SetRun()}), {"genset-1": running()}) == {}
+    """Goal: no blackout after a restart, no quarrel with a person.
+    Method: a set never started here, and one whose start an earlier run remembers; one asked by this run, and reset."""
+    began = SetRun(t_starts_ns=(at(-50.0).t_ns,))
+    for run in (SetRun(), began):
+        assert requests(ONE, Hall(sets={"genset-1": run}), {"genset-1": running()}) == {}
+    asked = run_of(Phase.OFF, 0.0, OFF)
+    assert (asked.phase, asked.asked) == (Phase.CRANK, True)
+    locked = run_of(Phase.LOCKED, 0.0, ON, wanted_kw=nan, reset="local", asked=True)
+    assert (locked.phase, locked.asked) == (Phase.OFF, True)
+
+
+def test_a_rest_that_began_before_the_boot_still_counts() -> None:
+    """Goal: off_s_min holds over a reboot. Method: the last run's end at a negative instant, 300 s ago at its edge."""
+    ended_ns = -5
+    for now_ns, phase in ((ns(300.0) - 6, Phase.OFF), (ns(300.0) - 5, Phase.CRANK)):
+        look = Look(ONE, ONE.sets[0], SetRun(t_off_ns=ended_ns), OFF, True, Instant(now_ns, 0.0))
+        assert _next(look).phase == phase
 
 
 def test_ready_power() -> None:

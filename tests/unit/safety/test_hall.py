@@ -125,6 +125,7 @@ HALL_EDGES: list[Any] = [
     ("F32", STILL, replace(ISLAND, load_kw=900.0), 0.0, (), 3, False),
     ("F32", ON_SET, replace(ISLAND, load_kw=999.0), 0.0, (), 3, False),
     ("F50", STILL, replace(ISLAND, t_chatter_ns=5), 0.0, (), 1, True),
+    ("F50", STILL, replace(ISLAND, t_chatter_ns=-5), 0.0, (), 1, True),
     ("F50", STILL, ISLAND, 0.0, (), 1, False),
     ("F53", STILL, AIMS, 0.0, (), 1, False),
     ("F53", STILL, AIMS, 0.1, (), 1, True),

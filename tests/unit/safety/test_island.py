@@ -188,3 +188,26 @@ def test_leaving_a_genset() -> None:
     assert leaves(5.0, 50.0, -295.0)
     assert not leaves(5.0, 50.0, -294.9)
     assert not leaves(5.0, 50.0, -400.0, low=10.0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "base", "unanswered", "fallback", "mode"),
+    [
+        (Effect.STOP, FORMS, (), True, Mode.ISLANDED),
+        (Effect.STOP, FORMS, ("bms-1",), True, Mode.INIT),
+        (Effect.STOP, FOLLOWS, ("bms-1",), True, Mode.INIT),
+        (Effect.STOP, FOLLOWS, (), True, Mode.SAFE_STOP),
+        (Effect.TRIP, FORMS, (), True, Mode.SAFE_STOP),
+        (Effect.TRIP, FOLLOWS, ("bms-1",), True, Mode.SAFE_STOP),
+        (Effect.STOP, FOLLOWS, ("bms-1",), False, Mode.SAFE_STOP),
+    ],
+)
+def test_a_latch_of_an_earlier_run_ends_no_island_that_bears_it(
+    effect: Effect, base: Conditions, unanswered: tuple[str, ...], fallback: bool, mode: Mode
+) -> None:
+    """Goal: N4: a start with a latch, or a torn record, is no blackout; what trips an island trips it, and on the
+    grid the site stops as before. Method: INIT with each kind of latch, with and without an island."""
+    seen = replace(with_faults(fault("C", effect), base=base), unanswered=unanswered)
+    terms = HALL_TERMS if fallback else replace(HALL_TERMS, fallback=None)
+    look = view(Mode.INIT, ISLAND, conditions=seen, terms=terms)
+    assert next_mode(look.terms, look.state, seen, look.asked, look.now, look.hall).mode == mode

@@ -16,7 +16,7 @@ from controller.safety.envelope import shares
 from controller.safety.soc import Reading, due, hull, track
 from controller.safety.terms import CellRow, CellTable
 from controller.state import Battery, SocBand
-from tests.unit.safety.sites import BMS, TERMS, Story, at
+from tests.unit.safety.sites import BMS, PCS, TERMS, Story, at
 from tests.unit.safety.test_envelope import battery
 
 SITE = replace(TERMS, capacity_kwh=1000.0, soc_error_pct=5.0, full_cell_v=3.42, empty_cell_v=2.95)
@@ -215,3 +215,26 @@ def test_the_interval_reaches_the_conditions() -> None:
     assert story.feed(3.9, bms=dict(dead)) == set()
     assert story.feed(4.0, bms=dict(dead)) == {"F14"}
     assert soc.WIDTH_PCT_MAX == 10.0
+
+
+def test_a_run_begins_as_wide_as_the_one_before_has_left_it() -> None:
+    """Goal: the width survives a restart, grown by time and by the most use there can have been; the BMS counted on.
+    Method: 1000 kWh, 1000 kW: an hour away is one full movement, half a cycle, 0.25 %; then 30 % told, an anchor."""
+    left = track(begun(), SITE, told(51.0), at(0.0))
+    assert (left.below_pct, left.above_pct) == (6.0, 4.0)
+    assert track(left, SITE, told(nan), at(1.0)).below_pct == 6.0
+    band = soc.resumed(6.0, 4.0, 3600.0, 13 * 86_400.0, SITE, at(0.0))
+    grown = 0.2 / 24 + 0.25
+    assert isnan(band.low_pct) and not due(band, at(0.0))
+    band = track(band, SITE, told(30.0), at(0.0))
+    assert (band.low_pct, band.high_pct) == pytest.approx((24.0 - grown / 2, 34.0 + grown / 2))
+    assert due(band, at(0.0)) and not due(replace(band, high_pct=34.0, low_pct=24.0), at(86_400.0))
+    assert due(replace(band, high_pct=34.0, low_pct=24.0), at(86_401.0))
+    assert isnan(track(soc.resumed(6.0, 4.0, 0.0, 0.0, SITE, at(0.0)), SITE, told(nan), at(0.0)).low_pct)
+    for lost in (SocBand(below_pct=1.0), SocBand(above_pct=1.0)):
+        assert track(lost, SITE, told(), at(0.0)).low_pct == 45.0
+    assert soc.resumed(1.0, 1.0, 86_400.0, 0.0, TERMS, at(0.0)).below_pct == pytest.approx(1.1)
+    charging = replace(SITE, parts=(replace(PCS, charge_kw_max=2000.0), BMS))
+    assert soc.resumed(0.0, 0.0, 3600.0, 0.0, charging, at(0.0)).above_pct == pytest.approx(
+        (0.2 / 24 + 0.5) / 2
+    )

@@ -1,0 +1,39 @@
+"""Rows of the fault table about hard-wired inputs: pressed, and no longer read."""
+
+from __future__ import annotations
+
+from math import isnan, nan
+
+from controller.image import Mode
+from controller.safety.look import Look, Number, Row, at
+from controller.state import Effect
+
+LOST_S = 2.0  # longer than a device needs to come back from one lost reply
+
+
+def _pressed(name: str) -> Number:
+    """1 while the input is active; nan where it is not wired or not known."""
+    return lambda look: look.telemetry.inputs.get(name, nan)
+
+
+def _lost(name: str) -> Number:
+    """1 while a wired input is not read; INIT waits for it."""
+
+    def signal(look: Look) -> float:
+        if name not in look.terms.inputs or look.state.mode == Mode.INIT:
+            return nan
+        return float(isnan(look.telemetry.inputs.get(name, nan)))
+
+    return signal
+
+
+ROWS = (
+    Row("T16", "emergency-stop", "site", _pressed("emergency_stop"), at(0.5), "D", Effect.TRIP,
+        "the emergency stop is pressed", "find out who pressed it and why; release it, then acknowledge at the box"),
+    Row("T16", "emergency-stop", "site", _lost("emergency_stop"), at(0.5), "B", Effect.STOP,
+        "the emergency stop's contact is no longer read", "look at the device that reads it", hold_s=LOST_S),
+    Row("F39", "fire-input", "site", _pressed("fire"), at(0.5), "D", Effect.TRIP,
+        "the fire or gas panel has tripped", "leave the room to the fire brigade; acknowledge at the box afterwards"),
+    Row("F39", "fire-input", "site", _lost("fire"), at(0.5), "B", Effect.STOP,
+        "the fire panel's contact is no longer read", "look at the device that reads it", hold_s=LOST_S),
+)  # fmt: skip

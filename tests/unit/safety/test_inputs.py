@@ -1,0 +1,120 @@
+"""Emergency stop, fire, no-island and key: what each does, when it is released, and when it is no longer read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import nan
+from typing import Any
+
+import pytest
+
+from controller.image import Mode
+from controller.safety import conditions
+from controller.safety.command import turned
+from controller.safety.interlocks import screened
+from controller.safety.island import forbidden
+from controller.safety.step import Inputs, State, step
+from controller.state import Asked, ModeState
+from tests.unit.safety.halls import HEALTHY, view
+from tests.unit.safety.sites import TERMS, Story, at, telemetry
+
+WIRED = replace(TERMS, inputs=("emergency_stop", "fire"))
+
+
+class Told(Story):
+    """A story with wired inputs."""
+
+    def __init__(self, seconds: float = 0.0, mode: Mode = Mode.STANDBY) -> None:
+        super().__init__(ModeState(mode, t_since_ns=1), WIRED)
+
+    def feed(self, seconds: float, **inputs: Any) -> set[str]:
+        """One cycle."""
+        both = {"emergency_stop": 0.0, "fire": 0.0} | inputs
+        seen = replace(telemetry(seconds), inputs=both)
+        self.conditions = conditions.read(self.terms, self.conditions, self.state, seen, self.asked, seen.now)
+        return {c.code for c in self.conditions.active}
+
+
+@pytest.mark.parametrize(("name", "code"), [("emergency_stop", "T16"), ("fire", "F39")])
+def test_pressed_is_a_lockout_at_once(name: str, code: str) -> None:
+    """Goal: class D within one cycle, island or not; released it still waits. Method: pressed for one cycle."""
+    story = Told()
+    assert story.feed(0.0) == set()
+    assert story.feed(0.1, **{name: 1.0}) == {code}
+    found = story.conditions.active[0]
+    assert (found.grade, found.effect.name, found.level) == ("D", "TRIP", 3)
+    assert story.feed(0.2) == {code} == story.feed(60.0)
+
+
+@pytest.mark.parametrize(("name", "code"), [("emergency_stop", "T16"), ("fire", "F39")])
+def test_no_longer_read_is_a_stop(name: str, code: str) -> None:
+    """Goal: fail-safe without a lock-out for a lost reply: class B after 2 s, not in INIT, not where it is not wired.
+    Method: at its edge."""
+    story = Told()
+    assert story.feed(0.0, **{name: nan}) == story.feed(1.9, **{name: nan}) == set()
+    assert story.feed(2.0, **{name: nan}) == {code}
+    assert (story.conditions.active[0].grade, story.conditions.active[0].effect.name) == ("B", "STOP")
+    quiet = Told(mode=Mode.INIT)
+    assert quiet.feed(0.0, **{name: nan}) == quiet.feed(5.0, **{name: nan}) == set()
+    plain = Told()
+    plain.terms = TERMS
+    assert plain.feed(0.0, **{name: nan}) == plain.feed(5.0, **{name: nan}) == set()
+
+
+def test_a_start_waits_for_its_inputs() -> None:
+    """Goal: T02 with every wired contact known. Method: a site that is ready but for the fire panel."""
+    seen = replace(telemetry(0.0), inputs={"emergency_stop": 0.0, "fire": nan})
+    state = State(mode=ModeState(Mode.STANDBY, 1, wanted=True))
+    state, _ = step(WIRED, state, Inputs(seen), at(0.0))
+    assert "waiting for the input fire" in state.mode.waiting
+    known = replace(telemetry(0.1), inputs={"emergency_stop": 0.0, "fire": 0.0})
+    state, _ = step(WIRED, state, Inputs(known), at(0.1))
+    assert "the input" not in state.mode.waiting
+
+
+@pytest.mark.parametrize(
+    ("value", "mode", "on"),
+    [
+        (1.0, Mode.GRID_TIED, True),
+        (0.0, Mode.GRID_TIED, False),
+        (nan, Mode.GRID_TIED, False),
+        (nan, Mode.MAINT, True),
+        (0.0, Mode.MAINT, False),
+    ],
+)
+def test_the_key(value: float, mode: Mode, on: bool) -> None:
+    """Goal: IL-14: the key stops and holds, and leaves MAINT only when it is seen turned back. Method: the table."""
+    found = turned(Asked(start=True), {"key": value}, mode)
+    assert (found.key, found.stop) == (on, on)
+    assert turned(Asked(), {}, mode) == Asked()
+    assert turned(Asked(key=True), {"key": 0.0}, mode).key
+
+
+def test_the_key_leads_to_maint_and_back() -> None:
+    """Goal: nothing starts with the key on, nor by turning it off. Method: from STANDBY with a start asked."""
+    terms = replace(TERMS, inputs=("key",))
+    state = State(mode=ModeState(Mode.STANDBY, 1, wanted=True))
+    modes = []
+    for k, key in enumerate((0.0, 1.0, 1.0, 0.0, 0.0)):
+        seen = replace(telemetry(0.1 * k), inputs={"key": key})
+        state, _ = step(terms, state, Inputs(seen), at(0.1 * k))
+        modes.append(state.mode.mode)
+    assert Mode.MAINT in modes and not state.mode.wanted
+
+
+@pytest.mark.parametrize(("value", "blocked"), [(1.0, True), (nan, True), (0.0, False), (None, False)])
+def test_no_island_by_order_of_the_grid(value: float | None, blocked: bool) -> None:
+    """Goal: IL-10: neither begun nor gone through with; a grid that is lost asks nobody. Method: T03's guard and the
+    order that opens the switch, planned and unplanned."""
+    inputs = {} if value is None else {"no_island": value}
+    for row in ("T03", "T04"):
+        look = view(Mode.ISLANDING, HEALTHY)
+        look = replace(
+            look, state=replace(look.state, row=row), conditions=replace(look.conditions, inputs=inputs)
+        )
+        assert forbidden(look) == blocked
+        passed, told = screened(look, {"ats-1": ("switch", "open")})
+        assert [(lock, device) for lock, device, _ in told] == (
+            [("IL-10", "ats-1")] if blocked and row == "T03" else []
+        )
+        assert bool(passed) != bool(told)
