@@ -264,6 +264,29 @@ def bill(
     typer.echo(json.dumps(found, sort_keys=True) if as_json else shown(found))
 
 
+@app.command()
+def inject(
+    site: SitePath,
+    faults: Annotated[list[str], typer.Argument(metavar="FAULT...", help="F37 or cell-hot; all: every one")],
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of phase and operating point.")] = 1,
+    phases: Annotated[int, typer.Option(min=1, max=10_000, help="Trials of each fault.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Inject faults of the catalogue into the simulated site; tell how long each reaction takes. Exit 1: late."""
+    from tools.inject.faults import chosen, histogram, line_of, report_json, run_faults
+
+    rows = run_faults(
+        chosen(faults), site, seed, phases, lambda row: None if as_json else typer.echo(line_of(row))
+    )
+    if as_json:
+        typer.echo(report_json(rows, seed))
+    elif len(rows) > 1 or phases > 1:
+        typer.echo(
+            "reactions: " + ", ".join(f"{count} {end}" for end, count in histogram(rows).items() if count)
+        )
+    raise typer.Exit(OK if all(row.holds for row in rows) else FAULT)
+
+
 def with_tariff(path: Path) -> tuple[Site, Tariff]:
     """A site and its tariff; a site without one cannot be planned or billed."""
     read = load_site(path)

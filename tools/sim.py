@@ -92,6 +92,10 @@ class VirtualRun:
     def cycle(self) -> None:
         """A tenth of a second: frames, then one supervisor cycle."""
         self.site.run(self.frames_per_cycle)
+        self.decide()
+
+    def decide(self) -> None:
+        """One supervisor cycle, now."""
         now_ns = self.site.now_ns
         self.supervisor.cycle(Instant(t_ns=now_ns, utc_s=EPOCH_S + now_ns / NS_PER_S))
         self.site.mark(self.supervisor.mode.mode)

@@ -88,5 +88,10 @@ class Host(Section):
         None, "output of the health relay", why="a converter's own watchdog is the other way down"
     )
     watchdog: Watchdog | None = option(None, "hardware watchdog", why="a PC may have none")
+    bench: bool = option(
+        False,
+        "the bench strap: faults may be injected into its sites",
+        why="a box in the field has no injectors",
+    )
     caveats: tuple[Caveat, ...] = option((), "what the engineer must know", why="none known")
     evidence: tuple[Evidence, ...] = option(REQUIRED, "steps of proof", min_length=1)

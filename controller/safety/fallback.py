@@ -18,6 +18,7 @@ from controller.state import ModeState
 BALANCED_S = 2.0  # T03: as long must the grid carry next to nothing before the switch opens
 RELIEF_PU = 0.7  # of what the source may give: a stage comes back below it
 OVERLOAD_S = 0.2
+BACK_OUT_S = 2.0  # F53: as long is a failed closing taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,11 @@ def step(view: View, before: ModeState, devices: Mapping[str, Device]) -> Hall:
 def switch_order(view: View) -> dict[str, tuple[str, str]]:
     """The position to be ordered now, as a proposal."""
     terms, hall = view.terms.fallback, view.hall
-    if terms is None or not hall.aim or hall.position == hall.aim:
+    if terms is None:
+        return {}
+    if hall.position == "open" and _failed(terms, hall, view.now):
+        return {terms.switch: ("switch", "open")}
+    if not hall.aim or hall.position == hall.aim:
         return {}
     if hall.aim != "open":
         by_sync = terms.closed and view.state.mode in (Mode.GENSET_START, Mode.RESYNC)
@@ -137,6 +142,12 @@ def switch_order(view: View) -> dict[str, tuple[str, str]]:
         if not permitted or hall.position != "open":
             return {}  # from source to source by way of open alone
     return {terms.switch: ("switch", hall.aim)}
+
+
+def _failed(terms: FallbackTerms, hall: Hall, now: Instant) -> bool:
+    """F53: a closing that did not come about is taken back, or a switch that comes free would close out of step."""
+    late_s = held_s(hall.t_closed_ns, now) - terms.close_s_max - terms.switch_stale_s
+    return 0.0 < late_s <= BACK_OUT_S
 
 
 def ordered(terms: FallbackTerms | None, hall: Hall, passed: dict[str, str], now: Instant) -> Hall:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from controller.image import Mode
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import HOUR_S, Phase, SetRun, held_s
+from controller.safety.table import GRID_LOST_S
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import STOP_S_MAX, Row, View, within
 
 BUS_S = 1.0  # T05: a bus that holds for so long is formed
 DEAD_S = 5.0  # T11
-LOST_S = 0.2  # T04
 UNPLANNED, PLANNED = "T04", "T03"
 
 
@@ -60,7 +60,7 @@ def _bus_lost(view: View) -> bool:
     if view.state.mode == Mode.GRID_TIED:
         stops = view.conditions.stops
         return bool(stops) and all(stop.code == "F48" for stop in stops)
-    return held_s(view.hall.t_lost_ns, view.now) >= LOST_S
+    return held_s(view.hall.t_lost_ns, view.now) >= GRID_LOST_S
 
 
 def forbidden(view: View) -> bool:
@@ -213,7 +213,7 @@ def _bus_text(view: View) -> str:
 
 FIRST = (
     Row(UNPLANNED, (Mode.GRID_TIED, Mode.GENSET), Mode.ISLANDING, "nobody: it happens",
-        "the bus left its window for 0.2 s and nothing else is wrong; the converters may form it",
+        "the bus left its window for 0.09 s and nothing else is wrong; the converters may form it",
         _grid_gone, _bus_text, waits=False),
     Row("T11", (Mode.STANDBY, Mode.SAFE_STOP), Mode.BLACK_START, "a person at the box; automatic if configured",
         "bus dead for 5 s, no voltage at the grid or switch open, its position known, nothing latched",

@@ -321,6 +321,8 @@ def _enter(row: Row, view: View) -> ModeState:
     retries, faults = view.recent, within(state.t_faults_ns, view.now, FAULTS_S)
     latched = row.target in (Mode.FAULT, Mode.LOCKOUT)
     t_stop_ns = (state.t_stopping_ns if state.mode in RESTS else now_ns) if row.target in RESTS else 0
+    if row.target == Mode.STANDBY and state.mode == Mode.GRID_TIED:
+        t_stop_ns = state.t_stopping_ns  # F22 counts from the stop, not from its end
     if row.target == Mode.SAFE_STOP:
         grades = {c.grade for c in view.conditions.stops} or {"B" if row.id == "T12" else "A"}
         if "B" in grades and not state.t_hold_ns:  # a hold that became a stop has taken its retry

@@ -19,6 +19,9 @@ FRAME_AGE_S_MAX = 0.100  # F67: a frame silent for longer has lost the site
 FRAME_MISS_S = 0.005  # F66: fallen behind by more than this within one cycle is a miss
 FRAME_MISSES_MAX = 2  # F66: the third within a second counts
 METER_LOST_S = 60.0  # F12: from here on blind to the grid connection
+GRID_LOST_S = (
+    0.09  # F48: as long and two cycles make the 0.2 s it allows; a shorter sag is ridden through (F49)
+)
 START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
 STRANGE_S = 1.0  # F28: a forged frame passes the CRC once, not for two polls in a row (F18)
@@ -96,7 +99,8 @@ def _pcs_start_s(look: Look) -> float:
 
 
 def _pcs_stuck_pu(look: Look) -> float:
-    stopped = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.MAINT)
+    rests = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.MAINT)
+    stopped = rests or look.state.t_stopping_ns > 0
     since_ns = look.state.t_stopping_ns or look.state.t_since_ns
     if not stopped or look.t_ns - since_ns <= STUCK_S * NS_PER_S or not look.fresh:
         return nan
@@ -307,7 +311,7 @@ ROWS = (
         "none: the battery is charged until it is full, which shows where it stands", level=1, clear_s=0.0),
     Row("F48", "grid-lost", "site", _grid_lost, at(0.5), "A", Effect.STOP,
         "grid voltage or frequency left the window", "none: the site returns when the grid does",
-        hold_s=0.2, islands=False),
+        hold_s=GRID_LOST_S, islands=False),
     Row("F64", "gpu-oscillation", "site", _backstop_tier, at(0), "A", Effect.NOTE,
         "the grid swings more with the battery than without: its gain is reduced",
         "measure the converters: stillwatt commission SITE; look at the slow law in the status", clear_s=1.0),

@@ -28,6 +28,7 @@ cdef class VirtualSite:
     cdef object ring
     cdef RingHeader *header
     cdef readonly int64_t frames    # run so far
+    cdef int64_t dropped            # samples that will not arrive; below 0: none will
 
     def __init__(self, Executive executive, Plant plant):
         cdef unsigned char[::1] ring = np.zeros(RING_BYTES, dtype=np.uint8)
@@ -71,13 +72,33 @@ cdef class VirtualSite:
             for _ in range(frames):
                 self.advance()
 
+    def drop(self, samples):
+        """Lets so many samples never reach the ring; below 0: none from now on, 0: all again."""
+        self.dropped = samples
+
+    def rescale(self, int32_t channel, double si_per_count):
+        """Another scale of one channel in the ring's header, taken up as at a start."""
+        self.header.scale[channel] = si_per_count
+        self.executive.map_ring(np.asarray(self.ring))
+
+    def alone(self, int64_t frames):
+        """The controller is dead: the site goes on by itself for `frames` frames."""
+        cdef int64_t _
+        with nogil:
+            for _ in range(frames):
+                site_step(self.plant.site, self.time_ns())
+                self.frames += 1
+
     cdef void advance(self) noexcept nogil:
         """One frame: the site up to now, the controller's frame, its bytes onto the wires."""
         cdef Site *site = self.plant.site
         cdef Frame *frame = self.executive.frame
         cdef int64_t now_ns = self.time_ns()
         # The sample of the last frame: a converter needs its time, nothing may answer within its own sample.
-        ring_push(self.header, site.t_ns, site.counts)
+        if self.dropped == 0:
+            ring_push(self.header, site.t_ns, site.counts)
+        elif self.dropped > 0:
+            self.dropped -= 1
         site_step(site, now_ns)
         frame.t_ns = now_ns
         step(frame)

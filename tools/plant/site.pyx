@@ -11,7 +11,7 @@ from tools.plant.pcs cimport Pcs, PcsSetup, pcs_init
 from tools.plant.physics cimport COLUMNS, SLAVE_MAX, SOURCE_GRID, site_start
 from tools.plant.fill cimport fill_fields, fill_orders, fill_setpoint
 from tools.plant.slave cimport READ_BY_3, READ_BY_4, SPACE, Slave
-from tools.plant.wave cimport WaveSetup, wave_init
+from tools.plant.wave cimport WaveSetup, wave_init, wave_mend
 from tools.plant.wire cimport WIRE_SLAVES_MAX, Wire, WireFaults, WireSetup, wire_fault, wire_init
 
 from controller.image import CHANNELS
@@ -281,6 +281,10 @@ cdef class Plant:
         if (slave.unit < 0) != muted:
             slave.unit = -slave.unit
 
+    def refuse(self, name, exception=0):
+        """Lets the device of this name answer everything with an exception, 0: serve. Raises ValueError."""
+        self.site.slave[_place(name, self.device_names)].exception = exception
+
     def fault(self, port, **settings):
         """Gives the wire of a port these faults (fields of WireFaults) and no others; without any it is sound.
 
@@ -299,6 +303,30 @@ cdef class Plant:
             raise ValueError("late_ms_max is below late_ms_min; swap them")
         faults = fields
         wire_fault(w, &faults)
+
+    def sensor(self, names, *, gain=1.0, shift_counts=0, frozen=False, samples=-1):
+        """Spoils analogue inputs, by their names in the site file, for so many samples; below 0: until mend().
+
+        Raises ValueError for an unknown name.
+        """
+        for name in names:
+            channel = _place(name, CHANNELS)
+            self.site.wave.spoil.gain[channel] = gain
+            self.site.wave.spoil.shift_counts[channel] = shift_counts
+            self.site.wave.spoil.frozen[channel] = 1 if frozen else 0
+            self.site.wave.spoil.held_counts[channel] = self.site.counts[channel]
+        self.site.wave.spoil.left = samples
+        self.site.wave.spoil.active = 1
+
+    def swap(self, one, other):
+        """Exchanges two analogue inputs. Raises ValueError for an unknown name."""
+        self.site.wave.spoil.swap[0] = _place(one, CHANNELS)
+        self.site.wave.spoil.swap[1] = _place(other, CHANNELS)
+        self.site.wave.spoil.active = 1
+
+    def mend(self):
+        """Every analogue input is sound again."""
+        wave_mend(&self.site.wave)
 
     def grid(self, away):
         """The grid fails, or comes back."""

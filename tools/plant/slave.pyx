@@ -240,7 +240,7 @@ cdef int32_t slave_answer(Slave *s, const uint8_t *request, int32_t count, int64
         return 0
     reply[0] = request[0]
     reply[1] = request[1]
-    length = answered(s, request, count, t_ns, reply)
+    length = -s.exception if s.exception else answered(s, request, count, t_ns, reply)
     if length == 0 or request[0] == 0:
         return 0
     if length < 0:

@@ -1,5 +1,5 @@
 """Three-phase waveform of the site: what the analogue inputs see, in converter counts."""
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from ext.image cimport CHANNEL_MAX
 
 
@@ -29,8 +29,19 @@ cdef struct WaveSetup:
     uint64_t seed
 
 
+cdef struct Spoil:          # what is wrong with the inputs; active 0: nothing
+    int32_t active
+    int64_t left            # samples that it still lasts, below 0: until it is mended
+    double gain[CHANNEL_MAX]
+    int32_t shift_counts[CHANNEL_MAX]
+    int32_t frozen[CHANNEL_MAX]     # 1: the code no longer changes
+    int32_t held_counts[CHANNEL_MAX]
+    int32_t swap[2]         # channels that are exchanged; equal: none
+
+
 cdef struct Wave:
     WaveSetup setup
+    Spoil spoil
     uint64_t samples
     double bus_pu           # voltage of the load's bus, of nominal
     double grid_pu          # and of the grid side
@@ -53,5 +64,6 @@ cdef struct Wave:
 
 
 cdef void wave_init(Wave *w, const WaveSetup *setup)
+cdef void wave_mend(Wave *w) noexcept nogil
 cdef void wave_step(Wave *w, double load_kw, double storage_kw, double dc_v, double dc_a,
                     int32_t *counts) noexcept nogil

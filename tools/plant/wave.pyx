@@ -6,6 +6,7 @@ harmonic power and unbalance included. Levels of the presets: reference/control.
 """
 from libc.math cimport M_PI, acos, cos, lrint, sin, sqrt
 from libc.stdint cimport int32_t, uint64_t
+from libc.string cimport memset
 
 from statistics import NormalDist
 
@@ -146,6 +147,7 @@ cdef void wave_init(Wave *w, const WaveSetup *setup):
     w.angle_im = 0.0
     fill_rows(w)
     fill_channels(w)
+    wave_mend(w)
 
 
 cdef void steer(Wave *w) noexcept nogil:
@@ -215,6 +217,34 @@ cdef void convert(Wave *w, const double *si, int32_t *counts) noexcept nogil:
         counts[channel] = min(max(code, -w.setup.rail_counts), w.setup.rail_counts)
 
 
+cdef void wave_mend(Wave *w) noexcept nogil:
+    """Nothing is wrong with any input."""
+    cdef int32_t i
+    memset(&w.spoil, 0, sizeof(Spoil))
+    for i in range(CHANNEL_MAX):
+        w.spoil.gain[i] = 1.0
+
+
+cdef void spoil(Wave *w, int32_t *counts) noexcept nogil:
+    """Faults of transformers and converter, on the codes as they would be."""
+    cdef Spoil *s = &w.spoil
+    cdef int32_t i, channel, code
+    for i in range(w.wired_count):
+        channel = w.wired[i]
+        code = <int32_t>lrint(counts[channel] * s.gain[channel]) + s.shift_counts[channel]
+        code = min(max(code, -w.setup.rail_counts), w.setup.rail_counts)
+        if not s.frozen[channel]:
+            s.held_counts[channel] = code
+        counts[channel] = s.held_counts[channel]
+    code = counts[s.swap[0]]
+    counts[s.swap[0]] = counts[s.swap[1]]
+    counts[s.swap[1]] = code
+    if s.left > 0:
+        s.left -= 1
+        if s.left == 0:
+            wave_mend(w)
+
+
 cdef void wave_step(Wave *w, double load_kw, double storage_kw, double dc_v, double dc_a,
                     int32_t *counts) noexcept nogil:
     """One sample of every wired channel; storage_kw: all power fed in beside the grid."""
@@ -235,4 +265,6 @@ cdef void wave_step(Wave *w, double load_kw, double storage_kw, double dc_v, dou
     si[<int32_t>DC_V] = dc_v
     si[<int32_t>DC_A] = dc_a
     convert(w, si, counts)
+    if w.spoil.active:
+        spoil(w, counts)
     turn_on(w)

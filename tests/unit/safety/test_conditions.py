@@ -103,6 +103,14 @@ def test_exact_edge(code: str, good: dict[str, Any], bad: dict[str, Any], state:
         assert (code in active) is (expected or _shadowed(code, good)), (changes, active)
 
 
+def test_a_stuck_converter_is_found_while_the_stop_still_ramps() -> None:
+    """Goal: F22 counts from the stop in every mode. Method: GRID_TIED with a stop 5.0 and 5.1 s ago."""
+    story = Story(replace(GRID_TIED, t_stopping_ns=at(5.0).t_ns))
+    for seconds, found in ((10.0, False), (10.1, True)):
+        pcs = {"state": "running", "values": {"pcs_kw": 100.0}}
+        assert ("F22" in story.feed(seconds, pcs=pcs)) is found
+
+
 def _hold(story: Story, changes: dict[str, Any], hold_s: float) -> tuple[Any, ...]:
     """The value at 10 s and, for rows with a hold time, unchanged until it is over."""
     for step in range(round(hold_s / 0.1) + 1):

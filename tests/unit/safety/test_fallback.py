@@ -184,6 +184,23 @@ def test_orders_of_an_island() -> None:
     assert wanted(both, Mode.MAINT, state="standby", forming=False) == {}
 
 
+@pytest.mark.parametrize(
+    ("past_s", "position", "order"),
+    [
+        (1.0, "open", False),
+        (1.1, "open", True),
+        (3.0, "open", True),
+        (3.1, "open", False),
+        (2.0, "grid", False),
+    ],
+)
+def test_a_failed_closing_is_taken_back(past_s: float, position: str, order: bool) -> None:
+    """Goal: F53 backs out: a switch that comes free must not close by an old order. Method: each edge of its time."""
+    here = replace(ISLAND, position=position, aim="grid", t_aim_ns=since(-past_s), t_closed_ns=since(-past_s))
+    expected = {"ats-1": ("switch", "open")} if order else {}
+    assert fallback.switch_order(view(Mode.RESYNC, here)) == expected
+
+
 def test_the_switch_order_gets_its_own_name_and_is_remembered() -> None:
     """Goal: position to order of the profile; the first order of an aim is timed. Method: close twice, open, none."""
     here = replace(ISLAND, t_aim_ns=since(-5.0))

@@ -138,7 +138,8 @@ def test_a_normal_stop_ramps_first() -> None:
     assert (state.mode, state.t_stopping_ns) == (Mode.GRID_TIED, at(0.0).t_ns)
     assert step(state, running, 3.9, wanted=True).mode == Mode.GRID_TIED
     assert step(state, READY, 1.0, wanted=False).mode == Mode.STANDBY
-    assert step(state, running, 4.0, wanted=False).mode == Mode.STANDBY
+    after = step(state, running, 4.0, wanted=False)
+    assert (after.mode, after.t_stopping_ns) == (Mode.STANDBY, at(0.0).t_ns)  # F22 counts from the stop
 
 
 def test_return_after_class_a() -> None:

@@ -1,0 +1,180 @@
+"""P1 and P3: the campaign, its oracle that bites, and the proof that what it leaves out is quiet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.image import Wish
+from tests.tidy.source import imports
+from tools import campaign
+from tools.averaged.machines import Switch
+from tools.averaged.pairs import all_pairs, pair
+from tools.averaged.quiet import leap, settled
+from tools.averaged.run import AveragedRun
+from tools.oracle.watch import RULES
+from tools.planted import PLANTED, caught, cycles
+
+HOUSE = Path(__file__).parents[3]
+SEED = 1
+PART_H, PARTS = 1000.0, 5  # of the check: P1 on both cores
+
+
+def test_the_oracle_knows_nothing_of_the_code() -> None:
+    """Goal: independence. Method: every import of the room."""
+    for path in (HOUSE / "tools" / "oracle").glob("*.py"):
+        seen = [target for _, target in imports(HOUSE, path)]
+        assert not [
+            t for t in seen if t.startswith(("controller.safety", "controller.state", "tools.averaged"))
+        ], path
+
+
+def test_every_rule_has_a_planted_bug() -> None:
+    """Goal: no rule that was never seen to fire. Method: both lists."""
+    assert sorted(PLANTED) == sorted(rule.id for rule in RULES)
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("rule", PLANTED)
+def test_an_interlock_that_is_taken_out_is_caught(rule: str) -> None:
+    """Goal: P15: the oracle bites, and not without reason. Method: one situation, with the interlock and without."""
+    assert caught(rule) > 0
+
+
+def recorded(
+    seed: int, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[AveragedRun, float, AveragedRun]]:
+    """Stretches that a campaign left out: the site before, how long, and the site after."""
+    found = []
+
+    def watched(run: AveragedRun, most_s: float) -> float:
+        before = run.copied()
+        past_s = leap(run, min(most_s, 900.0))
+        if past_s:
+            found.append((before, past_s, run.copied()))
+        return past_s
+
+    monkeypatch.setattr(campaign, "leap", watched)
+    campaign.Campaign(seed).hours(hours)
+    return found
+
+
+def test_what_is_left_out_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: a stretch may be left out only where stepping gives the same. Method: stretches of a campaign, stepped
+    second by second; state, orders and limits equal, charge within rounding; then the same loss of the grid."""
+    found = recorded(11, 40.0, monkeypatch)
+    kept = found[:: max(len(found) // 6, 1)]
+    assert len(kept) >= 5
+    for before, past_s, after in kept:
+        for _ in range(int(past_s)):
+            before.cycle(1.0)
+        before.cycle(past_s - int(past_s) or 0.1)
+        if past_s == int(past_s):
+            after.cycle(0.1)
+        assert settled(before) == settled(after)
+        for name in ("soc_pct_low", "soc_pct_high", "soc_pct"):
+            assert getattr(before.state.conditions.battery, name) == pytest.approx(
+                getattr(after.state.conditions.battery, name), abs=1e-6
+            )
+        for run in (before, after):
+            run.world.grid_pu = 0.0
+            cycles(run, 15.0)
+        assert (before.mode, before.state.mode.row) == (after.mode, after.state.mode.row)
+        assert before.world.source == after.world.source
+
+
+def test_a_stretch_in_which_something_is_due_is_not_left_out() -> None:
+    """Goal: no timer is jumped over. Method: a stop that goes on alone after 30 s; leaps before it, never across."""
+    run = campaign.Campaign(SEED).run
+    run.world.spoil.frame["trips"] = 1
+    run.cycle()
+    run.world.spoil.frame.clear()
+    cycles(run, 5.0)
+    assert run.mode.name == "SAFE_STOP"
+    began_ns = run.world.t_ns
+    assert leap(run, 3600.0) < 30.0
+    while run.mode.name == "SAFE_STOP":
+        if not leap(run, 3600.0):
+            run.cycle(1.0)
+    assert 20e9 < run.world.t_ns - began_ns < 32e9
+
+
+def test_equal_seeds_give_equal_campaigns() -> None:
+    """Goal: a violation can be found again. Method: the same hours twice, another seed."""
+    first, again, other = (campaign.chunk(seed, 10.0) for seed in (5, 5, 6))
+    assert first == again != other
+    assert first.fine > 100 and first.left_out_h > 5.0
+
+
+def test_hours_are_split_among_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: hours add up and each seed's own are bounded. Method: a little more than one chunk."""
+    monkeypatch.setattr(campaign, "CHUNK_H", 4.0)
+    told: list[float] = []
+    total = campaign.campaign(campaign.CHUNK_H + 1.0, 3, told=lambda tally: told.append(tally.hours))
+    assert len(told) == 2
+    assert total.hours == pytest.approx(campaign.CHUNK_H + 1.0, abs=0.1)
+    assert not total.violations
+    assert "violations: 0" in "\n".join(campaign.lines(total, 3, 1.0))
+
+
+def test_a_violation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: seed, time, mode, rule and words. Method: a campaign whose limits grow with the wish."""
+    from controller.safety import envelope
+
+    whole = envelope.limit
+
+    def moved(*given: object) -> object:
+        limits = whole(*given)  # type: ignore[arg-type]
+        wish = next(x for x in given if isinstance(x, Wish))
+        return limits if wish == Wish() else replace(limits, export_kw_max=limits.export_kw_max + 1.0)
+
+    monkeypatch.setattr(envelope, "limit", moved)
+    run = campaign.Campaign(SEED)
+    run.run.wish = Wish(1.0, 2.0, 0.5)
+    run.run.cycle()
+    tally = run.hours(0.0)
+    assert tally.violations["IL-05"] == 1
+    assert "IL-05" in "\n".join(campaign.lines(tally, SEED, 1.0))
+
+
+@pytest.mark.parametrize(("angle_deg", "clashes"), [(19.0, 0), (21.0, 1), (-19.0, 0), (-21.0, 1), (180.0, 1)])
+def test_a_closing_out_of_step_is_counted(angle_deg: float, clashes: int) -> None:
+    """Goal: the witness of the averaged site. Method: angles around the edge; a dead bus; a step of a whole second."""
+    switch = Switch("open", "grid", angle_deg=angle_deg)
+    switch.step(0.1, 50.0, 50.0)
+    assert (switch.position, switch.clashes) == ("grid", clashes)
+    dead = Switch("open", "grid", angle_deg=angle_deg)
+    dead.step(1.0, 0.0, 50.0)
+    assert dead.clashes == 0
+
+
+def test_pairs_are_all_pairs() -> None:
+    """Goal: P3. Method: each pair once a phase; one pair run."""
+    found = list(all_pairs(1, 2))
+    assert len(found) == len(set(found)) == 2 * len({pair[:2] for pair in found})
+    assert pair("F16", "F48", SEED).violations == 0
+
+
+@pytest.mark.stack
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_five_thousand_hours_without_a_violation(part: int) -> None:
+    """Goal: P1 in the check: 0 violations. Method: a fifth of the hours each, seeds of their own."""
+    tally = campaign.campaign(PART_H, 1 + part * round(PART_H / campaign.CHUNK_H))
+    assert tally.hours >= PART_H
+    assert not tally.violations, campaign.lines(tally, 1, 1.0)
+    assert sum(tally.events.values()) > 50
+
+
+@pytest.mark.process
+def test_the_command() -> None:
+    """Goal: tools/campaign as a person calls it. Method: two hours as JSON; too few are refused."""
+    command = [sys.executable, "-m", "tools.campaign", "--json", "--hours"]
+    done = subprocess.run([*command, "2"], cwd=HOUSE, capture_output=True, text=True, check=True)
+    assert '"violations": {}' in done.stdout
+    assert subprocess.run([*command, "0"], cwd=HOUSE, capture_output=True, check=False).returncode == 2

@@ -1,0 +1,134 @@
+"""The injectors: one for every line of the fault catalogue, each in time at a random phase; who may inject at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from controller.runtime.mistakes import MistakeError
+from controller.safety.conditions import ROWS
+from tools.averaged.run import HALL
+from tools.cli import app
+from tools.inject import averaged, stack
+from tools.inject.faults import Row, chosen, histogram, line_of, report, run_faults, strapped
+from tools.inject.table import FAULTS, Room
+from tools.inject.trial import Result, trial
+
+HOUSE = Path(__file__).parents[3]
+SEED = 1
+BY_ROOM = {room: [f.code for f in FAULTS.values() if f.room == room] for room in Room}
+
+
+def test_every_fault_has_exactly_one_injector() -> None:
+    """Goal: F01 to F98, each once; each in one room, with its act, its test or its reason. Method: count them."""
+    assert list(FAULTS) == [f"F{k:02}" for k in range(1, 99)]
+    assert sorted(averaged.ACTS) == BY_ROOM[Room.AVERAGED]
+    assert sorted(stack.ACTS) == BY_ROOM[Room.STACK]
+    assert not averaged.ACTS.keys() & stack.ACTS.keys()
+    for fault in FAULTS.values():
+        assert bool(fault.place) is (fault.room == Room.TEST), fault.code
+        assert bool(fault.why) is (fault.room == Room.NONE), fault.code
+        assert bool(fault.expects) is (fault.room != Room.NONE), fault.code
+        assert fault.within_s > 0
+
+
+def test_the_tests_that_inject_exist() -> None:
+    """Goal: a name of a test is no excuse. Method: look for the function in the file."""
+    for code in BY_ROOM[Room.TEST]:
+        file, _, name = FAULTS[code].place.partition("::")
+        assert f"def {name}(" in (HOUSE / file).read_text(), code
+
+
+def test_every_condition_can_be_injected() -> None:
+    """Goal: no row of the fault table without an injector. Method: both tables by id."""
+    assert {row.code for row in ROWS} <= {
+        f.code for f in FAULTS.values() if f.room in (Room.AVERAGED, Room.STACK)
+    }
+
+
+@pytest.mark.parametrize("code", BY_ROOM[Room.AVERAGED])
+def test_in_time_on_the_averaged_site(code: str) -> None:
+    """Goal: P2, one random phase. Method: the injector; the reaction within the catalogue's time."""
+    result = trial(code, SEED)
+    assert result.holds, line_of(Row(FAULTS[code], (result,)))
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("code", BY_ROOM[Room.STACK])
+def test_in_time_with_the_whole_stack(code: str) -> None:
+    """Goal: P2, one random phase. Method: the whole stack in virtual time, the fault in transformer, wire or slave."""
+    result = stack.stack_trial(code, SEED)
+    assert result.holds, line_of(Row(FAULTS[code], (result,)))
+
+
+def test_a_blind_product_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: a trial sees red. Method: F48 has no row; something happens where nothing must."""
+    from controller.safety import conditions
+
+    monkeypatch.setattr(conditions, "ROWS", tuple(row for row in ROWS if row.code != "F48"))
+    assert not trial("F48", SEED).holds
+    monkeypatch.setattr(conditions, "ROWS", ROWS)
+    always = averaged.ACTS["F49"]
+    monkeypatch.setitem(
+        averaged.ACTS, "F49", averaged.Act(averaged.ACTS["F26"].begin, always.end, always.seen, still=True)
+    )
+    assert not trial("F49", SEED).holds
+
+
+def test_equal_seeds_give_equal_trials() -> None:
+    """Goal: a late trial can be repeated. Method: the same seed twice, another."""
+    assert trial("F16", 3) == trial("F16", 3)
+    assert trial("F16", 3).phase_s != trial("F16", 4).phase_s
+
+
+def test_words() -> None:
+    """Goal: ids, names and all; the rest is refused with its cure. Method: each kind."""
+    assert [f.code for f in chosen(["F37", "cell-cold"])] == ["F37", "F36"]
+    assert len(chosen(["all"])) == len(averaged.ACTS) + len(stack.ACTS)
+    for word, text in (("F99", "F01 to F98"), ("F39", "no device here"), ("F73", "run pytest tests/")):
+        with pytest.raises(MistakeError, match=text):
+            chosen([word])
+
+
+def test_no_strap_no_fault(tmp_path: Path) -> None:
+    """Goal: DR-09. Method: the hall on a host of the field; place, fault and cure are named."""
+    site = tmp_path / "hall.yaml"
+    text = (
+        (HOUSE / "boards" / "sites" / "reference.yaml")
+        .read_text()
+        .replace("host: laptop", "host: siemens-iot2050")
+    )
+    text = text.replace("  rs485-2: {baud: 19200}\n", "").replace("port: rs485-2", "port: rs485-1")
+    site.write_text(text.replace("rs485-1: {baud: 115200, gap: chars}", "rs485-1: {baud: 19200}"))
+    with pytest.raises(MistakeError, match=r"host siemens-iot2050 has no bench strap.*bench: true"):
+        strapped(site)
+    strapped(HALL)
+
+
+def test_a_site_that_cannot_have_the_fault() -> None:
+    """Goal: told, not crashed. Method: a genset's fault at a site without."""
+    with pytest.raises(MistakeError, match=r"has no fallback; this fault needs genset"):
+        trial("F58", SEED, HOUSE / "boards" / "sites" / "reference.yaml")
+
+
+def test_table_and_histogram() -> None:
+    """Goal: a row and a bin each, whatever came. Method: in time, late, none, and rightly none."""
+    times = (0.05, 0.06, float("inf"), -1.0)
+    rows = [Row(FAULTS["F26"], (Result("F26", 1, 0.05, s, 0.1),)) for s in times]
+    assert [row.holds for row in rows] == [True, True, False, True]
+    assert sum(histogram(rows).values()) == 3
+    assert histogram(rows)["<= 0.05 s"] == histogram(rows)["<= 0.1 s"] == histogram(rows)["none"] == 1
+    assert "LATE" in line_of(rows[2]) and "no reaction" in line_of(rows[2])
+    assert json.dumps(report(rows, 1))
+
+
+def test_the_verb() -> None:
+    """Goal: `stillwatt inject`. Method: one fault as text and as JSON, exit codes."""
+    done = CliRunner().invoke(app, ["inject", str(HALL), "F26", "--phases", "2"])
+    assert done.exit_code == 0 and "F26 pcs-fault-bit" in done.output and "reactions: " in done.output
+    done = CliRunner().invoke(app, ["inject", str(HALL), "F26", "--json"])
+    assert json.loads(done.output)["faults"][0]["holds"] is True
+    assert len(run_faults(chosen(["F26"]), HALL, 1, 3)[0].results) == 3

@@ -1,0 +1,142 @@
+"""One fault at one random phase on the averaged site: how long until the safe command, and was it in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from controller.image import Mode
+from controller.runtime.mistakes import MistakeError
+from tools.averaged.run import CYCLE_S, HALL, AveragedRun, StuckError, averaged
+from tools.inject.averaged import ACTS
+from tools.inject.table import FAULTS
+
+STILL_S = 20.0  # how long nothing may happen where nothing must
+LATE = 2.0  # a reaction is waited for this many times its bound
+SLOW_S = 30.0  # a bound from which the site is stepped by whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one trial showed. reaction_s: -1 where none is expected and none came; inf: none came in time."""
+
+    code: str
+    seed: int
+    phase_s: float
+    reaction_s: float
+    within_s: float
+
+    @property
+    def holds(self) -> bool:
+        """In time."""
+        return self.reaction_s <= self.within_s + 1e-9
+
+
+def _discharging(run: AveragedRun) -> None:
+    run.until_ready()
+    run.world.want_kw = 0.4 * run.terms.discharge_kw_max
+    for _ in range(40):
+        run.cycle()
+
+
+def _loss(run: AveragedRun) -> None:
+    run.until_ready()
+    run.world.grid_pu = 0.0
+    run.until(Mode.GENSET_START)
+
+
+def _island(run: AveragedRun) -> None:
+    """The converters carry everything, nothing shed: no genset answers a start."""
+    run.until_ready()
+    for genset in run.world.gensets.values():
+        genset.deaf = True
+    run.world.grid_pu = 0.0
+    run.until(Mode.ISLANDED)
+    for _ in range(400):
+        if run.mode == Mode.ISLANDED and not run.state.hall.shed_stage:
+            return
+        run.cycle(1.0)
+
+
+def _genset(run: AveragedRun) -> None:
+    run.until_ready()
+    run.world.grid_pu = 0.0
+    run.until(Mode.GENSET)
+    for _ in range(100):
+        run.cycle()
+
+
+def _full(run: AveragedRun) -> None:
+    run.world.energy_kwh = 0.935 * run.world.capacity_kwh
+    _genset(run)
+    run.world.limit_kw = (0.0, run.world.limit_kw[1])
+
+
+def _resync(run: AveragedRun) -> None:
+    run.until_ready()
+    for genset in run.world.gensets.values():
+        genset.failures = 99
+    run.world.grid_pu = 0.0
+    run.until(Mode.ISLANDED)
+    run.world.grid_pu = 1.0
+    run.world.switch.angle_deg = 120.0
+    run.until(Mode.RESYNC)
+
+
+def _closing(run: AveragedRun) -> None:
+    _resync(run)
+    fallback = run.terms.fallback
+    while fallback is not None and run.outputs is not None and fallback.switch not in run.outputs.orders:
+        run.cycle()
+
+
+def _standby(run: AveragedRun) -> None:
+    run.until_ready()
+    run.ask("stop")
+    run.until(Mode.STANDBY)
+
+
+STARTS: dict[str, Callable[[AveragedRun], None]] = {
+    "grid": AveragedRun.until_ready, "discharging": _discharging, "loss": _loss, "island": _island, "genset": _genset,
+    "genset, full": _full, "resync": _resync, "closing": _closing, "standby": _standby,
+}  # fmt: skip
+FALLBACK = ("loss", "island", "genset", "genset, full", "resync", "closing")
+
+
+@cache
+def prepared(start: str, site: Path) -> AveragedRun:
+    """The site in that situation; to be copied, never to be stepped. Raises MistakeError where it cannot be reached."""
+    run = averaged(site)
+    if run.terms.fallback is None and (start in FALLBACK or not run.terms.bms):
+        raise MistakeError(f"{site}: has no fallback; this fault needs {start}. Choose an island site.")
+    try:
+        STARTS[start](run)
+    except StuckError as error:
+        raise MistakeError(f"{site}: the averaged site did not come to {start}: {error}") from None
+    return run
+
+
+def trial(code: str, seed: int, site: Path = HALL) -> Result:
+    """One trial of a fault of Room.AVERAGED. Raises MistakeError for a site that cannot have it."""
+    fault, act, draw = FAULTS[code], ACTS[code], Random(f"{code} {seed}")
+    run = prepared(act.start, site).copied()
+    run.world.want_kw += draw.uniform(-20.0, 20.0)
+    phase_s = draw.uniform(0.001, CYCLE_S - 0.001)
+    run.drift(phase_s)
+    began_ns = run.world.t_ns
+    act.begin(run, draw)
+    rest_s = CYCLE_S - phase_s
+    most_s = STILL_S if act.still else LATE * fault.within_s
+    slow = fault.within_s > SLOW_S and not act.still
+    while (past_s := (run.world.t_ns - began_ns) / 1e9) <= most_s:
+        if past_s or run.outputs is None:
+            if not act.still and act.seen(run):
+                return Result(code, seed, phase_s, past_s, fault.within_s)
+            if act.still and not act.seen(run):
+                return Result(code, seed, phase_s, past_s, -1.0)
+        run.cycle(rest_s)
+        rest_s = 1.0 if slow else CYCLE_S
+    return Result(code, seed, phase_s, -1.0 if act.still else float("inf"), fault.within_s)

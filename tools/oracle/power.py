@@ -1,0 +1,249 @@
+"""Rules about power: IL-04, IL-05, IL-07, IL-09, IL-12, IL-18 of reference/safety.md 2.5, and the rests of 2.3."""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+
+from controller.image import Limits, Mode
+from tools.oracle.facts import Plates, Scene
+from tools.oracle.rule import Rule
+
+LOST_S = 2.0  # IL-04
+SLACK_KW = 1e-6
+IDLE = (Mode.INIT, Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT, Mode.MAINT)
+
+
+def charge_kw(limits: Limits) -> float:
+    """What the lease lets all converters charge."""
+    return sum(limits.charge_kw_max)
+
+
+def discharge_kw(limits: Limits) -> float:
+    """What the lease lets all converters discharge."""
+    return sum(limits.discharge_kw_max)
+
+
+def racks_kw(scene: Scene, plates: Plates, point: str) -> float:
+    """What the racks allow by their newest words: the weakest speaks for all; 0 where one says no number."""
+    racks = plates.of("bms")
+    told = [scene.told(rack.name, point) * scene.told(rack.name, "dc_v") / 1000.0 for rack in racks]
+    return len(racks) * min((max(kw, 0.0) if isfinite(kw) else 0.0 for kw in told), default=0.0)
+
+
+class Charging(Rule):
+    """IL-04."""
+
+    id = "IL-04"
+    text = "no charge below 0 degC; BMS silent: no growth, then nothing after 2 s"
+
+    def __init__(self, plates: Plates) -> None:
+        super().__init__(plates)
+        self.before = (0.0, 0.0)
+
+    def _cold(self, scene: Scene) -> bool:
+        return any(scene.told(rack.name, "cell_c_min") < 0.0 for rack in self.plates.of("bms"))
+
+    def _age_s(self, scene: Scene) -> float:
+        return max(scene.age_s(rack.name) for rack in self.plates.of("bms"))
+
+    def near(self, scene: Scene) -> bool:
+        """A cold cell or a silent rack while power may flow, or might."""
+        stale = self._age_s(scene) > max(rack.stale_s for rack in self.plates.of("bms"))
+        return scene.mode in (Mode.GRID_TIED, Mode.GENSET) and (self._cold(scene) or stale)
+
+    def broken(self, scene: Scene) -> str:
+        """Charge with a cold cell, growth while silent, anything when lost."""
+        before, age_s = self.before, self._age_s(scene)
+        now = self.before = (charge_kw(scene.limits), discharge_kw(scene.limits))
+        if self._cold(scene) and now[0] > 0.0:
+            return f"{now[0]:.0f} kW of charge with a cell below 0 degC"
+        if age_s > max(LOST_S, *(rack.stale_s for rack in self.plates.of("bms"))) and sum(now) > 0.0:
+            return f"{sum(now):.0f} kW allowed, the BMS silent for {age_s:.2f} s"
+        stale = age_s > max(rack.stale_s for rack in self.plates.of("bms"))
+        if stale and any(new > old + SLACK_KW for new, old in zip(now, before, strict=True)):
+            return f"limits grow from {before} to {now} kW, the BMS silent for {age_s:.2f} s"
+        return ""
+
+
+class Envelope(Rule):
+    """IL-05."""
+
+    id = "IL-05"
+    text = "never beyond the tightest of converter, BMS, contract, SOC window and lease"
+
+    def near(self, scene: Scene) -> bool:
+        """Something is tighter than the converters while power flows."""
+        rating_kw = sum(pcs.charge_kw_max for pcs in self.plates.of("pcs"))
+        tight = racks_kw(scene, self.plates, "charge_a_max") < rating_kw
+        return scene.mode in (Mode.GRID_TIED, Mode.GENSET) and tight
+
+    def broken(self, scene: Scene) -> str:
+        """The first bound that is passed."""
+        limits, converters = scene.limits, self.plates.of("pcs")
+        for pcs, give, take, kw in zip(
+            converters, limits.discharge_kw_max, limits.charge_kw_max, scene.truth.kw, strict=True
+        ):
+            if not (0.0 <= give <= pcs.discharge_kw_max and 0.0 <= take <= pcs.charge_kw_max):
+                return f"{pcs.name} may give {give:.1f} and take {take:.1f} kW"
+            if not -pcs.charge_kw_max - 1.0 <= kw <= pcs.discharge_kw_max * 1.2 + 1.0:
+                return f"{pcs.name} carries {kw:.1f} kW"
+        for name, allowed, kw in (
+            ("charge", racks_kw(scene, self.plates, "charge_a_max"), charge_kw(limits)),
+            ("discharge", racks_kw(scene, self.plates, "discharge_a_max"), discharge_kw(limits)),
+        ):
+            if kw > allowed + SLACK_KW:
+                return f"{kw:.1f} kW of {name}, the BMS allows {allowed:.1f}"
+        return self._contract(scene)
+
+    def _contract(self, scene: Scene) -> str:
+        limits, plates = scene.limits, self.plates
+        empty = any(scene.told(rack.name, "soc_pct") <= plates.soc_pct_min for rack in plates.of("bms"))
+        if empty and discharge_kw(limits) > 0.0:
+            return "discharge below the window of the state of charge"
+        if (
+            limits.import_kw_max > plates.import_kw_max + SLACK_KW
+            or limits.export_kw_max > plates.export_kw_max
+        ):
+            return (
+                f"import {limits.import_kw_max:.0f}, export {limits.export_kw_max:.0f} kW at the connection"
+            )
+        if not 0.0 <= limits.ramp_kw_per_s_max <= plates.ramp_kw_per_s_max:
+            return f"a ramp of {limits.ramp_kw_per_s_max} kW/s"
+        if not 0 <= limits.valid_until_ns - scene.t_ns <= round(plates.lease_s * 1e9):
+            return "a lease that lasts longer than the site's"
+        if scene.mode == Mode.GENSET and scene.position(plates) == "genset":
+            kw = sum(
+                g.kw_max for g in plates.of("genset") if (d := scene.device(g.name)) and d.state == "running"
+            )
+            if limits.import_kw_max > kw + SLACK_KW and charge_kw(limits) > 0.0:
+                return f"{limits.import_kw_max:.0f} kW from gensets of {kw:.0f} kW"
+        return ""
+
+
+class Rests(Rule):
+    """The safe states of 2.3, and INIT."""
+
+    id = "2.3"
+    text = "no power of ours at rest; nothing at all is written in INIT"
+
+    def near(self, scene: Scene) -> bool:
+        """At rest, after power."""
+        return scene.mode in (Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT)
+
+    def broken(self, scene: Scene) -> str:
+        """Limits or writes where there must be none."""
+        if scene.mode in IDLE and charge_kw(scene.limits) + discharge_kw(scene.limits) > 0.0:
+            return f"power allowed in {scene.mode.name}"
+        if scene.mode == Mode.INIT and (scene.limits.permit or scene.orders):
+            return "a write in INIT"
+        return ""
+
+
+class Status(Rule):
+    """IL-07."""
+
+    id = "IL-07"
+    text = "no setpoint unless every converter's last status is fresh and says running"
+
+    def _unsure(self, scene: Scene) -> str:
+        for pcs in self.plates.of("pcs"):
+            device = scene.device(pcs.name)
+            if device is None or device.age_s > pcs.stale_s or device.state != "running":
+                return pcs.name
+        return ""
+
+    def near(self, scene: Scene) -> bool:
+        """A converter that is not sure where power should flow."""
+        return scene.mode in (Mode.GRID_TIED, Mode.GENSET) and bool(self._unsure(scene))
+
+    def broken(self, scene: Scene) -> str:
+        """Power without a status."""
+        unsure, kw = self._unsure(scene), charge_kw(scene.limits) + discharge_kw(scene.limits)
+        return f"{kw:.0f} kW allowed, {unsure} not fresh and running" if unsure and kw > 0.0 else ""
+
+
+class Export(Rule):
+    """IL-09."""
+
+    id = "IL-09"
+    text = "grid meter stale: no discharge beyond the load that is known"
+
+    def _blind(self, scene: Scene) -> bool:
+        meters = [meter for meter in self.plates.of("meter") if meter.measures == "grid"]
+        return any(scene.age_s(meter.name) > meter.stale_s for meter in meters)
+
+    def near(self, scene: Scene) -> bool:
+        """Blind at the connection, with power."""
+        return scene.mode == Mode.GRID_TIED and self._blind(scene)
+
+    def broken(self, scene: Scene) -> str:
+        """More than load and contract."""
+        kw, load_kw = discharge_kw(scene.limits), scene.telemetry.track.load_kw_mean
+        if scene.mode != Mode.GRID_TIED or not self._blind(scene) or isnan(load_kw):
+            return ""
+        most_kw = max(load_kw + self.plates.export_kw_max, 0.0)
+        return f"{kw:.0f} kW of discharge, {most_kw:.0f} kW known" if kw > most_kw + SLACK_KW else ""
+
+
+class Twice(Rule):
+    """IL-12."""
+
+    id = "IL-12"
+    text = "more authority needs two fresh readings that agree"
+
+    def __init__(self, plates: Plates) -> None:
+        super().__init__(plates)
+        self.words: tuple[int, ...] = ()
+        self.last = self.before = (0.0, 0.0)
+
+    def near(self, scene: Scene) -> bool:
+        """The BMS has just allowed more."""
+        words = tuple(d.t_ok_ns for rack in self.plates.of("bms") if (d := scene.device(rack.name)))
+        told = tuple(racks_kw(scene, self.plates, f"{name}_a_max") for name in ("charge", "discharge"))
+        if words != self.words:
+            now = (told[0], told[1])
+            self.before, self.last = (self.last if self.words else now), now
+            self.words = words
+        return any(new > old + SLACK_KW for new, old in zip(self.last, self.before, strict=True))
+
+    def broken(self, scene: Scene) -> str:
+        """A limit above the smaller of the last two words."""
+        now = (charge_kw(scene.limits), discharge_kw(scene.limits))
+        agreed = [min(pair) for pair in zip(self.last, self.before, strict=True)]
+        wrong = any(kw > most_kw + SLACK_KW for kw, most_kw in zip(now, agreed, strict=True))
+        return f"{now} kW, two readings agree on {agreed}" if wrong else ""
+
+
+class Forecasts(Rule):
+    """IL-18."""
+
+    id = "IL-18"
+    text = "a forecast, a plan or a scheduler moves a wish, never a limit"
+
+    def near(self, scene: Scene) -> bool:
+        """A wish that is not the empty one was held against it."""
+        return scene.neutral is not None and charge_kw(scene.limits) + discharge_kw(scene.limits) > 0.0
+
+    def broken(self, scene: Scene) -> str:
+        """Limits that differ, or a wish beyond the plates."""
+        limits, neutral = scene.limits, scene.neutral
+        rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in self.plates.of("pcs"))
+        if not (0.0 <= limits.gain <= 1.0 and abs(limits.leak_kw) <= rating_kw):
+            return f"gain {limits.gain}, leak {limits.leak_kw} kW"
+        if neutral is None:
+            return ""
+        same = all(
+            getattr(limits, name) == getattr(neutral, name)
+            for name in (
+                "discharge_kw_max",
+                "charge_kw_max",
+                "import_kw_max",
+                "export_kw_max",
+                "permit",
+                "mode",
+            )
+        )
+        return "" if same else "the wish moved a limit"
+
+
+RULES: tuple[type[Rule], ...] = (Charging, Envelope, Rests, Status, Export, Twice, Forecasts)
