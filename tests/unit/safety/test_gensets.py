@@ -288,8 +288,9 @@ def test_a_reading_counts_until_its_age() -> None:
         device = replace(running(), age_s=age_s)
         seen = gensets.Look(ONE, ONE.sets[0], CARRIES, device, False, at(0.0))
         assert (seen.fresh, seen.runs, seen.value("power_kw") == 300.0) == (known, known, known)
-        hall = Hall(sets={"genset-1": SetRun(t_starts_ns=(1,))})
-        assert requests(ONE, hall, {"genset-1": device}) == ({"genset-1": "stop"} if known else {})
+        still = {"genset-1": replace(standing(), age_s=age_s)}
+        hall = Hall(sets={"genset-1": SetRun(phase=Phase.CRANK)})
+        assert requests(ONE, hall, still) == ({"genset-1": "start"} if known else {})
     assert isnan(gensets.Look(ONE, ONE.sets[0], CARRIES, None, False, at(0.0)).value("power_kw"))
 
 
