@@ -1,9 +1,9 @@
 """Breaks the safety room one token at a time and asks its tests: what they let live is a hole or has a reason.
 
 `python -m tools.mutate` breaks every place, `--only modes gensets` some modules, `--sample 40 --seed 1` a draw.
-First the tests run whole: they must take every branch, and tell which test runs which line. Then each mutant goes
-to a forked child, with the tests that run its line, the fastest first; no file is touched. Survivors with a reason
-stand in tools/mutants.txt; any other makes the exit status 1, and so does a listed one that is gone or dies.
+First the tests run whole: they must take every branch, and tell which test runs which line. Then the mutants go
+to forked children, each with the tests that run its line, the fastest first; no file is touched. Survivors with a
+reason stand in tools/mutants.txt; any other makes the exit status 1, and so does a listed one that is gone or dies.
 Only the fast tests of tests/unit/safety judge, and not the drawn ones: edges are told by tables.
 """
 

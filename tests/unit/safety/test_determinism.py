@@ -100,6 +100,7 @@ def explored() -> tuple[dict[tuple[object, ...], ModeState], set[tuple[str, Mode
 
 @pytest.mark.stack
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_mode_machine_is_sound() -> None:
     """Goal: P10 and row 10: all modes reached, every row from every of its sources, and nothing else: what the machine
     does, the table has and the page says are one. No dead-lock; every mode stops within one step.
