@@ -100,7 +100,7 @@ def _pcs_start_s(look: Look) -> float:
 
 def _pcs_stuck_pu(look: Look) -> float:
     rests = look.state.mode in (Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.MAINT)
-    stopped = rests or look.state.t_stopping_ns > 0
+    stopped = rests or look.state.t_stopping_ns != 0
     since_ns = look.state.t_stopping_ns or look.state.t_since_ns
     if not stopped or look.t_ns - since_ns <= STUCK_S * NS_PER_S or not look.fresh:
         return nan

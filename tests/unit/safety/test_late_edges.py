@@ -1,0 +1,50 @@
+"""Edges of inputs that forbid, cut and resume: the operator's contact, the frame's cuts, a voltage of one volt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf, isfinite, nan
+
+from controller.image import Device, Frame, Mode
+from controller.safety import facts, fallback, waveform
+from controller.safety.soc import Reading, track
+from controller.state import Asked, Conditions
+from tests.unit.safety.halls import FOLLOWS, HEALTHY, ISLAND, view
+from tests.unit.safety.sites import at
+from tests.unit.safety.test_island import after
+from tests.unit.safety.test_rows import look
+from tests.unit.safety.test_soc import SITE, begun
+
+
+def test_no_island_while_the_grid_operator_forbids_it() -> None:
+    """Goal: IL-10: closed or unknown forbids, open allows. Method: each value of the contact."""
+    for value, mode in ((0.0, Mode.ISLANDING), (1.0, Mode.GRID_TIED), (nan, Mode.GRID_TIED)):
+        asked = replace(FOLLOWS, inputs={"no_island": value})
+        assert after(Mode.GRID_TIED, HEALTHY, asked, Asked(island=True)).mode == mode
+
+
+def test_cuts_count_since_the_last_cycle() -> None:
+    """Goal: what the frame cut before is not told again. Method: counters that begin at 5."""
+    before = Conditions(frame=Frame(charge_cuts=5, discharge_cuts=5))
+    seen = look({"charge_cuts": 7, "discharge_cuts": 6}, before)
+    assert (waveform._charge_cuts(seen), waveform._discharge_cuts(seen)) == (2.0, 1.0)
+
+
+def test_the_smallest_voltage_is_a_limit_and_none_is_not() -> None:
+    """Goal: any positive limit of a rack counts. Method: 1 V; 0 V."""
+    assert facts._dc_v_max([Device("bms-1", "bms", {"charge_v_max": 1.0}, 0.0)]) == 1.02
+    assert facts._dc_v_max([Device("bms-1", "bms", {"charge_v_max": 0.0}, 0.0)]) == inf
+
+
+def test_half_a_reading_moves_no_distance() -> None:
+    """Goal: how far the BMS lies inside the interval is kept while it tells half. Method: each end missing."""
+    for seen in (Reading(nan, 50.0), Reading(50.0, nan)):
+        found = track(begun(), SITE, seen, at(1.0))
+        assert isfinite(found.below_pct)
+        assert isfinite(found.above_pct)
+
+
+def test_no_aim_is_no_order() -> None:
+    """Goal: the switch is left alone where no position is aimed at. Method: both permissives, no aim."""
+    here = replace(ISLAND, dead=True, sync=True)
+    assert fallback.switch_order(view(Mode.ISLANDED, here)) == {}
