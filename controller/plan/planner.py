@@ -242,11 +242,11 @@ class Planner:
         Within an hour the LP is free, so its mean counts; where the load has a shape in it, each slot counts.
         """
         plan = self.current
-        if plan is None or t_s - plan.now_s > AGE_S_MAX:
+        if plan is None or not -HOUR_S < t_s - plan.now_s <= AGE_S_MAX:  # nor by a clock that was set back
             return None
         hour_s = t_s - t_s % HOUR_S
         lead = int(hour_s - (plan.now_s - plan.now_s % HOUR_S)) // HOUR_S
-        if lead >= plan.load.expected_kw.size:
+        if not 0 <= lead < plan.load.expected_kw.size:
             return None
         load_kw, within_kw = plan.load.expected_kw[lead], plan.load.within_kw[lead]
         shaped = bool(np.ptp(within_kw) > horizon.SHAPED_PU * plan.load.expected_kw.max())
