@@ -23,7 +23,7 @@ from controller.runtime.gather import Look, Quarter
 from controller.runtime.planning import Planning
 from tools.environment import PACKAGES
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.stack]
 
 NEEDED = ("slurmctld", "slurmd", "squeue", "munged")
 BASE_KW, CPU_KW = 1000.0, 100.0

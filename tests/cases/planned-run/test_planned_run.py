@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from controller.cli import app
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.stack]
 
 NORDLAB = Path("boards/sites/nordlab.yaml")
 FEEDS = "feeds:\n  price: {kind: csv, file: prices.csv, period_s: 1}\n\ncontrol:\n"

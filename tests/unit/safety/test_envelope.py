@@ -45,6 +45,14 @@ def test_the_rating_is_the_limit_of_a_strong_battery() -> None:
     assert (limits().discharge_kw_max, limits().charge_kw_max) == ((1000.0,), (800.0,))
 
 
+@pytest.mark.parametrize(
+    ("asked", "given"), [(-0.1, 0.0), (0.0, 0.0), (0.4, 0.4), (1.0, 1.0), (1.1, 1.0), (nan, 0.0), (inf, 0.0)]
+)
+def test_what_may_pass_at_once_is_a_share(asked: float, given: float) -> None:
+    """Goal: the wish moves it between nothing and all; no number is nothing. Method: both edges and beyond."""
+    assert limits(wish=Wish(prompt_pu=asked)).prompt_pu == given
+
+
 @pytest.mark.parametrize("mode", [mode for mode in Mode if mode != Mode.GRID_TIED])
 def test_no_power_outside_grid_tied(mode: Mode) -> None:
     """Goal: P = 0. Method: every other mode, a greedy wish."""

@@ -20,6 +20,8 @@ from tools.averaged.run import AveragedRun
 from tools.oracle.watch import RULES
 from tools.planted import PLANTED, caught, cycles
 
+pytestmark = pytest.mark.stack
+
 HOUSE = Path(__file__).parents[3]
 SEED = 1
 PART_H, PARTS = 1000.0, 5  # of the check: P1 on both cores

@@ -17,6 +17,8 @@ from tools.inject.faults import Row, chosen, histogram, line_of, report, run_fau
 from tools.inject.table import FAULTS, Room
 from tools.inject.trial import Result, trial
 
+pytestmark = pytest.mark.stack
+
 HOUSE = Path(__file__).parents[3]
 SEED = 1
 BY_ROOM = {room: [f.code for f in FAULTS.values() if f.room == room] for room in Room}

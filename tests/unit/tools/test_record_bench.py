@@ -12,6 +12,8 @@ import pytest
 from controller.runtime import keep
 from tools.bench import record
 
+pytestmark = pytest.mark.stack
+
 SITE = record.Site()
 
 

@@ -16,6 +16,8 @@ from tools.bench import sites
 from tools.bench.sites import judge, mutant, run, unhelpful
 from tools.bench.truths import untrue
 
+pytestmark = pytest.mark.stack
+
 REFERENCE = BOARDS / "sites" / "reference.yaml"
 RAW = REFERENCE.read_bytes()
 
