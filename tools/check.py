@@ -11,9 +11,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +31,7 @@ from tools.environment import (
 )
 
 EXTRAS = ("dev", "report")
+CLOSED = "checked on Python"
 CLOSING = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|deselected|xfailed).* in [\d.:]+s.*?)\s*=*$")
 Answer = TypeVar("Answer")
 
@@ -81,23 +84,41 @@ def run_tests(environment: Environment, *options: str) -> str:
     return said
 
 
-def get_ready(version: str, interpreter: Path) -> subprocess.Popen[bytes]:
-    """Makes the next Python's environment and build beside tests that mostly wait; what fails here is told later."""
-    ready = f"from tools.environment import *; prepare({version!r}, Path({str(interpreter)!r}), {EXTRAS!r}).built()"
-    command = ["nice", "-n", "19", sys.executable, "-c", ready]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@contextmanager
+def beside(versions: list[str]) -> Iterator[list[str]]:
+    """The checks of more Pythons, at the lowest priority, while the block's tests mostly wait.
+
+    Gives the list of their closing lines, which is filled at the end of the block; TroubleError where one is red."""
+    closing: list[str] = []
+    with tempfile.TemporaryFile() as told:
+        command = ["nice", "-n", "19", sys.executable, "-m", "tools.check", "--beside"]
+        running = [
+            subprocess.Popen([*command, version], cwd=ROOT, stdout=told, stderr=told) for version in versions
+        ]
+        try:
+            yield closing
+            codes = [process.wait() for process in running]
+        finally:
+            for process in running:
+                process.terminate()
+        told.seek(0)
+        output = told.read().decode(errors="replace")
+    print(output, end="", flush=True)
+    if any(codes):
+        raise TroubleError(
+            f"check: red at: Python {', '.join(versions)}. The first failure above names the cause."
+        )
+    closing += [line for line in output.splitlines() if line.startswith(CLOSED)]
 
 
-def check_python(
-    version: str, interpreter: Path, quick: bool, first: bool, following: list[tuple[str, Path]]
-) -> str:
-    """Everything on one Python; returns pytest's closing line."""
+def check_python(version: str, interpreter: Path, quick: bool, first: bool, others: list[str]) -> list[str]:
+    """Everything on one Python, and on the others beside its real-time tests; returns a closing line each."""
     afresh = f"Remove .venv-{version} and build/ to start afresh."
     cure = f"Is a package index within reach? {afresh}"
     made = step(f"python {version}: environment", cure, prepare, version, interpreter, EXTRAS)
     step(f"python {version}: pip check", afresh, output_of, made.python, "-m", "pip", "check")
-    beside = str(made.python.parent)  # cython-lint calls pycodestyle, tests call stillwatt
-    os.environ["PATH"] = os.pathsep.join([beside, os.environ["PATH"]])
+    commands = str(made.python.parent)  # cython-lint calls pycodestyle, tests call stillwatt
+    os.environ["PATH"] = os.pathsep.join([commands, os.environ["PATH"]])
     try:
         if first:
             lint(made.python, quick)
@@ -110,28 +131,24 @@ def check_python(
     else:  # planners over days are arithmetic: once is enough
         fast = ("-m", "not slow" if first else "not (slow or stack)")
     side_by_side = ("-n", str(os.cpu_count() or 1))
-    closing = [run_tests(made, *fast, *side_by_side)]
+    closing, more = [run_tests(made, *fast, *side_by_side)], list[str]()
     if first and not quick:  # real processes, one after the other; real time is the same for every Python
         closing.append(run_tests(made, "-m", "slow and stack", *side_by_side))
-        meanwhile = [get_ready(*python) for python in following]
-        closing.append(run_tests(made, "-m", "slow and not stack"))
-        for ready in meanwhile:
-            ready.wait()
-    return ", then ".join(closing)
+        with beside(others) as more:
+            closing.append(run_tests(made, "-m", "slow and not stack"))
+    return [f"{CLOSED} {version}: {', then '.join(closing)}", *more]
 
 
-def check(quick: bool) -> list[str]:
-    """Every step in order; returns the closing lines."""
+def check(quick: bool, only: str) -> list[str]:
+    """Every step in order; returns the closing lines. only: what belongs to one further version, empty: everything."""
+    found = python_found()
+    if only:
+        return check_python(only, found[only], quick=False, first=False, others=[])
     lacking = step("system packages", "Install what is named above.", system_packages, *PACKAGES)
     if lacking:
         print(lacking)
-    found = list(python_found().items())[: 1 if quick else None]
-    closing: list[str] = []
-    for version, interpreter in found:
-        following = found[1:2] if not closing else []
-        said = check_python(version, interpreter, quick, first=not closing, following=following)
-        closing.append(f"python {version}: {said}")
-    return closing
+    version, *others = found
+    return check_python(version, found[version], quick, first=True, others=others)
 
 
 def main() -> int:
@@ -140,10 +157,16 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="one Python, no types, no whole stacks; under 2 minutes"
     )
-    quick = parser.parse_args().quick
+    parser.add_argument(
+        "--beside",
+        default="",
+        metavar="VERSION",
+        help="the tests of one more Python, as the whole check runs them",
+    )
+    asked = parser.parse_args()
     began_s = time.monotonic()
     try:
-        lines = check(quick)
+        lines = check(asked.quick, asked.beside)
     except TroubleError as trouble:
         print(trouble)
         print(f"check failed after {time.monotonic() - began_s:.1f} s")
