@@ -128,8 +128,10 @@ def check_python(version: str, interpreter: Path, quick: bool, first: bool, othe
     print(f"python {version}: pytest", flush=True)
     if quick:
         fast: tuple[str, ...] = ("-m", "not (slow or process or stack)", "--ignore", "tests/cases")
-    else:  # planners over days are arithmetic: once is enough
-        fast = ("-m", "not slow" if first else "not (slow or stack)")
+    elif first:
+        fast = ("-m", "not slow")
+    else:  # planners over days and whole processes are the same on every Python: once is enough
+        fast = ("-m", "not (slow or stack or process)")
     side_by_side = ("-n", str(os.cpu_count() or 1))
     closing, more = [run_tests(made, *fast, *side_by_side)], list[str]()
     if first and not quick:  # real processes, one after the other; real time is the same for every Python
