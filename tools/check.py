@@ -157,7 +157,7 @@ def main() -> int:
     """Exit 0 when every step is green, 1 at the first red one."""
     parser = argparse.ArgumentParser(prog="tools/check", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="one Python, no types, no whole stacks; under 2 minutes"
+        "--quick", action="store_true", help="one Python, no types, no whole stacks; about 2 minutes"
     )
     parser.add_argument(
         "--beside",
