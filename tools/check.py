@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from tools.environment import (
 )
 
 EXTRAS = ("dev", "report")
+SIDE_BY_SIDE = ("-n", str(os.cpu_count() or 1))
 CLOSED = "checked on Python"
 CLOSING = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|deselected|xfailed).* in [\d.:]+s.*?)\s*=*$")
 Answer = TypeVar("Answer")
@@ -60,7 +62,7 @@ def lint(python: Path, quick: bool) -> None:
         ("reference fresh", "Run: python -m tools.reference", (python, "-m", "tools.reference", "--check")),
     )
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        chosen = rows[1:] if quick else rows  # mypy needs half a minute where nothing is cached
+        chosen = rows[2:] if quick else rows  # the first two take half a minute of a core
         running = [pool.submit(output_of, *command) for _, _, command in chosen]
         for (name, cure, _), answer in zip(chosen, running, strict=True):
             step(name, cure, answer.result)
@@ -85,72 +87,86 @@ def run_tests(environment: Environment, *options: str) -> str:
 
 
 @contextmanager
-def beside(versions: list[str]) -> Iterator[list[str]]:
-    """The checks of more Pythons, at the lowest priority, while the block's tests mostly wait.
+def beside() -> Iterator[list[str]]:
+    """What needs only the processor, at the lowest priority, while the block's tests mostly wait.
 
-    Gives the list of their closing lines, which is filled at the end of the block; TroubleError where one is red."""
+    Gives the list of its closing lines, which is filled at the end of the block; TroubleError where it is red."""
     closing: list[str] = []
     with tempfile.TemporaryFile() as told:
-        command = ["nice", "-n", "19", sys.executable, "-m", "tools.check", "--beside"]
-        running = [
-            subprocess.Popen([*command, version], cwd=ROOT, stdout=told, stderr=told) for version in versions
-        ]
+        command = ("nice", "-n", "19", sys.executable, "-m", "tools.check", "--rest")
+        running = subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=told, start_new_session=True)
         try:
             yield closing
-            codes = [process.wait() for process in running]
+            code = running.wait()
         finally:
-            for process in running:
-                process.terminate()
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGTERM)
+                running.wait()
         told.seek(0)
         output = told.read().decode(errors="replace")
     print(output, end="", flush=True)
-    if any(codes):
-        raise TroubleError(
-            f"check: red at: Python {', '.join(versions)}. The first failure above names the cause."
-        )
+    if code:
+        raise TroubleError("check: red beside the real-time tests. The first failure above names the cause.")
     closing += [line for line in output.splitlines() if line.startswith(CLOSED)]
 
 
-def check_python(version: str, interpreter: Path, quick: bool, first: bool, others: list[str]) -> list[str]:
-    """Everything on one Python, and on the others beside its real-time tests; returns a closing line each."""
-    afresh = f"Remove .venv-{version} and build/ to start afresh."
+def made_of(version: str, interpreter: Path) -> Environment:
+    """The environment of one Python, its commands on the path; its build under way."""
+    afresh = afresh_of(version)
     cure = f"Is a package index within reach? {afresh}"
     made = step(f"python {version}: environment", cure, prepare, version, interpreter, EXTRAS)
     step(f"python {version}: pip check", afresh, output_of, made.python, "-m", "pip", "check")
     commands = str(made.python.parent)  # cython-lint calls pycodestyle, tests call stillwatt
     os.environ["PATH"] = os.pathsep.join([commands, os.environ["PATH"]])
+    return made
+
+
+def afresh_of(version: str) -> str:
+    """The cure of an environment in disorder."""
+    return f"Remove .venv-{version} and build/ to start afresh."
+
+
+def build(made: Environment, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Waits for the build, with other work in the meantime; prints that tests come next."""
     try:
-        if first:
-            lint(made.python, quick)
-        step(f"python {version}: rest of the build", f"Mend the source above. {afresh}", made.built)
+        meanwhile()
+        cure = f"Mend the source above. {afresh_of(made.version)}"
+        step(f"python {made.version}: rest of the build", cure, made.built)
     finally:
         made.building.terminate()
-    print(f"python {version}: pytest", flush=True)
-    if quick:
-        fast: tuple[str, ...] = ("-m", "not (slow or process or stack)", "--ignore", "tests/cases")
-    elif first:
-        fast = ("-m", "not slow")
-    else:  # planners over days and whole processes are the same on every Python: once is enough
-        fast = ("-m", "not (slow or stack or process)")
-    side_by_side = ("-n", str(os.cpu_count() or 1))
-    closing, more = [run_tests(made, *fast, *side_by_side)], list[str]()
-    if first and not quick:  # real processes, one after the other; real time is the same for every Python
-        closing.append(run_tests(made, "-m", "slow and stack", *side_by_side))
-        with beside(others) as more:
-            closing.append(run_tests(made, "-m", "slow and not stack"))
-    return [f"{CLOSED} {version}: {', then '.join(closing)}", *more]
+    print(f"python {made.version}: pytest", flush=True)
 
 
-def check(quick: bool, only: str) -> list[str]:
-    """Every step in order; returns the closing lines. only: what belongs to one further version, empty: everything."""
+def check(quick: bool) -> list[str]:
+    """Every step in order, on the first Python and, at the side, on the others; returns the closing lines."""
     found = python_found()
-    if only:
-        return check_python(only, found[only], quick=False, first=False, others=[])
     lacking = step("system packages", "Install what is named above.", system_packages, *PACKAGES)
     if lacking:
         print(lacking)
-    version, *others = found
-    return check_python(version, found[version], quick, first=True, others=others)
+    version = next(iter(found))
+    made = made_of(version, found[version])
+    build(made, lambda: lint(made.python, quick))
+    if quick:
+        chosen = ("-m", "not (slow or process or stack)", "--ignore", "tests/cases")
+        return [f"{CLOSED} {version}: {run_tests(made, *chosen, *SIDE_BY_SIDE)}"]
+    closing = [run_tests(made, "-m", "not slow", *SIDE_BY_SIDE)]
+    with beside() as more:  # real processes, one after the other: real time is the same on every Python
+        closing.append(run_tests(made, "-m", "slow and not stack"))
+    return [f"{CLOSED} {version}: {', then '.join(closing)}", *more]
+
+
+def check_rest() -> list[str]:
+    """Whole stacks and proofs on the first Python, then the suite on every further one."""
+    (version, interpreter), *others = python_found().items()
+    made = made_of(version, interpreter)
+    build(made)
+    lines = [f"{CLOSED} {version}: {run_tests(made, '-m', 'slow and stack', *SIDE_BY_SIDE)}"]
+    for version, interpreter in others:
+        made = made_of(version, interpreter)
+        build(made)  # planners over days and whole processes are the same on every Python: once is enough
+        said = run_tests(made, "-m", "not (slow or stack or process)", *SIDE_BY_SIDE)
+        lines.append(f"{CLOSED} {version}: {said}")
+    return lines
 
 
 def main() -> int:
@@ -160,15 +176,12 @@ def main() -> int:
         "--quick", action="store_true", help="one Python, no types, no whole stacks; about 2 minutes"
     )
     parser.add_argument(
-        "--beside",
-        default="",
-        metavar="VERSION",
-        help="the tests of one more Python, as the whole check runs them",
+        "--rest", action="store_true", help="what the whole check runs beside its real-time tests, alone"
     )
     asked = parser.parse_args()
     began_s = time.monotonic()
     try:
-        lines = check(asked.quick, asked.beside)
+        lines = check_rest() if asked.rest else check(asked.quick)
     except TroubleError as trouble:
         print(trouble)
         print(f"check failed after {time.monotonic() - began_s:.1f} s")
