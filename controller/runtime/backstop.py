@@ -160,6 +160,7 @@ class Backstop:
         self._size = self._fine * round(HARM_HZ / RATE_HZ)
         self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs))
         self._mean = np.full(self._fine, 1.0 / self._fine)
+        self._coarse_mean = np.full(self._size // self._fine, self._fine / self._size)
         self._spectrum = Spectrum()
         self._tiers = Tiers()
         self._rest: Column = np.empty((2, 0))  # before, grid: not yet a whole mean
@@ -218,7 +219,7 @@ class Backstop:
         whole = sides.shape[1] // self._size * self._size
         if whole:
             fine_kw = sides[:, :whole].reshape(2, -1, self._fine) @ self._mean
-            self._spectrum.take(fine_kw.reshape(2, -1, round(HARM_HZ / RATE_HZ)).mean(axis=2))
+            self._spectrum.take(fine_kw.reshape(2, -1, self._coarse_mean.size) @ self._coarse_mean)
             if self._engaged:
                 fine_kw[1] = fine_kw[0] - fine_kw[1]
                 self._harm.take(fine_kw, law)

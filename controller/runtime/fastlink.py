@@ -28,7 +28,7 @@ from ext.watch import correlate as correlate
 from ext.watch import newest as newest
 from ext.watch import powers as powers
 from ext.watch import resonate as resonate
-from ext.witness import ring_of, setpoints
+from ext.witness import News, ring_of, setpoints
 
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
@@ -47,6 +47,7 @@ NO_LOOK, NO_DRIFTS = Backstop(), MappingProxyType[str, float]({})
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
 TRACK_FIELDS = tuple(f.name for f in dataclasses.fields(Track))
 POLL_FIELDS = tuple(f.name for f in dataclasses.fields(PollState))
+LIMITS_FIELDS = tuple(f.name for f in dataclasses.fields(Limits))
 
 LATE_S = 0.05  # of a person's question: silence after a timeout, for an answer that comes too late
 
@@ -182,6 +183,7 @@ class FastLink:
             [i for i, poll in enumerate(table.polls) if poll["port"] == port]
             for port in range(len(self.port_names))
         ]
+        self._news = News(self.executive)
         self._polls: list[dict[str, Any]] = [{} for _ in table.polls]  # of the last look, and as nouns
         self._states = [PollState() for _ in table.polls]
         self._permit = 0
@@ -267,8 +269,8 @@ class FastLink:
         """What the frame has published, and what those beside it say, as one frozen image."""
         status, pace = self.executive.status(), self.executive.pace()
         track = Track(**{name: status["track"][name] for name in TRACK_FIELDS})
-        polls = [self.executive.poll(i) for i in range(len(self._polls))]
-        ports = tuple(self._port_look(i, polls) for i in range(len(self.port_names)))
+        self._hear()
+        ports = tuple(self._port_look(i) for i in range(len(self.port_names)))
         command = status["command"]
         frame = Frame(
             frames=status["frames"],
@@ -296,19 +298,16 @@ class FastLink:
             backstop=backstop,
             drifts=tuple(drifts.items()),
         )
-        return FastImage(
-            track=track, frame=frame, polls=tuple(map(self._poll_state, range(len(polls)), polls))
-        )
+        return FastImage(track=track, frame=frame, polls=tuple(self._states))
 
-    def _poll_state(self, index: int, poll: dict[str, Any]) -> PollState:
-        """As a noun; the one of the last look where nothing has changed."""
-        if poll != self._polls[index]:
-            self._polls[index] = poll
+    def _hear(self) -> None:
+        """Read the polls that have changed; most have not."""
+        for index in self._news.changed():
+            poll = self._polls[index] = self.executive.poll(index)
             self._states[index] = PollState(**{name: poll[name] for name in POLL_FIELDS})
-        return self._states[index]
 
-    def _port_look(self, index: int, polls: list[dict[str, Any]]) -> PortLook:
-        port, here = self.port(index), [polls[i] for i in self._polls_on[index]]
+    def _port_look(self, index: int) -> PortLook:
+        port, here = self.port(index), [self._polls[i] for i in self._polls_on[index]]
         return PortLook(
             name=self.port_names[index],
             t_taken_ns=port["t_taken_ns"],
@@ -328,7 +327,7 @@ class FastLink:
 
     def publish(self, limits: Limits) -> None:
         """Post the lease; the frame takes it at its next step."""
-        posted = {f.name: getattr(limits, f.name) for f in dataclasses.fields(limits)}
+        posted = {name: getattr(limits, name) for name in LIMITS_FIELDS}
         posted["mode"] = int(limits.mode)
         self._permit = limits.permit
         posted["discharge_kw_max"] = _padded(limits.discharge_kw_max)

@@ -109,7 +109,8 @@ def traces_of(
 
 def counts_of(previous: Conditions, telemetry: Telemetry, now: Instant) -> tuple[Counts, ...]:
     """The ports' counters over the longest window a row looks back."""
-    kept = [c for c in previous.counts if now.t_ns - c.t_ns <= ns(NOISE_S + 2 * CYCLE_S)]
+    since_ns = now.t_ns - ns(NOISE_S + 2 * CYCLE_S)
+    kept = [c for c in previous.counts if c.t_ns >= since_ns]
     return (*kept, Counts(now.t_ns, telemetry.frame.ports))
 
 

@@ -41,10 +41,15 @@ class Plates:
     starts_per_h_max: int = 0
     switch: str = ""
     positions: Mapping[str, str] = field(default_factory=dict)
+    kinds: dict[str, tuple[Plate, ...]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for plate in self.devices.values():
+            self.kinds[plate.kind] = (*self.of(plate.kind), plate)
 
     def of(self, kind: str) -> tuple[Plate, ...]:
         """All devices of a kind, in the order of the file."""
-        return tuple(plate for plate in self.devices.values() if plate.kind == kind)
+        return self.kinds.get(kind, ())
 
 
 @dataclass(frozen=True, slots=True)

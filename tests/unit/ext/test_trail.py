@@ -1,11 +1,12 @@
-"""Goal: every setpoint that left is told once, with its instant. Method: the commissioned site in virtual time."""
+"""Goal: setpoints that left, polls that changed are told once. Method: the commissioned site in virtual time."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ext.witness import setpoints
+from controller.runtime.fastlink import POLL_FIELDS
+from ext.witness import News, setpoints
 from tests.cases.virtual import Site, square_kw
 
 pytestmark = pytest.mark.stack
@@ -34,3 +35,19 @@ def test_no_such_converter() -> None:
         with pytest.raises(IndexError):
             setpoints(site.fastlink.executive, pcs, 0)
     assert setpoints(site.fastlink.executive, 7, 0)[1].size == 0
+
+
+def test_polls_that_changed() -> None:
+    """What is told of a poll is what the frame holds, in every cycle; without a frame in between nothing is news."""
+    site = Site(square_kw(4.0))
+    site.engaged()
+    executive, news = site.fastlink.executive, News(site.fastlink.executive)
+    whole = range(len(site.fastlink.snapshot().polls))
+    told = [len(news.changed())]
+    for _ in range(30):
+        site.run(0.1)
+        polls = site.fastlink.snapshot().polls
+        assert all(getattr(polls[i], name) == executive.poll(i)[name] for i in whole for name in POLL_FIELDS)
+        told.append(len(news.changed()))
+        assert news.changed() == []
+    assert min(told) > 0
