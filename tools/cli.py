@@ -277,7 +277,7 @@ def inject(
     phases: Annotated[int, typer.Option(min=1, max=10_000, help="Trials of each fault.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Inject faults of the catalogue into the simulated site; tell how long each reaction takes. Exit 1: late, or broken."""
+    """Inject faults of the catalogue into the simulated site; tell how long each reaction takes. Exit 1: late."""
     from tools.inject.faults import chosen, histogram, line_of, report_json, run_faults
 
     rows = run_faults(

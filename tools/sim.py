@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ EPOCH_S = (
 )
 CYCLES_PER_TURN = round(slowloop.PERIOD_S / PERIOD_S)
 Progress = Callable[[float], None]
+Belief = Callable[[CheckedSite], CheckedSite]
+Act = Callable[["VirtualRun"], None]
+NO_ACTS: Mapping[float, Act] = MappingProxyType({})
 
 
 class NotRunningError(Exception):
@@ -109,14 +113,19 @@ def broken(oracle: Oracle, t_start_ns: int = 0) -> str:
 
 
 class VirtualRun:
-    """The stack of one site on the virtual clock: bring_up(), then scene()."""
+    """The stack of one site on the virtual clock: bring_up(), then scene().
 
-    def __init__(self, checked: CheckedSite, load: Load, scene: Scene) -> None:
-        self.checked = with_link(checked, scene.link) if scene.link else checked
+    belief: what the controller holds for the site, where that is not the truth."""
+
+    def __init__(
+        self, checked: CheckedSite, load: Load, scene: Scene, belief: Belief = lambda it: it
+    ) -> None:
+        truth = with_link(checked, scene.link) if scene.link else checked
+        self.checked = belief(truth)
         self.fastlink = FastLink(self.checked, self.checked.table)
         self.supervisor = Supervisor(self.checked, self.checked.table, self.fastlink)
         self.plant = Plant(
-            self.checked, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw
+            truth, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw
         )
         self._slow_loop(scene.site.parent)
         self.site = VirtualSite(self.fastlink.executive, self.plant)
@@ -164,14 +173,22 @@ class VirtualRun:
             settled = settled + PERIOD_S if self.supervisor.mode.mode == Mode.GRID_TIED else 0.0
         return float(self.site.now_ns / NS_PER_S)
 
-    def scene(self, seconds: float, progress: Progress | None = None) -> dict[str, np.ndarray]:
-        """Play the load from its start for `seconds`; returns the result's columns, RECORD_HZ rows a second."""
+    def scene(
+        self, seconds: float, progress: Progress | None = None, acts: Mapping[float, Act] = NO_ACTS
+    ) -> dict[str, np.ndarray]:
+        """Play the load from its start for `seconds`; returns the result's columns, RECORD_HZ rows a second.
+
+        acts: what happens besides, each before the cycle at its time in s.
+        """
         rate_hz = self.checked.site.sampling.rate_hz
         self.t_scene_ns = self.site.now_ns
         every = max(1, rate_hz // RECORD_HZ)
         self.site.begin_scene(every, round(seconds * rate_hz / every))
         cycles = round(seconds / PERIOD_S)
+        due = {round(at_s / PERIOD_S): act for at_s, act in acts.items()}
         for k in range(cycles):
+            if k in due:
+                due[k](self)
             self.cycle()
             if progress and k % 10 == 0:
                 progress(k / cycles)
