@@ -374,7 +374,7 @@ cdef class Executive:
                 self.frame.t_ns = t_ns + k * <int64_t>100_000
                 step(self.frame)
             began_ns = clock_now_ns() - began_ns
-        return began_ns / count, clock_ns / count
+        return <double>began_ns / count, <double>clock_ns / count
 
 
 def three_phase_counts():

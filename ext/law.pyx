@@ -117,14 +117,17 @@ cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) no
 
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
-    one."""
+    one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted."""
     cdef double wanted_kw = command.pcs_kw
     cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.setup.period_s) * w.setup.rating_kw
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
-    if (now_ns - w.t_alike_ns >= SURE_NS or now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.setup.period_s * 1e9
-            or w.held_kw > high_kw or w.held_kw < -low_kw or command.gain > 0.0 and command.prompt_pu < 1.0):
+    if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
+            or command.gain > 0.0 and command.prompt_pu < 1.0):
         w.held_kw = lead(w, wanted_kw)
+        w.t_held_ns = now_ns
+    elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.setup.period_s * 1e9:
+        w.held_kw = wanted_kw
         w.t_held_ns = now_ns
     return w.held_kw
 
@@ -162,4 +165,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         wanted_kw = command.pcs_kw - clip(command.pcs_kw, -limits.fall_kw_per_s * dt_s, limits.fall_kw_per_s * dt_s)
     command.target_kw = w.target_kw + w.leak_kw - command.support_kw
     command.pcs_kw = clip(wanted_kw, -low_kw, high_kw)
-    command.lead_kw = clip(rested(w, command, low_kw, high_kw, now_ns), -low_kw, high_kw)
+    if now_ns == w.t_good_ns:
+        command.lead_kw = clip(rested(w, command, low_kw, high_kw, now_ns), -low_kw, high_kw)
+    else:
+        w.held_kw = command.lead_kw = command.pcs_kw    # F06: what fades is not led, it would pass zero

@@ -74,7 +74,8 @@ def sim(
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of noise and drift.")] = 1,
     page: Annotated[Path | None, typer.Option("--report", help="Folder for a report as well.")] = None,
 ) -> None:
-    """Run the whole stack against the simulated site in virtual time. Prints one JSON line last."""
+    """Run the whole stack against the simulated site in virtual time. Prints one JSON line last. Exit 1: an interlock
+    was broken, or the site did not come up."""
     from tools.plant.links import read_link
     from tools.plant.loads import InputError
     from tools.sim import NotRunningError, Scene, simulate, summary_line
@@ -98,6 +99,9 @@ def sim(
         }  # fmt: skip
         made(out, page, f"{site.stem}, {load.name.split('.')[0]}", facts, summary["latency"])
     typer.echo(summary_line(summary))
+    if summary["broken"]:
+        typer.echo(f"sim: {site}: {summary['broken']}", err=True)
+        raise typer.Exit(FAULT)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ EPOCH_S = (
 )
 CYCLES_PER_TURN = round(slowloop.PERIOD_S / PERIOD_S)
 Progress = Callable[[float], None]
+Belief = Callable[[CheckedSite], CheckedSite]
+Act = Callable[["VirtualRun"], None]
+NO_ACTS: Mapping[float, Act] = MappingProxyType({})
 
 
 class NotRunningError(Exception):
@@ -82,32 +86,53 @@ def with_link(checked: CheckedSite, link: Link) -> CheckedSite:
     return replace(checked, site=site, profiles=profiles, table=compile_table(site, profiles, checked.host))
 
 
-class VirtualRun:
-    """The stack of one site on the virtual clock: bring_up(), then scene()."""
+def watched(checked: CheckedSite, supervisor: Supervisor, plant: Plant) -> Oracle:
+    """An oracle that sees every cycle from now on, beside what is true of the plant."""
+    oracle = Oracle(facts.plates_of(checked), SIGHT)
 
-    def __init__(self, checked: CheckedSite, load: Load, scene: Scene) -> None:
-        self.checked = with_link(checked, scene.link) if scene.link else checked
+    def look(cycle: Cycle) -> None:
+        true = plant.truth()
+        backfeed_s = true["backfeeds"] / checked.site.sampling.rate_hz
+        truth = facts.Truth(true["source"], true["position"], true["clashes"], backfeed_s, true["powers_kw"])
+        oracle.take(facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, cycle.mode.mode, cycle.limits, {}))
+
+    supervisor.watchers.append(look)
+    return oracle
+
+
+def broken(oracle: Oracle, t_start_ns: int = 0) -> str:
+    """Which interlock was broken first, when and how, and where to look; empty: none was. Time since t_start_ns."""
+    if not oracle.violations:
+        return ""
+    first, others = oracle.found[0], oracle.violations - 1
+    more = f", and {others} times more" if others else ""
+    return (
+        f"{first.id} is broken at {first.t_s - t_start_ns / NS_PER_S:.1f} s in {first.mode}: {first.text}{more}. "
+        f"Read `stillwatt explain {first.id}` and the rows of the result before it; the same seed shows it again."
+    )
+
+
+class VirtualRun:
+    """The stack of one site on the virtual clock: bring_up(), then scene().
+
+    belief: what the controller holds for the site, where that is not the truth."""
+
+    def __init__(
+        self, checked: CheckedSite, load: Load, scene: Scene, belief: Belief = lambda it: it
+    ) -> None:
+        truth = with_link(checked, scene.link) if scene.link else checked
+        self.checked = belief(truth)
         self.fastlink = FastLink(self.checked, self.checked.table)
         self.supervisor = Supervisor(self.checked, self.checked.table, self.fastlink)
         self.plant = Plant(
-            self.checked, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw
+            truth, load.load_kw, load.rate_hz, scene.waveform, scene.seed, scene.link, load.pv_kw
         )
         self._slow_loop(scene.site.parent)
         self.site = VirtualSite(self.fastlink.executive, self.plant)
         self.site.hold()
-        self.cycles = 0
+        self.cycles = self.t_scene_ns = 0
         self.frames_per_cycle = round(PERIOD_S * self.checked.site.sampling.rate_hz)
-        self.oracle = Oracle(facts.plates_of(self.checked), SIGHT)
-        self.supervisor.watchers.append(self._look)
-
-    def _look(self, cycle: Cycle) -> None:
-        """The cycle as the oracle sees it, beside what is true of the plant."""
-        true, rate_hz = self.plant.truth(), self.checked.site.sampling.rate_hz
-        backfeed_s = true["backfeeds"] / rate_hz
-        truth = facts.Truth(true["source"], true["position"], true["clashes"], backfeed_s, true["powers_kw"])
-        self.oracle.take(
-            facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, cycle.mode.mode, cycle.limits, {})
-        )
+        self.oracle = watched(self.checked, self.supervisor, self.plant)
 
     def _slow_loop(self, folder: Path) -> None:
         """Planning on the virtual clock, with feeds from files beside the site's own."""
@@ -148,13 +173,22 @@ class VirtualRun:
             settled = settled + PERIOD_S if self.supervisor.mode.mode == Mode.GRID_TIED else 0.0
         return float(self.site.now_ns / NS_PER_S)
 
-    def scene(self, seconds: float, progress: Progress | None = None) -> dict[str, np.ndarray]:
-        """Play the load from its start for `seconds`; returns the result's columns, RECORD_HZ rows a second."""
+    def scene(
+        self, seconds: float, progress: Progress | None = None, acts: Mapping[float, Act] = NO_ACTS
+    ) -> dict[str, np.ndarray]:
+        """Play the load from its start for `seconds`; returns the result's columns, RECORD_HZ rows a second.
+
+        acts: what happens besides, each before the cycle at its time in s.
+        """
         rate_hz = self.checked.site.sampling.rate_hz
+        self.t_scene_ns = self.site.now_ns
         every = max(1, rate_hz // RECORD_HZ)
         self.site.begin_scene(every, round(seconds * rate_hz / every))
         cycles = round(seconds / PERIOD_S)
+        due = {round(at_s / PERIOD_S): act for at_s, act in acts.items()}
         for k in range(cycles):
+            if k in due:
+                due[k](self)
             self.cycle()
             if progress and k % 10 == 0:
                 progress(k / cycles)
@@ -199,6 +233,7 @@ def simulate(scene: Scene, out: Path, progress: Progress | None = None) -> dict[
         "mode": run.supervisor.mode.mode.name, "loop_delay_ms": round(1e3 * status["loop_delay_s"], 2),
         "gain": round(status["command"]["gain"], 3), "guard_blocked": status["guard_blocked"],
         "lease_lapses": status["lease_lapses"], "interlocks_broken": run.oracle.violations,
+        "broken": broken(run.oracle, run.t_scene_ns),
         "plan": run.supervisor.forecast.reason,
         "out": str(out), "latency": plain(budget(run.checked)),
     }  # fmt: skip

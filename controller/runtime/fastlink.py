@@ -6,7 +6,7 @@ import dataclasses
 import mmap
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 from pathlib import Path
@@ -154,20 +154,25 @@ def _support(checked: CheckedSite) -> dict[str, float]:
 
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    """Several converters are judged by the slowest: lag, dead time and bus; those that share a port take turns."""
+    """Several converters count by their ratings, as their sum answers; those that share a port take turns."""
     site, lines = checked.site, table.pcs
     pairs = tuple(zip(site.pcs, lines, strict=True))
+    rating_kw = sum(line.rating_kw for line in lines)
     round_s = {
         port: sum(line.setpoint_period_s for p, line in pairs if p.port == port) for port in site.ports
     }
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(x * line.rating_kw for x, line in zip(values, lines, strict=True)) / rating_kw
+
     return {
         "frame_s": 1.0 / site.sampling.rate_hz,
         "target_lag_s": float(site.control.target_lag_s),
-        "lag_s": max(p.lag_ms for p in site.pcs) / 1000.0,
+        "lag_s": mean(p.lag_ms / 1000.0 for p in site.pcs),
         "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in pairs),
-        "dead_s": max(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
-        "period_s": max(round_s.values()),
-        "rating_kw": sum(line.rating_kw for line in lines),
+        "dead_s": mean(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
+        "period_s": mean(round_s[p.port] for p in site.pcs),
+        "rating_kw": rating_kw,
         "pcs_count": len(site.pcs),
     }
 

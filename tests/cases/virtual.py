@@ -12,10 +12,11 @@ from controller.devices.check import CheckedSite, check_site
 from controller.image import Instant, Mode
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
-from controller.runtime.supervisor import PERIOD_S, Supervisor
+from controller.runtime.supervisor import PERIOD_S, Cycle, Supervisor
 from tools.plant.links import Link
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
+from tools.sim import broken, watched
 
 SITE = Path("boards/sites/reference.yaml")
 LOAD_HZ = 100.0
@@ -32,6 +33,8 @@ def square_kw(
 
 class Site:
     """The reference site, or another. Time in s since its start; powers as the plant truly has them.
+
+    An interlock that the oracle sees broken fails the test on the spot.
 
     belief: what the controller holds for the site, where that is not the truth."""
 
@@ -59,6 +62,8 @@ class Site:
         self.supervisor.watchers.append(
             lambda cycle: self.events.extend((self.t_s, event) for event in cycle.events)
         )
+        self.oracle = watched(checked, self.supervisor, self.plant)
+        self.supervisor.watchers.append(self._judge)
 
     @property
     def t_s(self) -> float:
@@ -69,6 +74,9 @@ class Site:
     def mode(self) -> Mode:
         """Present mode."""
         return self.supervisor.mode.mode
+
+    def _judge(self, cycle: Cycle) -> None:
+        assert not self.oracle.violations, broken(self.oracle, self.start_ns)
 
     def codes(self, since_s: float = 0.0) -> list[str]:
         """Codes of the events since then, in order."""

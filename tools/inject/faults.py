@@ -93,8 +93,9 @@ def line_of(row: Row) -> str:
     fault, worst_s = row.fault, row.worst_s
     took = "nothing, as it should" if worst_s < 0 else f"{worst_s:9.3f} s" if worst_s < inf else "no reaction"
     bound = f"{fault.within_s:g} s" if isfinite(fault.within_s) else fault.told or "-"
-    verdict = "in time" if row.holds else "LATE"
-    return f"{fault.code} {fault.name:20} {took:>22} of {bound:<10} {verdict:8} {fault.expects}"
+    wrong = next((result.broken for result in row.results if result.broken), "")
+    verdict = "BROKEN" if wrong else "in time" if row.holds else "LATE"
+    return f"{fault.code} {fault.name:20} {took:>22} of {bound:<10} {verdict:8} {wrong or fault.expects}"
 
 
 def histogram(rows: Iterable[Row]) -> dict[str, int]:

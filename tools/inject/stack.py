@@ -18,7 +18,7 @@ from controller.runtime.supervisor import PERIOD_S
 from tools.inject.table import FAULTS
 from tools.inject.trial import Result
 from tools.plant.loads import Load
-from tools.sim import NotRunningError, Scene, VirtualRun
+from tools.sim import NotRunningError, Scene, VirtualRun, broken
 
 SITE = Path(__file__).parents[2] / "boards" / "sites" / "reference.yaml"
 STILL_S = 3.0
@@ -166,7 +166,8 @@ def stack_trial(code: str, seed: int, site: Path = SITE) -> Result:
     most_s = STILL_S if act.still else LATE * fault.within_s if isfinite(fault.within_s) else UNBOUND_S
     while (past_s := (run.site.frames - began) / rate_hz) <= most_s:
         if past_s and act.seen(run) is not act.still:
-            return Result(code, seed, phase_s, past_s, -1.0 if act.still else fault.within_s)
+            within_s = -1.0 if act.still else fault.within_s
+            return Result(code, seed, phase_s, past_s, within_s, broken(run.oracle))
         frames = min(look, cycle - since)
         if act.dead:
             run.site.alone(frames)
@@ -176,4 +177,4 @@ def stack_trial(code: str, seed: int, site: Path = SITE) -> Result:
         if since == cycle:
             run.decide()
             since = 0
-    return Result(code, seed, phase_s, -1.0 if act.still else inf, fault.within_s)
+    return Result(code, seed, phase_s, -1.0 if act.still else inf, fault.within_s, broken(run.oracle))

@@ -28,11 +28,12 @@ class Result:
     phase_s: float
     reaction_s: float
     within_s: float
+    broken: str = ""  # the interlock that the oracle saw broken, in words
 
     @property
     def holds(self) -> bool:
-        """In time."""
-        return self.reaction_s <= self.within_s + 1e-9
+        """In time, and no interlock broken on the way."""
+        return self.reaction_s <= self.within_s + 1e-9 and not self.broken
 
 
 def _discharging(run: AveragedRun) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from controller.devices.check import CheckedSite
 from controller.image import Mode
 from tests.cases.virtual import SITE, Site, square_kw
+from tools.bench.topology import Error
 
 SLACK_DB = 3.0
 AT_LOAD = SITE.read_text("utf-8")
@@ -21,31 +19,12 @@ AT_CONNECTION = AT_LOAD.replace("load_i", "pcc_i").replace("load_v", "pcc_v")
 WITHOUT_DC = re.sub(r"    dc_[va]:.*\n", "", AT_CONNECTION)
 
 
-def off(gain: float, delay: float) -> Callable[[CheckedSite], CheckedSite]:
-    """A belief: the DC current reads `gain` times what it is, the converter is `delay` times as slow as it is."""
-
-    def believed(checked: CheckedSite) -> CheckedSite:
-        sampling = checked.site.sampling
-        channels = dict(sampling.channels)
-        if "dc_a" in channels:
-            a_per_v = (channels["dc_a"].a_per_v or 0.0) * gain
-            channels["dc_a"] = channels["dc_a"].model_copy(update={"a_per_v": a_per_v})
-        pcs = tuple(
-            p.model_copy(update={"dead_time_ms": p.dead_time_ms * delay, "lag_ms": p.lag_ms * delay})
-            for p in checked.site.pcs
-        )
-        sampling = sampling.model_copy(update={"channels": channels})
-        return replace(checked, site=checked.site.model_copy(update={"sampling": sampling, "pcs": pcs}))
-
-    return believed
-
-
 @cache
 def band_db(folder: Path, text: str, gain: float = 1.0, delay: float = 1.0) -> float:
     """Grid against load in 0.1 to 20 Hz over 10 s, dB, after 30 s of a load of 3.0 and 4.6 MW in turn."""
     place = folder / "site.yaml"
     place.write_text(text, "utf-8")
-    site = Site(square_kw(20.0, 3000.0, 4600.0), site=place, belief=off(gain, delay))
+    site = Site(square_kw(20.0, 3000.0, 4600.0), site=place, belief=Error(dc=gain, delay=delay).believed)
     site.engaged()
     site.run(34.0)
     assert site.mode == Mode.GRID_TIED

@@ -147,12 +147,19 @@ def test_without_a_permit_nothing_is_asked_and_the_start_is_gentle() -> None:
 
 
 def test_a_lost_load_is_held_ten_milliseconds_then_ramped_down() -> None:
-    """F06: samples stop while discharging 1600 kW; it holds 10 ms, then falls."""
+    """F06: samples stop while discharging 1600 kW; it holds 10 ms, to the frame, then falls 4000 kW/s; no lead."""
     frame = Executive(setup())
     frame.publish(limits(ramp_kw_per_s_max=0.0, fall_kw_per_s=4000.0))
     t_ns = times(1.0)
     frame.replay(t_ns[:8000], waveform(t_ns, step(3000, 4600))[:8000], SCALE)
     frozen = waveform(t_ns, step(3000, 4600))[7999:8000].repeat(2000, axis=0)
-    held = frame.replay(t_ns[8000:], frozen, SCALE)["pcs_kw"]
+    out = frame.replay(t_ns[8000:], frozen, SCALE)
+    held = out["pcs_kw"]
     assert held[200] == pytest.approx(1600, abs=120)  # a frozen code is told after 200 samples, then held
     assert held[199 + 100 + 1000] == pytest.approx(1600 - 400, abs=120)
+    falls = int(np.flatnonzero(np.diff(held[200:]) < 0)[0]) + 201
+    lost = falls - 100  # the first frame without a load: held 10 ms after the last one with it
+    assert np.all(held[lost:falls] == held[lost - 1])
+    assert held[falls] == pytest.approx(held[falls - 1] - 0.4)
+    assert np.array_equal(out["lead_kw"][lost:], held[lost:])
+    assert out["lead_kw"][lost - 1] != held[lost - 1]

@@ -13,6 +13,7 @@ from controller.runtime import keep, known
 from controller.runtime.dynamics import Dynamics, Estimate
 from controller.runtime.fastlink import setup
 from tests.unit.safety.sites import at
+from tools.bench.fleet import fleet
 
 CHECKED = check_site(Path("boards/sites/reference.yaml"))
 SURE = Dynamics(
@@ -33,6 +34,21 @@ def test_measured_numbers_reach_the_law() -> None:
     assert law["dead_s"] - before["dead_s"] == pytest.approx(0.0037)
     assert known.applied(CHECKED, {}).site.pcs == CHECKED.site.pcs
     assert known.applied(CHECKED, {"pcs-9": SURE}).site.pcs == CHECKED.site.pcs
+
+
+def test_several_converters_count_by_their_ratings() -> None:
+    """Goal: the law's model is what their sum does to first order. Method: four that differ, by hand."""
+    checked = fleet(CHECKED)
+    law = setup(checked, checked.table)["law"]
+    assert law["rating_kw"] == 900 + 800 + 600 + 500
+    assert law["lag_s"] == pytest.approx((900 * 2 + 800 * 4 + 600 * 6 + 500 * 8) / 2800 / 1000)
+    assert law["slew_kw_per_s"] == pytest.approx(1700 * 200 + 1100 * 100)
+    line = checked.table.pcs[0]
+    dead_s = (900 * 0.3 + 800 * 0.5 + 600 * 1.0 + 500 * 1.5) / 2800 / 1000
+    assert law["dead_s"] == pytest.approx(line.setpoint_oneway_s + dead_s)
+    assert law["period_s"] == pytest.approx(
+        line.setpoint_period_s * (1700 + 2 * 1100) / 2800
+    )  # two share a port
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from controller.safety import envelope
 from tools.cli import app
 
 pytestmark = pytest.mark.stack
@@ -99,6 +101,21 @@ def test_a_wrong_link_is_named_with_its_cure(
     assert isinstance(ran.exception, MistakeError)
     assert said in str(ran.exception)
     assert not out.exists()
+
+
+def test_a_broken_interlock_is_a_fault_in_operation(
+    load: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: exit 1, and one line with rule, time and where to look; the result is there all the same.
+    Method: an envelope that allows a fifth more than the converters have."""
+    monkeypatch.setattr(envelope, "shares", lambda terms, conditions: (1.2, 1.2))
+    out = tmp_path / "result.csv"
+    ran = CliRunner().invoke(app, ["sim", SITE, "--load", str(load), "--out", str(out), "--seconds", "1"])
+    assert ran.exit_code == 1
+    assert json.loads(ran.stdout.splitlines()[-1])["interlocks_broken"] > 0
+    assert re.search(r"sim: .*reference\.yaml: IL-05 is broken at -?\d+\.\d s in GRID_TIED: .*kW", ran.stderr)
+    assert "stillwatt explain IL-05" in ran.stderr
+    assert out.read_text().startswith(HEADER)
 
 
 def test_a_site_with_a_contract_plans_in_virtual_time(load: Path, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""A scene of the smoothing reference through the whole stack, judged by the reference's own scorer."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.image import Mode
+from tools.plant.loads import InputError, Load
+from tools.sim import NO_ACTS, Act, VirtualRun
+
+PARTS = ("scene", "score")
+LATE_S = 2.0  # played beyond the last window
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One window. M2: grid over load in 0.1 to 20 Hz; M5: worst band of 0.1 to 50 Hz; M6: range of the 20 ms mean."""
+
+    m2_db: float
+    m5_db: float
+    m6_kw: float
+    m6_none_kw: float  # of the same load without a battery
+
+
+class Scenes:
+    """The reference's folder: scene.py makes the loads, score.py judges. Raises InputError: it is another folder."""
+
+    def __init__(self, folder: Path) -> None:
+        sys.path.insert(0, str(folder))
+        try:
+            self._scene, self._score = (importlib.import_module(name) for name in PARTS)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{folder}: {error}; needed are scene.py and score.py. Name the scenes' folder."
+            ) from error
+        finally:
+            sys.path.remove(str(folder))
+
+    def load(self, name: str, seed: int) -> Load:
+        """A scene by name."""
+        t_s, load_kw = self._scene.make(name, seed)
+        return Load(np.asarray(load_kw, float), 1.0 / float(t_s[1] - t_s[0]))
+
+    def judge(self, columns: Mapping[str, np.ndarray], window: Window, rating_kw: float) -> Score:
+        """The scorer's figures of a result."""
+        report: dict[str, Any] = self._score.score(dict(columns), window, rating_kw)
+        found, none = report["result"], report["no_battery"]
+        m6_kw, none_kw = found["M6_range_kw"], none["M6_range_kw"]
+        return Score(found["M2_band_db"], found["M5_noharm_db"], m6_kw, none_kw)
+
+
+def played(
+    run: VirtualRun, until_s: float, acts: Mapping[float, Act] = NO_ACTS
+) -> tuple[dict[str, np.ndarray], bool]:
+    """The result's columns up to a little after until_s, and whether the site stayed at work all the time."""
+    run.bring_up()
+    columns = run.scene(until_s + LATE_S, acts=acts)
+    return columns, bool((columns["mode"] == Mode.GRID_TIED).all())
