@@ -11,6 +11,7 @@ from controller.safety import gensets
 from controller.safety.hall import HOUR_S, Hall, held_s
 from controller.safety.hall_rows import OVERLOAD_PU
 from controller.safety.island import DEAD_S, PLANNED, can_form, leaving
+from controller.safety.losses import left_kw
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import ISLANDS, View, active_names, within
 from controller.state import ModeState
@@ -208,5 +209,6 @@ def _carries_kw(view: View, hall: Hall) -> float:
     assert terms is not None
     if mode == Mode.GENSET and hall.position == "genset":
         return terms.load_pu_max * gensets.ready_kw(terms, hall)
-    gives_kw = min(view.terms.discharge_kw_max, view.conditions.battery.discharge_kw_max)
+    own_kw, _ = left_kw(view.terms, view.conditions.losses)
+    gives_kw = min(own_kw, view.conditions.battery.discharge_kw_max)
     return gives_kw if mode in ISLANDS else nan

@@ -7,6 +7,7 @@ from math import nan
 from controller.image import Mode
 from controller.safety.hall import Phase, SetRun
 from controller.safety.look import Look, Row, at
+from controller.safety.losses import left_kw
 from controller.state import Effect
 from controller.units import NS_PER_S
 
@@ -43,7 +44,7 @@ def _chatter(look: Look) -> float:
 
 def _overload_pu(look: Look) -> float:
     modes = (Mode.ISLANDED, Mode.GENSET_START, Mode.RESYNC)
-    rating_kw = look.terms.discharge_kw_max
+    rating_kw, _ = left_kw(look.terms, look.previous.losses)
     return look.hall.load_kw / rating_kw if look.state.mode in modes and rating_kw else nan
 
 

@@ -95,7 +95,9 @@ def _pcs_start_s(look: Look) -> float:
         return nan
     # A converter that synchronises holds its own enter-service time; only then is it late.
     grace_s = ENTER_SERVICE_S_MAX if look.device.state == "starting" else 0.0
-    return (look.t_ns - look.state.t_since_ns) / NS_PER_S - grace_s
+    loss = look.previous.losses.get(look.subject)
+    since_ns = look.state.t_since_ns if loss is None else loss.t_ns
+    return (look.t_ns - since_ns) / NS_PER_S - grace_s
 
 
 def _pcs_stuck_pu(look: Look) -> float:
@@ -107,6 +109,11 @@ def _pcs_stuck_pu(look: Look) -> float:
     assert look.device is not None and look.part is not None
     rating_kw = max(look.part.discharge_kw_max, look.part.charge_kw_max)
     return abs(look.device.values.get("pcs_kw", nan)) / rating_kw if rating_kw else nan
+
+
+def _left_out(look: Look) -> float:
+    """1 while the others carry on without it."""
+    return float(look.subject in look.previous.losses)
 
 
 def _fault_state(look: Look) -> float:
@@ -264,13 +271,13 @@ ROWS = (
         "check the temperature sensors and their plugs; until then there is no power", hold_s=TEMPERATURE_S),
     Row("F16", "pcs-mute", "pcs", _silent_s, _silent_s_max, "B", Effect.STOP,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
-        "check the converter's power, address, baud and RS-485 line"),
+        "check the converter's power, address, baud and RS-485 line", lone=True),
     Row("F16", "pcs-mute", "pcs", _status_age_s, _stale_s, "B", Effect.STOP,
         "the status of {subject} is {value:.2f} s old, allowed {limit:.2f} s",
-        "check the converter's map and the load of its RS-485 line"),
+        "check the converter's map and the load of its RS-485 line", lone=True),
     Row("F20", "pcs-ignores", "pcs", _pcs_start_s, at(START_S_MAX), "B", Effect.STOP,
         "{subject} does not run {value:.0f} s after the start order, allowed {limit:.0f} s",
-        "read the converter's own display: local mode, open contactor or lock"),
+        "read the converter's own display: local mode, open contactor or lock", lone=True),
     Row("F20", "pcs-ignores", "pcs", _ignored_kw, _tolerance_kw, "B", Effect.STOP,
         "the power of {subject} is {value:.0f} kW away from what it was told, allowed {limit:.0f} kW",
         "look for a limit, a derating or a local mode on the converter itself", hold_s=IGNORED_S),
@@ -282,9 +289,12 @@ ROWS = (
         "open the battery contactor by hand, then find out why the converter does not follow"),
     Row("F24", "pcs-reboot", "pcs", _pcs_left, at(0.5), "B", Effect.STOP,
         "{subject} left running or lost its watchdog setting on its own",
-        "none needed once: it is armed and started again; often: check its supply"),
+        "none needed once: it is armed and started again; often: check its supply", lone=True),
     Row("F26", "pcs-fault-bit", "pcs", _fault_state, at(0.5), "B", Effect.STOP,
-        "{subject} reports a fault", "read the fault word on the converter; the retry clears it"),
+        "{subject} reports a fault", "read the fault word on the converter; the retry clears it", lone=True),
+    Row("F27", "pcs-one-lost", "pcs", _left_out, at(0.5), "A", Effect.NOTE,
+        "{subject} is left out; the other converters carry on within their own limits",
+        "see its other condition; it carries again after that", level=1, clear_s=0.0),
     Row("F28", "pcs-map-changed", "any", _identity_refused, at(0.5), "C", Effect.STOP,
         "{subject} calls itself other than before, or by a name that its profile does not accept",
         "look which device answers; choose the right profile, or have the new firmware tested"),

@@ -22,6 +22,7 @@ from tools.inject.looks import (
     frozen,
     in_mode,
     in_step,
+    left_out,
     limits_kept,
     no_backfeed,
     no_charge,
@@ -59,6 +60,14 @@ def _mute(kind: str, place: int = 0) -> Pair:
         run.world.spoil.mute.add(name(run))
 
     return begin, lambda run, draw: run.world.spoil.mute.discard(name(run))
+
+
+def _mute_all(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.mute.update(run.world.pcs)
+
+
+def _heard_again(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.mute.difference_update(run.world.pcs)
 
 
 def _values(kind: str, **values: float) -> Pair:
@@ -296,14 +305,14 @@ ACTS: dict[str, Act] = {
     "F12": Act(*_mute("meter"), discharge_bounded),
     "F14": Act(*_values("bms", cell_c_min=nan), no_charge),
     "F15": Act(*_fields("ats", state="between"), lambda run: run.state.hall.position == ""),
-    "F16": Act(*_mute("pcs"), zero),
+    "F16": Act(_mute_all, _heard_again, zero),
     "F20": Act(*_converter(ignores=True), zero, "discharging"),
     "F21": Act(*_converter(sign=-1.0), in_mode(Mode.LOCKOUT), "discharging"),
     "F22": Act(_stick, _unstick, in_mode(Mode.LOCKOUT), "discharging"),
-    "F24": Act(*_enter("standby", False), RESTS),
+    "F24": Act(*_enter("standby", False), left_out(0)),
     "F25": Act(*_converter(armed=False), RESTS),
-    "F26": Act(*_enter("fault", True), zero),
-    "F27": Act(*_mute("pcs", 1), zero),
+    "F26": Act(*_enter("fault", True), left_out(0)),
+    "F27": Act(*_mute("pcs", 1), left_out(1, others=True)),
     "F28": Act(*_fields("pcs", identity="another unit"), silent),
     "F31": Act(_drifts, _undrift, told("F31")),
     "F32": Act(*_world(asked_kw=950.0), shed, "island"),

@@ -71,7 +71,7 @@ SENSING = (
     _averaged("F15", "aux-contradiction", 0.1, "position unknown: no closing"),
 )
 CONVERTERS = (
-    _averaged("F16", "pcs-mute", 0.5, "stop"),
+    _averaged("F16", "pcs-mute", 0.5, "stop, where no converter is left"),
     _stack("F17", "pcs-late-reply", inf, "discarded: the site goes on", "1 transaction"),
     _stack("F18", "pcs-forged-frame", inf, "discarded: the site goes on", "1 W"),
     _stack("F19", "pcs-exception", 0.5, "stop: what a setpoint meets is no confirmation", "3 W"),
@@ -79,10 +79,12 @@ CONVERTERS = (
     _averaged("F21", "pcs-sign", 0.5 + W_S, "LOCKOUT"),
     _averaged("F22", "pcs-stuck", 5.0 + 2 * W_S, "LOCKOUT", "5 s; the stop is taken, then told, within W"),
     _none("F23", "pcs-derated", "no profile has a register of available power; F20 and F31 see its effect"),
-    _averaged("F24", "pcs-reboot", 2.0, "stop"),
+    _averaged("F24", "pcs-reboot", 2.0, "no power of it: armed and started anew"),
     _averaged("F25", "pcs-watchdog-off", 60.0, "stop"),
-    _averaged("F26", "pcs-fault-bit", W_S, "stop"),
-    _averaged("F27", "pcs-one-lost", 0.5, "stop: the others do not take over", "W"),
+    _averaged("F26", "pcs-fault-bit", W_S, "no power of it"),
+    _averaged(
+        "F27", "pcs-one-lost", 0.5, "left out, the others carry on", "W once it is known; silence as F16"
+    ),
     _averaged("F28", "pcs-map-changed", W_S, "stop, nothing is written any more", "INIT"),
     _test(
         "F29",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -102,6 +103,7 @@ REACTIONS = {
     "F16": [("STOP", "B", 0.0, None, 3), ("STOP", "B", 0.0, None, 3)],
     "F20": [("STOP", "B", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)], "F21": [("TRIP", "D", 0.5, None, 3)],
     "F22": [("TRIP", "D", 0.0, None, 3)], "F24": [("STOP", "B", 0.0, None, 3)], "F26": [("STOP", "B", 0.0, None, 3)],
+    "F27": [("NOTE", "A", 0.0, 0.0, 1)],
     "F28": [("STOP", "C", 0.0, None, 3), ("STOP", "C", 1.0, None, 3)], "F31": [("NOTE", "A", 0.0, None, 0)],
     "F32": [("NOTE", "A", 0.2, 1.0, 0)], "F33": [("FREEZE", "B", 0.0, 1.0, 1), ("STOP", "B", 0.0, None, 3)],
     "F36": [("NO_CHARGE", "A", 0.0, 600.0, 0)], "F37": [("TRIP", "A", 0.0, None, 3)],
@@ -130,7 +132,14 @@ def test_what_every_row_does_and_for_how_long() -> None:
 def test_at_the_start_nothing_is_known() -> None:
     """Goal: no memory, no right and no power that nobody gave. Method: every default of the hall, a set and a part."""
     for blank in (hall.Hall(), hall.SetRun(), terms.Part("pcs-1", "pcs")):
-        usual = {"name": "pcs-1", "kind": "pcs", "period_s": 0.1, "settle_s": 0.5, "tolerance_kw": 20.0}
+        usual = {
+            "name": "pcs-1",
+            "kind": "pcs",
+            "period_s": 0.1,
+            "settle_s": 0.5,
+            "tolerance_kw": 20.0,
+            "watchdog_s": inf,
+        }
         for name in type(blank).__dataclass_fields__:
             value = getattr(blank, name)
             assert not value or value != value or usual.get(name) == value, name
