@@ -25,14 +25,16 @@ GRID_LOST_S = (
 START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
 STRANGE_S = 1.0  # F28: a forged frame passes the CRC once, not for two polls in a row (F18)
-STUCK_S = 5.0  # F22: power left so long after the stop
+STUCK_S = (
+    4.8  # F22: power left so long after the stop; with the cycle that takes it and the one that tells, 5 s
+)
 STUCK_PU = 0.05  # F22: of the rating
 CYCLE_S = 0.1  # a setpoint is seen in the cycle after it was sent at the latest
 IGNORED_S = 2.0  # F20: deviation of the power from what was told, lasting this long
 OPPOSED_S = 0.5  # F21: a wrong sign doubles the peak that was to be cut
 PORT_HOLD_S = 2.0  # F79: a port that is back and verified by then costs no SAFE_STOP
 BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by itself
-NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 2.0, 10  # F85
+NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 1.8, 10  # F85: two cycles more make its 2 s
 LATE_PCT_MAX = 5.0  # F80
 TEMPERATURE_S = 2.0  # F14
 CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating

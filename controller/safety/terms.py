@@ -123,7 +123,7 @@ class FallbackTerms:
     load_pu_min: float = 0.3
     load_pu_max: float = 0.9
     fuel_pct_min: float = 10.0
-    close_s_max: float = 0.5
+    close_s_max: float = 0.3
     close_rest_s: float = 10.0
     shed_hold_s: float = 60.0
     chatter_max: int = 3

@@ -47,8 +47,8 @@ NUMBERS: dict[Any, dict[str, Any]] = {
           "HELD_S": 60.0, "SMALL_C": 0.05, "GAP_S_MAX": 10.0, "DAY_S": 86_400.0},
     table: {"SAMPLE_AGE_S_MAX": 0.01, "FRAME_AGE_S_MAX": 0.1, "FRAME_MISS_S": 0.005, "FRAME_MISSES_MAX": 2,
             "METER_LOST_S": 60.0, "GRID_LOST_S": 0.09, "START_S_MAX": 10.0, "ENTER_SERVICE_S_MAX": 600.0,
-            "STRANGE_S": 1.0, "STUCK_S": 5.0, "STUCK_PU": 0.05, "CYCLE_S": 0.1, "IGNORED_S": 2.0, "OPPOSED_S": 0.5,
-            "PORT_HOLD_S": 2.0, "BABBLE_BYTES_MAX": 50, "BABBLE_S": 0.5, "NOISE_PU": 0.2, "NOISE_S": 2.0,
+            "STRANGE_S": 1.0, "STUCK_S": 4.8, "STUCK_PU": 0.05, "CYCLE_S": 0.1, "IGNORED_S": 2.0, "OPPOSED_S": 0.5,
+            "PORT_HOLD_S": 2.0, "BABBLE_BYTES_MAX": 50, "BABBLE_S": 0.5, "NOISE_PU": 0.2, "NOISE_S": 1.8,
             "NOISE_ASKED_MIN": 10, "LATE_PCT_MAX": 5.0, "TEMPERATURE_S": 2.0, "CELL_C_MIN": 0.0,
             "CELL_C_MIN_CLEAR": 2.0, "CELL_C_MIN_CLEAR_S": 600.0, "CELL_C_MAX": 55.0, "CELL_C_MAX_CLEAR": 50.0},
     terms: {"PCS_SILENT_S": 0.35, "STALE_S": 0.5, "LOST_S": 2.0, "SETTLE_S": 0.5, "TOLERANCE_KW": 20.0,
@@ -157,7 +157,7 @@ FALLBACK = {
     "attempts_max": 3, "warm_up_s": 15.0, "warm_up_cold_s": 60.0, "cold_c": -10.0,
     "run_s_min": 1800.0, "run_s_max": 0.0,
     "cool_down_s": 180.0, "off_s_min": 300.0, "starts_per_h_max": 4, "stage_pu": 0.8, "load_pu_min": 0.3,
-    "load_pu_max": 0.9, "fuel_pct_min": 10.0, "close_s_max": 0.5, "close_rest_s": 10.0, "shed_hold_s": 60.0,
+    "load_pu_max": 0.9, "fuel_pct_min": 10.0, "close_s_max": 0.3, "close_rest_s": 10.0, "shed_hold_s": 60.0,
     "chatter_max": 3, "chatter_s": 60.0, "chatter_hold_s": 600.0,
 }  # fmt: skip
 
