@@ -174,6 +174,7 @@ class Telemetry:
     frame: Frame
     devices: Mapping[str, Device]
     inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
+    disk_full: bool = False  # F71
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ class Conditions:
         default_factory=dict
     )  # converter: what it was told of late
     counts: tuple[Counts, ...] = ()  # of the ports, over the last seconds
+    clock_s: float = float("nan")  # wall clock less monotonic clock; nan: not yet seen
     t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
     pressed: str = ""  # by whom
     reset: str = ""  # a reset took effect in this cycle: "operator" or "local"

@@ -76,6 +76,7 @@ def read(
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),
         counts=counts_of(previous, telemetry, now),
+        clock_s=table.clock_s(telemetry.now),
         t_pressed_ns=previous.t_pressed_ns,
         pressed=previous.pressed,
         reset=previous.reset,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf, isnan, nan
 
-from controller.image import Device, Mode, PortLook
+from controller.image import Device, Instant, Mode, PortLook
 from controller.safety.cells import readable
 from controller.safety.look import Look, Number, Row, at
 from controller.safety.soc import WIDTH_PCT_MAX
@@ -37,6 +37,7 @@ BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by
 NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 1.8, 10  # F85: two cycles more make its 2 s
 LATE_PCT_MAX = 5.0  # F80
 TEMPERATURE_S = 2.0  # F14
+CLOCK_STEP_S_MAX = 1.0  # F75
 CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating
 CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
 
@@ -57,6 +58,20 @@ def _frame_misses(look: Look) -> float:
 
 def _frame_trips(look: Look) -> float:
     return float(look.telemetry.frame.trips - look.previous.frame.trips)
+
+
+def clock_s(now: Instant) -> float:
+    """Wall clock less monotonic clock, s."""
+    return now.utc_s - now.t_ns / NS_PER_S
+
+
+def _clock_step_s(look: Look) -> float:
+    """How far the wall clock has jumped since the last cycle."""
+    return abs(clock_s(look.telemetry.now) - look.previous.clock_s)
+
+
+def _disk_full(look: Look) -> float:
+    return float(look.telemetry.disk_full)
 
 
 def _lease_lapses(look: Look) -> float:
@@ -341,6 +356,11 @@ ROWS = (
         "look at the start-up ladder: real-time priority, isolated core"),
     Row("F68", "supervisor-hang", "site", _lease_lapses, at(0.5), "A", Effect.STOP,
         "the lease ran out: the supervisor was late", "look for what held it: disk, memory, load"),
+    Row("F71", "disk-full", "site", _disk_full, at(0.5), "A", Effect.NOTE,
+        "a disk has no room left", "none: old black boxes give way; look for what fills it", level=1),
+    Row("F75", "clock-step", "site", _clock_step_s, at(CLOCK_STEP_S_MAX), "A", Effect.NOTE,
+        "the wall clock has jumped by {value:.1f} s, allowed {limit:.0f} s",
+        "look at the time service; control knows the monotonic clock alone, the tariff is planned anew", level=1),
     Row("F79", "serial-unplugged", "port", _port_barred, at(0.5), "B", Effect.HOLD,
         "port {subject} is gone or its devices are not yet verified",
         "plug the adapter in again; it is found by its path", clear_s=0.0),

@@ -34,6 +34,7 @@ from tools.inject.looks import (
     silent,
     starts_bounded,
     told,
+    told_and_kept,
     zero,
 )
 
@@ -263,6 +264,10 @@ def _clock(seconds: float) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "utc_s", seconds)
 
 
+def _disk(full: bool) -> Change:
+    return lambda run, draw: setattr(run.world.spoil, "disk_full", full)
+
+
 def _wish(wish: Wish) -> Change:
     return lambda run, draw: setattr(run, "wish", wish)
 
@@ -343,7 +348,8 @@ ACTS: dict[str, Act] = {
     "F66": Act(_fall_behind, _catch_up, lambda run: run.state.conditions.level >= 2),
     "F67": Act(*_frame(trips=1), zero),
     "F68": Act(_hang(True), _hang(False), power_gone, "discharging"),
-    "F75": Act(_clock(3600.0), _clock(0.0), limits_kept, still=True),
+    "F71": Act(_disk(True), _disk(False), told_and_kept("F71")),
+    "F75": Act(_clock(3600.0), _clock(0.0), told_and_kept("F75")),
     "F79": Act(_unplug, _plug, barred),
     "F80": Act(*_fields("pcs", late_pct=10.0), told("F80")),
     "F91": Act(_ask(_absurd), _nothing, refused),

@@ -56,6 +56,11 @@ def told(code: str) -> Look:
     return lambda run: any(c.code == code for c in run.state.conditions.active)
 
 
+def told_and_kept(code: str) -> Look:
+    """The same, and no limit has changed."""
+    return lambda run: told(code)(run) and limits_kept(run)
+
+
 def in_mode(*modes: Mode) -> Look:
     """The site is in one of these modes."""
     return lambda run: run.mode in modes
