@@ -103,6 +103,7 @@ class Device:
     silent_s: float = inf  # since its newest reply of any kind, a confirmed setpoint included
     strange: bool = False  # its map is not the profile's: nothing of it is believed
     t_ok_ns: int = 0  # arrival of its oldest live block, 0: never answered
+    alike: int = 0  # replies in a row, before the last, that said the very same
     t_identity_ns: int = 0  # arrival of the reply that told `identity`, 0: none yet
     late_pct: float = 0.0  # share of its replies of the last minute that took too long (F80)
     round_trips: tuple[int, ...] = ()  # replies since start by round trip: bin k from 2^k to 2^(k+1) us
@@ -173,6 +174,7 @@ class Telemetry:
     frame: Frame
     devices: Mapping[str, Device]
     inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
+    disk_full: bool = False  # F71
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,7 @@ class PollState:
     order_done: int = 0
     order_result: int = 0  # 0 under way, 1 confirmed, -1 refused or unanswered
     round_trip_ns: int = 0
+    alike: int = 0  # right replies in a row, before the last, with its very words
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Condition:
     t_raw_ns: int = 0  # since when the limit is passed without a break, 0: it is not
     t_gone_ns: int = 0  # since when the cause of an active condition is gone, 0: it is not
     level: int = 0  # degradation D0 to D3 while it is active
+    lone: bool = False  # costs one converter alone where the others may carry on (F27)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,15 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """A converter that is left out while the others carry on (F27). Powers it may still carry by what it was told."""
+
+    t_ns: int  # since when
+    low_kw: float
+    high_kw: float
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """The ports' counters, as seen in one cycle."""
 
@@ -133,6 +143,7 @@ class Conditions:
     watches: Mapping[tuple[int, str], Condition] = field(default_factory=dict)  # by row and subject
     answers: Mapping[str, Answers] = field(default_factory=dict)
     converters: tuple[Converter, ...] = ()
+    losses: Mapping[str, Loss] = field(default_factory=dict)  # converters that are left out (F27)
     battery: Battery = field(default_factory=Battery)
     frame: Frame = field(default_factory=Frame)
     load_kw: float = 0.0
@@ -149,6 +160,7 @@ class Conditions:
         default_factory=dict
     )  # converter: what it was told of late
     counts: tuple[Counts, ...] = ()  # of the ports, over the last seconds
+    clock_s: float = float("nan")  # wall clock less monotonic clock; nan: not yet seen
     t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
     pressed: str = ""  # by whom
     reset: str = ""  # a reset took effect in this cycle: "operator" or "local"
@@ -176,9 +188,14 @@ class Conditions:
         return max((c.level for c in self.watches.values() if c.active), default=0)
 
     @property
+    def kept(self) -> tuple[Converter, ...]:
+        """The converters that are not left out."""
+        return tuple(c for c in self.converters if c.name not in self.losses)
+
+    @property
     def running(self) -> bool:
-        """Every converter has a fresh reply that says running."""
-        return bool(self.converters) and all(c.fresh and c.state == "running" for c in self.converters)
+        """Every converter that is not left out has a fresh reply that says running."""
+        return bool(self.kept) and all(c.fresh and c.state == "running" for c in self.kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,10 +263,11 @@ cdef class Executive:
             before = lock_read(&p.lock)
             words = tuple([p.words[k] for k in range(p.shape.word_count)])
             t_ok_ns = p.t_ok_ns
+            alike = p.alike
             if not before & 1 and lock_same(&p.lock, before):
                 break
-        return {"t_ok_ns": t_ok_ns, "words": words, "misses": p.misses, "exception": p.exception, "raw": p.raw[0],
-                "order_done": p.order_done, "order_result": p.order_result, "asked": p.asked, "answered": p.answered,
+        return {"t_ok_ns": t_ok_ns, "words": words, "alike": alike, "misses": p.misses, "exception": p.exception,
+                "raw": p.raw[0], "order_done": p.order_done, "order_result": p.order_result, "asked": p.asked, "answered": p.answered,
                 "errors": tuple(p.errors), "round_trip_ns": p.round_trip_ns}  # fmt: skip
 
     def round_trips(self, int index):

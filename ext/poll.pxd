@@ -52,6 +52,7 @@ cdef struct Poll:
     int64_t t_ok_ns         # last right reply, 0: never
     uint32_t lock           # odd while t_ok_ns, words or round_trip_ns change
     uint16_t words[WORD_MAX]    # of the last right reply
+    int32_t alike           # right replies in a row, before the last, with its very words
     uint64_t asked
     uint64_t answered
     uint64_t errors[ERROR_MAX]

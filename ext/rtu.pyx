@@ -4,12 +4,12 @@ Runs every frame; budget 3 us to send, 1 us to receive, 0.5 us idle (BUS-01 to B
 RTU has no transaction number: only silence until the latest possible answer keeps a late reply from being
 taken for the next one, so every timeout or mismatch ends in PORT_QUARANTINE.
 """
-from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.string cimport memcmp, memcpy, memset
 from ext.atomic cimport lock_close, lock_open
 from ext.image cimport (
     Command, Limits, PERMIT_BAR, POLL_MAX, PORT_MAX, RTU_BLOCKED, RTU_CANARY, RTU_EXCEPTION, RTU_IO, RTU_TIMEOUT,
-    RTU_UNSOLICITED,
+    RTU_UNSOLICITED, WORD_MAX,
 )
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
@@ -252,10 +252,13 @@ cdef void watch_sending(Rtu *r, RtuPort *q, Poll *poll, Port *p, const Limits *l
 
 
 cdef void accept(Rtu *r, RtuPort *q, Poll *poll, Port *p) noexcept nogil:
+    cdef uint16_t before[WORD_MAX]
+    memcpy(before, poll.words, sizeof(before))
     lock_open(&poll.lock)
     poll.t_ok_ns = p.t_rx_ns
     poll.round_trip_ns = p.t_rx_ns - poll.t_request_ns
     pdu_words(&poll.shape, p.rx, poll.words)
+    poll.alike = poll.alike + 1 if poll.answered and memcmp(before, poll.words, sizeof(before)) == 0 else 0
     lock_close(&poll.lock)
     poll_count_trip(poll)
     poll.answered += 1

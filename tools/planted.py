@@ -190,7 +190,7 @@ PLANTED: dict[str, Planted] = {
     "IL-11": Planted("grid", _always_forms, _begin("F51", 6.0)),
     "IL-20": Planted("grid", lambda: (_without("IL-20"), (island, "held", lambda view: "")), _back_and_forth),
     "IL-04": Planted("grid", _never_cold, _begin("F36", 1.0)),
-    "IL-05": Planted("grid", lambda: ((envelope, "shares", lambda terms, seen: (1.0, 1.0)),), _small_battery),
+    "IL-05": Planted("grid", lambda: ((envelope, "shares", lambda terms, seen, lost_kw: (1.0, 1.0)),), _small_battery),
     "2.3": Planted("grid", lambda: (_limit(_full),), _stop),
     "IL-07": Planted("grid", lambda: ((Conditions, "running", True),), _again),
     "IL-09": Planted("grid", lambda: (_unwatched("F12"),), _begin("F12", 3.0)),

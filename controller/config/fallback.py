@@ -68,7 +68,7 @@ class Transfer(Section):
         "closed", "closed: under the sync check; open: over a dead bus", why="the load sees no gap"
     )
     close_s_max: float = option(
-        0.5, "order to position read back, beyond the age of a reading", low=0.1, high=30, why="F53"
+        0.3, "order to the new position, as the switch itself tells it", low=0.1, high=30, why="F53"
     )
     close_rest_s: float = option(10, "between two closings", low=1, high=600, why="anti-pumping, IL-03")
     chatter_max: int = option(3, "transfers that are chatter", low=2, high=20, why="IL-20")

@@ -35,6 +35,7 @@ class _Block:
     t_seen_ns: int = 0  # of the newest reply, believed or not
     strange: bool = False  # its canary says that the map is another one
     words: tuple[int, ...] = ()
+    alike: int = 0  # replies before this one with its words
     values: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -113,6 +114,7 @@ class Roster:
             identity=identity,
             silent_s=self._silent_s(name, now, fast),
             t_ok_ns=min((block.t_ok_ns for block in live), default=0),
+            alike=min((block.alike for block in live), default=0),
             t_identity_ns=t_identity_ns,
             late_pct=self._trips[name].late_pct(now.t_ns),
             round_trips=self._trips[name].bins,
@@ -154,6 +156,7 @@ def _take(block: _Block, profile: Profile, poll: PollState) -> None:
     block.strange = strange
     if not doubtful and not strange:
         block.t_ok_ns, block.words, block.values = poll.t_ok_ns, poll.words, values
+        block.alike = poll.alike
 
 
 def _registers(point: Point, profile: Profile, words: tuple[int, ...]) -> tuple[int, ...]:

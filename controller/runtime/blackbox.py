@@ -15,6 +15,7 @@ from controller.safety.transition import RESTS
 CYCLES = 300  # 30 s at 10 Hz
 AFTER_CYCLES = 20  # go on for 2 s, so that the reaction is in the record
 FILES_MAX = 8
+BYTES_MAX = 8 * 2**20  # of one file; its last cycles are kept
 
 
 class Blackbox:
@@ -45,8 +46,26 @@ class Blackbox:
         self.dumps += 1
         self._writer.offer(lambda: _write(path, cycles))
 
+    def make_room(self) -> None:
+        """Give up the oldest file: the disk is full (F71). On the writer's thread."""
+        found = sorted(self._folder.glob("blackbox-*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        for path in found[:1]:
+            path.unlink()
+
 
 def _write(path: Path, cycles: tuple[Cycle, ...]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for cycle in cycles:
-            file.write(json.dumps(plain(cycle), allow_nan=False) + "\n")
+    """All or nothing: what a full disk has refused leaves no half file behind."""
+    lines: deque[str] = deque()
+    left = BYTES_MAX
+    for cycle in reversed(cycles):
+        line = json.dumps(plain(cycle), allow_nan=False) + "\n"
+        left -= len(line)
+        if left < 0:
+            break
+        lines.appendleft(line)
+    draft = path.with_suffix(".new")
+    try:
+        draft.write_text("".join(lines), encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -12,10 +12,11 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import books, health, keeper, known, pulse, slowloop, supervisor, survey
+from controller.runtime import books, disk, health, keeper, known, pulse, slowloop, supervisor, survey
 from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
+from controller.runtime.disk import Disk
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.health import Health
@@ -60,8 +61,7 @@ class Executive:
         commission: Commission | None = None,
         record_folder: Path | None = None,
     ) -> None:
-        self._realtime = realtime
-        self._lock = lock(folder)
+        self._realtime, self._lock = realtime, lock(folder)
         self._ring = Ring(folder / checked.host.adc.ring)
         self._log = Log()
         self._writer = Writer()
@@ -82,6 +82,8 @@ class Executive:
         self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
         self._pulse = self._health.pulse = Pulse(checked.host, self._fastlink.frames)
         self._blackbox = Blackbox(folder, self._writer)
+        self._disk = Disk((folder, record_folder or folder), self._writer, self._blackbox.make_room)
+        self._supervisor.disk_full = lambda: self._disk.full
         self._supervisor.watchers += [
             self._tell_cycle,
             self._pulse.record,
@@ -93,8 +95,7 @@ class Executive:
         self._asks = Asks(folder)
         self._slow = SlowLoop(checked, folder, self._supervisor, self._asks, self._tell)
         self._health.plan = self._slow.view
-        self._until_ns = 0  # of --seconds, 0: for ever
-        self._stop_ns = 0  # since when a stop is asked for, 0: none
+        self._until_ns = self._stop_ns = 0  # end of --seconds; since when a stop is asked for; 0: none
         self._fitter = Writer()  # a latch must not wait for a fit
         self._refiner = Refiner(checked, self._fastlink, self._keeper.record_now.dynamics)
         self._health.dynamics = self._refiner.found
@@ -151,6 +152,7 @@ class Executive:
             Task("ports", PORTS_S, 10, self._look_outside),
             Task("health", health.PERIOD_S, 20, self._health.step),
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
+            Task("disk", disk.PERIOD_S, 5, self._disk.step),
             Task("plan", slowloop.PERIOD_S, 5, self._slow.step),
             Task("collect", COLLECT_S, 20, lambda now: gc.collect()),
         )

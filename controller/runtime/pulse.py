@@ -118,7 +118,7 @@ class Pulse:
 def healthy(cycle: Cycle) -> bool:
     """Whether the relay may be held: not in INIT or LOCKOUT, nor with a mute converter where the grid carries (F16)."""
     mode = cycle.mode.mode
-    mute = mode not in ISLANDS and any(c.code == "F16" for c in cycle.conditions.active)
+    mute = mode not in ISLANDS and any(c.code == "F16" for c in cycle.conditions.stops)
     return mode not in SILENT_MODES and not mute
 
 

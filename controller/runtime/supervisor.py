@@ -67,6 +67,7 @@ class Supervisor:
         self.backstop = Backstop(checked)
         self.drifts: Mapping[str, float] = {}  # see runtime.refine
         self.forecast = Forecast()
+        self.disk_full: Callable[[], bool] = lambda: False  # see runtime.disk
         self.inbox: list[Command] = []
         self._asked: list[str] = []
         self.watchers: list[Callable[[Cycle], None]] = []
@@ -85,6 +86,7 @@ class Supervisor:
         """One cycle at `now`; returns the lease that was published."""
         before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
+        telemetry = replace(telemetry, disk_full=self.disk_full())
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
         wish = replace(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)

@@ -108,6 +108,7 @@ def part(unit: Unit, profile: Profile) -> Part:
         charge_kw_max=charge_kw_max,
         can_form={"form", "follow"} <= profile.orders.keys(),
         can_arm=profile.watchdog is not None and "arm" in profile.orders,
+        watchdog_s=profile.watchdog.timeout_s if profile.watchdog is not None else inf,
         measures=unit.measures if isinstance(unit, Meter) else "",
         order_states={name: order.states for name, order in profile.orders.items() if order.states},
         port=unit.port,

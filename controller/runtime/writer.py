@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 from collections.abc import Callable
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 JOBS_MAX = 256  # waiting; more are dropped and counted
 
 
@@ -17,6 +19,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self.dropped = 0
         self.failed = 0
+        self.refused = 0  # of the failed: by a full disk
         self.fault = ""
         self._thread.start()
 
@@ -43,4 +46,5 @@ class Writer:
                 job()
             except Exception as fault:  # whatever it was, the next job still has its turn
                 self.failed += 1
+                self.refused += isinstance(fault, OSError) and fault.errno in NO_SPACE
                 self.fault = f"{type(fault).__name__}: {fault}"

@@ -22,6 +22,7 @@ from controller.safety.facts import (
 )
 from controller.safety.hall import Hall
 from controller.safety.look import LEVELS, Look, Row
+from controller.safety.losses import losses_of, lost_names, spared
 from controller.safety.terms import Part, Terms
 from controller.safety.transition import ISLANDS
 from controller.safety.window import ENTER_GRID, grid_inside
@@ -53,10 +54,14 @@ def read(
     looks = _looks(terms, previous, state, telemetry, ports_barred, hall, now)
     answers = answers_of(terms, previous, telemetry, now)
     grid_ok = grid_inside(terms, telemetry, ENTER_GRID)
+    watches = _judged(previous, state, looks)
+    converters = converters_of(terms, previous, telemetry)
+    losses = losses_of(terms, previous, lost_names(watches), converters, now)
     return Conditions(
-        watches=_judged(previous, state, looks),
+        watches=spared(ROWS, watches, losses),
         answers=answers,
-        converters=converters_of(terms, previous, telemetry),
+        converters=converters,
+        losses=losses,
         battery=battery_of(terms, previous.battery, telemetry, answers, now),
         frame=telemetry.frame,
         load_kw=telemetry.track.load_kw_mean,
@@ -71,6 +76,7 @@ def read(
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),
         counts=counts_of(previous, telemetry, now),
+        clock_s=table.clock_s(telemetry.now),
         t_pressed_ns=previous.t_pressed_ns,
         pressed=previous.pressed,
         reset=previous.reset,
@@ -104,7 +110,8 @@ def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Con
         return None if watch is None else _recover(row, look, watch, reset)
     if watch is None:
         level = LEVELS[row.effect] if row.level is None else row.level
-        watch = Condition(row.code, row.name, look.subject, row.grade, row.effect, "", row.cure, level=level)
+        named = (row.code, row.name, look.subject, row.grade, row.effect, "", row.cure)
+        watch = Condition(*named, level=level, lone=row.lone)
     t_raw_ns = watch.t_raw_ns or look.t_ns
     if watch.active:
         return replace(watch, t_raw_ns=t_raw_ns, t_gone_ns=0)

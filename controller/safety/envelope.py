@@ -9,6 +9,7 @@ from controller.safety import cells
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import Hall
 from controller.safety.island import PLANNED
+from controller.safety.losses import carried_kw, left_kw
 from controller.safety.terms import Terms
 from controller.safety.transition import RESTS, STOP_S_MAX, quiet
 from controller.state import Conditions, Effect, ModeState
@@ -31,17 +32,20 @@ def limit(
 ) -> Limits:
     """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits.
 
-    The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection.
+    The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection, and so does
+    what a converter that is left out may still carry.
     """
     source_kw = source(terms, state, hall)
     going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and conditions.running
+    lost_kw = carried_kw(terms, conditions, now)
     import_kw_max, export_kw_max = source_kw or (terms.import_kw_max, terms.export_kw_max)
-    discharge_pu, charge_pu = shares(terms, conditions) if engaged else (0.0, 0.0)
+    discharge_pu, charge_pu = shares(terms, conditions, lost_kw) if engaged else (0.0, 0.0)
     # D1 and worse: smooth, and want nothing else; but a battery that must show where it stands is charged
     objective = engaged and (
         conditions.level == 0 or (conditions.level == 1 and conditions.battery.anchor_due)
     )
+    left = [0.0 if part.name in conditions.losses else 1.0 for part in terms.pcs]
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
     leak_kw = _finite(wish.leak_kw, 0.0)
@@ -51,10 +55,12 @@ def limit(
         valid_until_ns=now.t_ns + ns(terms.lease_s),
         mode=state.mode,
         permit=permit(terms, state, conditions, now) | bars(terms, conditions),
-        discharge_kw_max=tuple(p.discharge_kw_max * discharge_pu for p in terms.pcs),
-        charge_kw_max=tuple(p.charge_kw_max * charge_pu for p in terms.pcs),
-        import_kw_max=import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)),
-        export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)),
+        discharge_kw_max=tuple(
+            x * p.discharge_kw_max * discharge_pu for x, p in zip(left, terms.pcs, strict=True)
+        ),
+        charge_kw_max=tuple(x * p.charge_kw_max * charge_pu for x, p in zip(left, terms.pcs, strict=True)),
+        import_kw_max=import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)) + lost_kw[0],
+        export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)) - lost_kw[1],
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
@@ -100,8 +106,13 @@ def bars(terms: Terms, conditions: Conditions) -> int:
     return sum(Permit.BAR << i for i, name in enumerate(terms.ports) if name in conditions.ports_barred)
 
 
-def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
-    """Discharge and charge limit of the site as a share, 0 to 1, of the converters' own limits."""
+def shares(
+    terms: Terms, conditions: Conditions, lost_kw: tuple[float, float] = (0.0, 0.0)
+) -> tuple[float, float]:
+    """Discharge and charge limit of the site as a share, 0 to 1, of the own limits of those that are not left out.
+
+    lost_kw: least and most that those that are may still carry.
+    """
     battery = conditions.battery
     if not isfinite(battery.soc_pct_low) or not isfinite(battery.soc_pct_high):
         return 0.0, 0.0
@@ -118,9 +129,10 @@ def shares(terms: Terms, conditions: Conditions) -> tuple[float, float]:
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):
         discharge_kw = min(discharge_kw, conditions.load_kw + terms.export_kw_max - terms.pv_kw_max)
+    left_discharge_kw, left_charge_kw = left_kw(terms, conditions.losses)
     return (
-        min(_share(discharge_kw, terms.discharge_kw_max), level_pu),
-        min(_share(charge_kw, terms.charge_kw_max), level_pu),
+        min(_share(discharge_kw - lost_kw[1], left_discharge_kw), level_pu),
+        min(_share(charge_kw + lost_kw[0], left_charge_kw), level_pu),
     )
 
 

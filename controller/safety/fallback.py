@@ -8,9 +8,10 @@ from math import nan
 
 from controller.image import Device, Instant, Mode
 from controller.safety import gensets
-from controller.safety.hall import HOUR_S, Hall, held_s
+from controller.safety.hall import HOUR_S, Hall, held_s, unmoved_s
 from controller.safety.hall_rows import OVERLOAD_PU
 from controller.safety.island import DEAD_S, PLANNED, can_form, leaving
+from controller.safety.losses import left_kw
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import ISLANDS, View, active_names, within
 from controller.state import ModeState
@@ -146,7 +147,7 @@ def switch_order(view: View) -> dict[str, tuple[str, str]]:
 
 def _failed(terms: FallbackTerms, hall: Hall, now: Instant) -> bool:
     """F53: a closing that did not come about is taken back, or a switch that comes free would close out of step."""
-    late_s = held_s(hall.t_closed_ns, now) - terms.close_s_max - terms.switch_stale_s
+    late_s = unmoved_s(hall.t_closed_ns, hall.t_read_ns, terms.switch_stale_s, now) - terms.close_s_max
     return 0.0 < late_s <= BACK_OUT_S
 
 
@@ -208,5 +209,6 @@ def _carries_kw(view: View, hall: Hall) -> float:
     assert terms is not None
     if mode == Mode.GENSET and hall.position == "genset":
         return terms.load_pu_max * gensets.ready_kw(terms, hall)
-    gives_kw = min(view.terms.discharge_kw_max, view.conditions.battery.discharge_kw_max)
+    own_kw, _ = left_kw(view.terms, view.conditions.losses)
+    gives_kw = min(own_kw, view.conditions.battery.discharge_kw_max)
     return gives_kw if mode in ISLANDS else nan

@@ -115,6 +115,7 @@ def _position(terms: Terms, before: Hall, switch: Device | None, now: Instant) -
         return hall
     told = terms.fallback.positions.get(switch.state, "")
     agreeing = before.agreeing + 1 if told and told == before.told else 1
+    agreeing = max(agreeing, switch.alike + 1)  # readings between two cycles count too
     hall = replace(hall, told=told, agreeing=agreeing, t_read_ns=switch.t_ok_ns)
     if told == before.position:
         return hall
@@ -152,6 +153,11 @@ def _of_meter(terms: Terms, telemetry: Telemetry, name: str) -> float:
 
 def _since(t_before_ns: int, good: bool, now: Instant) -> int:
     return (t_before_ns or now.t_ns) if good else 0
+
+
+def unmoved_s(t_order_ns: int, t_read_ns: int, stale_s: float, now: Instant) -> float:
+    """From an order to the newest reading of the switch, s; by the clock once that is stale."""
+    return max(seconds(t_read_ns - t_order_ns), seconds(now.t_ns - t_order_ns) - stale_s)
 
 
 def held_s(t_since_ns: int, now: Instant) -> float:

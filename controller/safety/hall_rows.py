@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import nan
 
-from controller.image import Mode
-from controller.safety.hall import Phase, SetRun
+from controller.image import Instant, Mode
+from controller.safety.hall import Phase, SetRun, unmoved_s
 from controller.safety.look import Look, Row, at
+from controller.safety.losses import left_kw
 from controller.state import Effect
 from controller.units import NS_PER_S
 
@@ -25,12 +26,14 @@ def _contradiction(look: Look) -> float:
 
 
 def _stuck(look: Look) -> float:
-    """Time since a position was ordered and not reached, s, beyond what reading it takes."""
+    """Time since a position was ordered and not reached, s, as the newest reading tells it."""
     terms, hall = look.terms.fallback, look.hall
     t_order_ns = hall.t_aim_ns if hall.aim == "open" else hall.t_closed_ns
     if terms is None or not hall.aim or t_order_ns < hall.t_aim_ns or hall.position == hall.aim:
         return nan
-    return (look.t_ns - t_order_ns) / NS_PER_S - terms.switch_stale_s
+    if look.device is None or terms.positions.get(look.device.state, "") == hall.aim:
+        return nan
+    return unmoved_s(t_order_ns, look.device.t_ok_ns, terms.switch_stale_s, Instant(look.t_ns, 0.0))
 
 
 def _stuck_s_max(look: Look) -> float:
@@ -43,7 +46,7 @@ def _chatter(look: Look) -> float:
 
 def _overload_pu(look: Look) -> float:
     modes = (Mode.ISLANDED, Mode.GENSET_START, Mode.RESYNC)
-    rating_kw = look.terms.discharge_kw_max
+    rating_kw, _ = left_kw(look.terms, look.previous.losses)
     return look.hall.load_kw / rating_kw if look.state.mode in modes and rating_kw else nan
 
 

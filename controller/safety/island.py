@@ -46,8 +46,8 @@ def held(view: View) -> str:
 
 
 def forming(view: View) -> bool:
-    """Every converter runs and forms."""
-    converters = view.conditions.converters
+    """Every converter that is not left out runs and forms."""
+    converters = view.conditions.kept
     return bool(converters) and all(c.fresh and c.state == "running" and c.forming for c in converters)
 
 
@@ -71,6 +71,8 @@ def forbidden(view: View) -> bool:
 def _leave_planned(view: View) -> str:
     if not view.asked.island or view.state.t_stopping_ns:
         return "not asked for"
+    if view.conditions.losses:
+        return "left out: " + ", ".join(sorted(view.conditions.losses))
     if forbidden(view):
         return "the grid operator forbids an island (IL-10)"
     if why := can_form(view):
@@ -222,7 +224,7 @@ FIRST = (
 )  # fmt: skip
 ROWS = (
     Row(PLANNED, (Mode.GRID_TIED,), Mode.ISLANDING, "operator",
-        "the grid operator does not forbid it; converters can form; SOC low end at the reserve; "
+        "the grid operator does not forbid it; no converter is left out, all can form; SOC low end at the reserve; "
         "load after shedding at forming_pu_max at most",
         _leave_planned, lambda view: "island asked for", waits=False),
     Row("T05", (Mode.ISLANDING,), Mode.ISLANDED, "automatic",

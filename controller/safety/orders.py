@@ -36,7 +36,13 @@ def wanted(
     """
     found = {}
     for part, converter in zip(terms.pcs, conditions.converters, strict=False):
-        name = _order(part, converter, state, terms, now, forms) if converter.accepted else ""
+        lost = conditions.losses.get(part.name)
+        if not converter.accepted:
+            name = ""
+        elif lost is not None and state.mode == Mode.GRID_TIED and not state.t_stopping_ns:
+            name = _recovery(part, converter, terms, seconds(now.t_ns - lost.t_ns))
+        else:
+            name = _order(part, converter, state, terms, now, forms)
         allowed = part.order_states.get(name, ())
         if name and (not allowed or converter.state in allowed):
             found[part.name] = name
@@ -70,6 +76,17 @@ def _order(
     if converter.state == "fault" and not state.latched:
         return "clear" if _in_clear_window(terms, seconds(now.t_ns - t_stop_ns)) else ""
     return ""
+
+
+def _recovery(part: Part, converter: Converter, terms: Terms, age_s: float) -> str:
+    """What brings back a converter that is left out (F27), once it answers again: without power until it is back."""
+    if not converter.fresh or converter.state in ("running", "starting"):
+        return ""
+    if converter.state == "fault":
+        return "clear" if _in_clear_window(terms, age_s) else ""
+    if converter.forming:
+        return "follow"
+    return "arm" if part.can_arm and not converter.armed else "start"
 
 
 def _in_clear_window(terms: Terms, age_s: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf, isnan, nan
 
-from controller.image import Device, Mode, PortLook
+from controller.image import Device, Instant, Mode, PortLook
 from controller.safety.cells import readable
 from controller.safety.look import Look, Number, Row, at
 from controller.safety.soc import WIDTH_PCT_MAX
@@ -25,16 +25,19 @@ GRID_LOST_S = (
 START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
 STRANGE_S = 1.0  # F28: a forged frame passes the CRC once, not for two polls in a row (F18)
-STUCK_S = 5.0  # F22: power left so long after the stop
+STUCK_S = (
+    4.8  # F22: power left so long after the stop; with the cycle that takes it and the one that tells, 5 s
+)
 STUCK_PU = 0.05  # F22: of the rating
 CYCLE_S = 0.1  # a setpoint is seen in the cycle after it was sent at the latest
 IGNORED_S = 2.0  # F20: deviation of the power from what was told, lasting this long
 OPPOSED_S = 0.5  # F21: a wrong sign doubles the peak that was to be cut
 PORT_HOLD_S = 2.0  # F79: a port that is back and verified by then costs no SAFE_STOP
 BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by itself
-NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 2.0, 10  # F85
+NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 1.8, 10  # F85: two cycles more make its 2 s
 LATE_PCT_MAX = 5.0  # F80
 TEMPERATURE_S = 2.0  # F14
+CLOCK_STEP_S_MAX = 1.0  # F75
 CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating
 CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
 
@@ -55,6 +58,20 @@ def _frame_misses(look: Look) -> float:
 
 def _frame_trips(look: Look) -> float:
     return float(look.telemetry.frame.trips - look.previous.frame.trips)
+
+
+def clock_s(now: Instant) -> float:
+    """Wall clock less monotonic clock, s."""
+    return now.utc_s - now.t_ns / NS_PER_S
+
+
+def _clock_step_s(look: Look) -> float:
+    """How far the wall clock has jumped since the last cycle."""
+    return abs(clock_s(look.telemetry.now) - look.previous.clock_s)
+
+
+def _disk_full(look: Look) -> float:
+    return float(look.telemetry.disk_full)
 
 
 def _lease_lapses(look: Look) -> float:
@@ -95,7 +112,9 @@ def _pcs_start_s(look: Look) -> float:
         return nan
     # A converter that synchronises holds its own enter-service time; only then is it late.
     grace_s = ENTER_SERVICE_S_MAX if look.device.state == "starting" else 0.0
-    return (look.t_ns - look.state.t_since_ns) / NS_PER_S - grace_s
+    loss = look.previous.losses.get(look.subject)
+    since_ns = look.state.t_since_ns if loss is None else loss.t_ns
+    return (look.t_ns - since_ns) / NS_PER_S - grace_s
 
 
 def _pcs_stuck_pu(look: Look) -> float:
@@ -107,6 +126,11 @@ def _pcs_stuck_pu(look: Look) -> float:
     assert look.device is not None and look.part is not None
     rating_kw = max(look.part.discharge_kw_max, look.part.charge_kw_max)
     return abs(look.device.values.get("pcs_kw", nan)) / rating_kw if rating_kw else nan
+
+
+def _left_out(look: Look) -> float:
+    """1 while the others carry on without it."""
+    return float(look.subject in look.previous.losses)
 
 
 def _fault_state(look: Look) -> float:
@@ -264,13 +288,13 @@ ROWS = (
         "check the temperature sensors and their plugs; until then there is no power", hold_s=TEMPERATURE_S),
     Row("F16", "pcs-mute", "pcs", _silent_s, _silent_s_max, "B", Effect.STOP,
         "{subject} has not answered for {value:.2f} s, allowed {limit:.2f} s",
-        "check the converter's power, address, baud and RS-485 line"),
+        "check the converter's power, address, baud and RS-485 line", lone=True),
     Row("F16", "pcs-mute", "pcs", _status_age_s, _stale_s, "B", Effect.STOP,
         "the status of {subject} is {value:.2f} s old, allowed {limit:.2f} s",
-        "check the converter's map and the load of its RS-485 line"),
+        "check the converter's map and the load of its RS-485 line", lone=True),
     Row("F20", "pcs-ignores", "pcs", _pcs_start_s, at(START_S_MAX), "B", Effect.STOP,
         "{subject} does not run {value:.0f} s after the start order, allowed {limit:.0f} s",
-        "read the converter's own display: local mode, open contactor or lock"),
+        "read the converter's own display: local mode, open contactor or lock", lone=True),
     Row("F20", "pcs-ignores", "pcs", _ignored_kw, _tolerance_kw, "B", Effect.STOP,
         "the power of {subject} is {value:.0f} kW away from what it was told, allowed {limit:.0f} kW",
         "look for a limit, a derating or a local mode on the converter itself", hold_s=IGNORED_S),
@@ -282,9 +306,12 @@ ROWS = (
         "open the battery contactor by hand, then find out why the converter does not follow"),
     Row("F24", "pcs-reboot", "pcs", _pcs_left, at(0.5), "B", Effect.STOP,
         "{subject} left running or lost its watchdog setting on its own",
-        "none needed once: it is armed and started again; often: check its supply"),
+        "none needed once: it is armed and started again; often: check its supply", lone=True),
     Row("F26", "pcs-fault-bit", "pcs", _fault_state, at(0.5), "B", Effect.STOP,
-        "{subject} reports a fault", "read the fault word on the converter; the retry clears it"),
+        "{subject} reports a fault", "read the fault word on the converter; the retry clears it", lone=True),
+    Row("F27", "pcs-one-lost", "pcs", _left_out, at(0.5), "A", Effect.NOTE,
+        "{subject} is left out; the other converters carry on within their own limits",
+        "see its other condition; it carries again after that", level=1, clear_s=0.0),
     Row("F28", "pcs-map-changed", "any", _identity_refused, at(0.5), "C", Effect.STOP,
         "{subject} calls itself other than before, or by a name that its profile does not accept",
         "look which device answers; choose the right profile, or have the new firmware tested"),
@@ -329,6 +356,11 @@ ROWS = (
         "look at the start-up ladder: real-time priority, isolated core"),
     Row("F68", "supervisor-hang", "site", _lease_lapses, at(0.5), "A", Effect.STOP,
         "the lease ran out: the supervisor was late", "look for what held it: disk, memory, load"),
+    Row("F71", "disk-full", "site", _disk_full, at(0.5), "A", Effect.NOTE,
+        "a disk has no room left", "none: old black boxes give way; look for what fills it", level=1),
+    Row("F75", "clock-step", "site", _clock_step_s, at(CLOCK_STEP_S_MAX), "A", Effect.NOTE,
+        "the wall clock has jumped by {value:.1f} s, allowed {limit:.0f} s",
+        "look at the time service; control knows the monotonic clock alone, the tariff is planned anew", level=1),
     Row("F79", "serial-unplugged", "port", _port_barred, at(0.5), "B", Effect.HOLD,
         "port {subject} is gone or its devices are not yet verified",
         "plug the adapter in again; it is found by its path", clear_s=0.0),

@@ -29,6 +29,7 @@ class Part:
     measures: str = ""  # of a meter: grid, pv
     tells_cell_c: bool = False  # of a bms: its profile has cell temperatures
     order_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # left out: any state
+    watchdog_s: float = inf  # of a pcs: its own watchdog ends a command after this; inf: it has none
     port: str = ""  # serial port it hangs on
     settle_s: float = SETTLE_S  # of a pcs: setpoint sent to power there, at full swing
     tolerance_kw: float = TOLERANCE_KW  # of a pcs: measured against told (F20)
@@ -122,7 +123,7 @@ class FallbackTerms:
     load_pu_min: float = 0.3
     load_pu_max: float = 0.9
     fuel_pct_min: float = 10.0
-    close_s_max: float = 0.5
+    close_s_max: float = 0.3
     close_rest_s: float = 10.0
     shed_hold_s: float = 60.0
     chatter_max: int = 3

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from io import FileIO, TextIOWrapper
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -22,8 +24,13 @@ import yaml
 from controller.config.loader import BOARDS
 from controller.devices.check import check_site
 from controller.image import Instant, Mode
+from controller.runtime.blackbox import FILES_MAX, Blackbox
+from controller.runtime.disk import PERIOD_S as DISK_S
+from controller.runtime.disk import Disk
 from controller.runtime.keep import SLOTS
+from controller.runtime.keeper import PERIOD_S as KEEP_S
 from controller.runtime.keeper import Keeper
+from controller.runtime.log import Log
 from controller.runtime.supervisor import PERIOD_S, Cycle
 from controller.runtime.writer import Writer
 from controller.safety.orders import heaters
@@ -105,7 +112,14 @@ class Story(Site):
         self._zero_s = self._utc_step_s = self._hung_until_s = 0.0
         self._writer = Writer()
         self.keeper = Keeper(folder, self._writer)
-        self.supervisor.watchers += [self._look, self.keeper.record]
+        ends = (folder / "log", Path("/dev/full"))
+        self._streams = [TextIOWrapper(FileIO(str(path), "w"), "utf-8", write_through=True) for path in ends]
+        self._logs = [Log(stream) for stream in self._streams]
+        self._full = False
+        self._blackbox = Blackbox(folder, self._writer)
+        self._disks = Disk((folder,), self._writer, self._blackbox.make_room)
+        self.supervisor.disk_full = lambda: self._disks.full
+        self.supervisor.watchers += [self._look, self.keeper.record, self._blackbox.record, self._tell]
 
     @property
     def now_s(self) -> float:
@@ -125,10 +139,16 @@ class Story(Site):
                 self.frames(max(waiting[0]["t_s"] - self.now_s, 0.0))
                 self._do(**waiting.pop(0))
             self.frames(ends_s - self.now_s)
+            now = Instant(self.virtual.now_ns, self.t_s + self._utc_step_s)
             if self.now_s >= self._hung_until_s:
-                self.supervisor.cycle(Instant(self.virtual.now_ns, self.t_s + self._utc_step_s))
+                self.supervisor.cycle(now)
                 self.virtual.mark(self.mode)
+            for step, period_s in ((self._disks.step, DISK_S), (self.keeper.step, KEEP_S)):
+                if (k + 1) % round(period_s / PERIOD_S) == 0:
+                    step(now)
         self._writer.close()
+        for stream in self._streams:
+            stream.close()
 
     def _do(self, t_s: float, do: str, **words: Any) -> None:
         """One event of events.yaml."""
@@ -148,12 +168,19 @@ class Story(Site):
             )
 
     def _disk(self, full: bool) -> None:
-        """Every write of the state record meets a device without space, or the folder again."""
-        for slot in SLOTS:
-            draft = self.folder / f"{slot}.new"
+        """Every write of record, log and black box meets a device without space, or the folder again."""
+        self._full = full
+        names = [f"{slot}.new" for slot in SLOTS] + [f"blackbox-{k}.new" for k in range(FILES_MAX)]
+        for draft in (self.folder / name for name in names):
             draft.unlink(missing_ok=True)
             if full:
                 draft.symlink_to("/dev/full")
+
+    def _tell(self, cycle: Cycle) -> None:
+        """The log, as the process writes it."""
+        log = self._logs[self._full]
+        for line in filter(None, map(log.admit, cycle.events)):
+            self._writer.offer(partial(log.write, line))
 
     def _look(self, cycle: Cycle) -> None:
         rows, limits, fallback = self.rows, cycle.limits, self.supervisor.terms.fallback
@@ -167,7 +194,7 @@ class Story(Site):
             "level": cycle.conditions.level, "shed_stage": cycle.hall.shed_stage, "budget_kw": cycle.hall.budget_kw,
             "discharge_kw_max": sum(limits.discharge_kw_max), "charge_kw_max": sum(limits.charge_kw_max),
             "heaters": len(heaters(cycle.conditions)), "setpoint_sum_kw": sum(truth["setpoints_kw"]),
-            "writes_failed": self._writer.failed,
+            "writes_failed": self._writer.failed, "writes_refused": self._writer.refused,
         }  # fmt: skip
         for name, value in found.items():
             rows.values.setdefault(name, []).append(float(value))

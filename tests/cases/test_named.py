@@ -16,6 +16,7 @@ NAMED = {
     "grid-lost-battery-rides-through", "grid-lost-genset-fails-twice", "grid-back-during-crank", "chatter",
     "black-start", "bms-limit-zero-at-full-power", "minus-20-degc-morning", "pcs-deaf-at-2-mw", "ct-reversed",
     "two-of-four-pcs-gone", "supervisor-hung", "clock-stepped-by-an-hour", "disk-full", "job-crashes-in-island",
+    "job-crashes-on-genset",
 }  # fmt: skip
 
 

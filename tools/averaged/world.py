@@ -38,6 +38,7 @@ class Spoil:
     track: dict[str, Any] = field(default_factory=dict)
     frame: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, float] = field(default_factory=dict)  # hard-wired contacts that are read: 1 active
+    disk_full: bool = False
     utc_s: float = 0.0  # the wall clock is wrong by so much
     bms_soc_pct: float = 0.0
 
@@ -197,7 +198,9 @@ class World:
                 }  # fmt: skip
                 told[name] = self._device(name, "genset", values, genset.state, False)
             told |= self._switch_told()
-        return Telemetry(self.now, self._track(), self._frame(), told, inputs=dict(self.spoil.inputs))
+        return Telemetry(
+            self.now, self._track(), self._frame(), told, dict(self.spoil.inputs), self.spoil.disk_full
+        )
 
     def _track(self) -> Track:
         bus_v = self.bus_pu * self.terms.voltage_v

@@ -22,6 +22,7 @@ from tools.inject.looks import (
     frozen,
     in_mode,
     in_step,
+    left_out,
     limits_kept,
     no_backfeed,
     no_charge,
@@ -33,6 +34,7 @@ from tools.inject.looks import (
     silent,
     starts_bounded,
     told,
+    told_and_kept,
     zero,
 )
 
@@ -59,6 +61,14 @@ def _mute(kind: str, place: int = 0) -> Pair:
         run.world.spoil.mute.add(name(run))
 
     return begin, lambda run, draw: run.world.spoil.mute.discard(name(run))
+
+
+def _mute_all(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.mute.update(run.world.pcs)
+
+
+def _heard_again(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.mute.difference_update(run.world.pcs)
 
 
 def _values(kind: str, **values: float) -> Pair:
@@ -254,6 +264,10 @@ def _clock(seconds: float) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "utc_s", seconds)
 
 
+def _disk(full: bool) -> Change:
+    return lambda run, draw: setattr(run.world.spoil, "disk_full", full)
+
+
 def _wish(wish: Wish) -> Change:
     return lambda run, draw: setattr(run, "wish", wish)
 
@@ -296,14 +310,14 @@ ACTS: dict[str, Act] = {
     "F12": Act(*_mute("meter"), discharge_bounded),
     "F14": Act(*_values("bms", cell_c_min=nan), no_charge),
     "F15": Act(*_fields("ats", state="between"), lambda run: run.state.hall.position == ""),
-    "F16": Act(*_mute("pcs"), zero),
+    "F16": Act(_mute_all, _heard_again, zero),
     "F20": Act(*_converter(ignores=True), zero, "discharging"),
     "F21": Act(*_converter(sign=-1.0), in_mode(Mode.LOCKOUT), "discharging"),
     "F22": Act(_stick, _unstick, in_mode(Mode.LOCKOUT), "discharging"),
-    "F24": Act(*_enter("standby", False), RESTS),
+    "F24": Act(*_enter("standby", False), left_out(0)),
     "F25": Act(*_converter(armed=False), RESTS),
-    "F26": Act(*_enter("fault", True), zero),
-    "F27": Act(*_mute("pcs", 1), zero),
+    "F26": Act(*_enter("fault", True), left_out(0)),
+    "F27": Act(*_mute("pcs", 1), left_out(1, others=True)),
     "F28": Act(*_fields("pcs", identity="another unit"), silent),
     "F31": Act(_drifts, _undrift, told("F31")),
     "F32": Act(*_world(asked_kw=950.0), shed, "island"),
@@ -334,7 +348,8 @@ ACTS: dict[str, Act] = {
     "F66": Act(_fall_behind, _catch_up, lambda run: run.state.conditions.level >= 2),
     "F67": Act(*_frame(trips=1), zero),
     "F68": Act(_hang(True), _hang(False), power_gone, "discharging"),
-    "F75": Act(_clock(3600.0), _clock(0.0), limits_kept, still=True),
+    "F71": Act(_disk(True), _disk(False), told_and_kept("F71")),
+    "F75": Act(_clock(3600.0), _clock(0.0), told_and_kept("F75")),
     "F79": Act(_unplug, _plug, barred),
     "F80": Act(*_fields("pcs", late_pct=10.0), told("F80")),
     "F91": Act(_ask(_absurd), _nothing, refused),

@@ -29,6 +29,23 @@ def zero(run: AveragedRun) -> bool:
     return limits is not None and not sum(limits.discharge_kw_max) + sum(limits.charge_kw_max)
 
 
+def left_out(place: int, others: bool = False) -> Look:
+    """That converter is allowed nothing; others: the site goes on, and they are allowed something."""
+
+    def seen(run: AveragedRun) -> bool:
+        if run.limits is None:
+            return False
+        kw = [
+            give + take
+            for give, take in zip(run.limits.discharge_kw_max, run.limits.charge_kw_max, strict=True)
+        ]
+        here = place % len(run.world.pcs)
+        carried = run.mode == Mode.GRID_TIED and sum(kw[:here] + kw[here + 1 : len(run.world.pcs)]) > 0.0
+        return kw[here] == 0.0 and (carried or not others)
+
+    return seen
+
+
 def no_charge(run: AveragedRun) -> bool:
     """The lease allows no charging."""
     return run.limits is not None and sum(run.limits.charge_kw_max) == 0.0
@@ -37,6 +54,11 @@ def no_charge(run: AveragedRun) -> bool:
 def told(code: str) -> Look:
     """A condition with this id is active."""
     return lambda run: any(c.code == code for c in run.state.conditions.active)
+
+
+def told_and_kept(code: str) -> Look:
+    """The same, and no limit has changed."""
+    return lambda run: told(code)(run) and limits_kept(run)
 
 
 def in_mode(*modes: Mode) -> Look:

@@ -141,14 +141,16 @@ class Status(Rule):
     """IL-07."""
 
     id = "IL-07"
-    text = "no setpoint unless every converter's last status is fresh and says running"
+    text = "no setpoint unless the converter's last status is fresh and says running"
 
-    def _unsure(self, scene: Scene) -> str:
-        for pcs in self.plates.of("pcs"):
+    def _unsure(self, scene: Scene) -> list[tuple[str, float]]:
+        """Converters without such a status, and the power that each is allowed."""
+        found, limits = [], scene.limits
+        for k, pcs in enumerate(self.plates.of("pcs")):
             device = scene.device(pcs.name)
             if device is None or device.age_s > pcs.stale_s or device.state != "running":
-                return pcs.name
-        return ""
+                found.append((pcs.name, limits.discharge_kw_max[k] + limits.charge_kw_max[k]))
+        return found
 
     def near(self, scene: Scene) -> bool:
         """A converter that is not sure where power should flow."""
@@ -156,8 +158,8 @@ class Status(Rule):
 
     def broken(self, scene: Scene) -> str:
         """Power without a status."""
-        unsure, kw = self._unsure(scene), charge_kw(scene.limits) + discharge_kw(scene.limits)
-        return f"{kw:.0f} kW allowed, {unsure} not fresh and running" if unsure and kw > 0.0 else ""
+        wrong = [(name, kw) for name, kw in self._unsure(scene) if kw > 0.0]
+        return f"{wrong[0][1]:.0f} kW allowed, {wrong[0][0]} not fresh and running" if wrong else ""
 
 
 class Export(Rule):

@@ -221,11 +221,11 @@ def counted(before: PortLook, after: PortLook, seconds: float) -> Conditions:
     [
         ({"unsolicited": BABBLE_BYTES_MAX}, 0.5, ""),
         ({"unsolicited": BABBLE_BYTES_MAX + 1}, 0.5, "F84"),
-        ({"asked": 100, "failed": 20}, 2.0, ""),
-        ({"asked": 100, "failed": 21}, 2.0, "F85"),
-        ({"asked": NOISE_ASKED_MIN - 1, "failed": NOISE_ASKED_MIN - 1}, 2.0, ""),
-        ({"asked": NOISE_ASKED_MIN, "failed": 3}, 2.0, "F85"),
-        ({"asked": 100, "failed": 100}, 1.9, ""),
+        ({"asked": 100, "failed": 20}, 1.8, ""),
+        ({"asked": 100, "failed": 21}, 1.8, "F85"),
+        ({"asked": NOISE_ASKED_MIN - 1, "failed": NOISE_ASKED_MIN - 1}, 1.8, ""),
+        ({"asked": NOISE_ASKED_MIN, "failed": 3}, 1.8, "F85"),
+        ({"asked": 100, "failed": 100}, 1.7, ""),
     ],
 )
 def test_babble_and_noise(after: dict[str, int], seconds: float, code: str) -> None:

@@ -137,7 +137,7 @@ def test_every_device_of_a_port_is_verified_before_it_opens(
 
 
 def test_how_far_back_is_remembered() -> None:
-    """Goal: setpoints for 0.5 + 0.5 + 0.2 s, counters for 2.2 s, misses for 1 s; no longer, no shorter.
+    """Goal: setpoints for 0.5 + 0.5 + 0.2 s, counters for 2.0 s, misses for 1 s; no longer, no shorter.
     Method: one entry at the edge, one a nanosecond older."""
     now = at(10.0)
 
@@ -148,7 +148,7 @@ def test_how_far_back_is_remembered() -> None:
     told = telemetry(10.0, frame={"sent_kw": (7.0,), "ports": (PortLook("p", 1),), "skipped": 51})
     traces = facts.traces_of(TERMS, Conditions(traces={"pcs-1": sent}), told, now)
     assert traces == {"pcs-1": (sent[0], Sent(now.t_ns, 7.0))}
-    counts = tuple(Counts(t_ns, ()) for t_ns in back(2.2))
+    counts = tuple(Counts(t_ns, ()) for t_ns in back(2.0))
     found = facts.counts_of(Conditions(counts=counts), told, now)
     assert found == (counts[0], Counts(now.t_ns, told.frame.ports))
     young = now.t_ns - ns(1.0) + 1

@@ -187,16 +187,17 @@ def test_orders_of_an_island() -> None:
 @pytest.mark.parametrize(
     ("past_s", "position", "order"),
     [
-        (1.0, "open", False),
-        (1.1, "open", True),
-        (3.0, "open", True),
-        (3.1, "open", False),
+        (0.32, "open", False),
+        (0.33, "open", True),
+        (2.32, "open", True),
+        (2.33, "open", False),
         (2.0, "grid", False),
     ],
 )
 def test_a_failed_closing_is_taken_back(past_s: float, position: str, order: bool) -> None:
     """Goal: F53 backs out: a switch that comes free must not close by an old order. Method: each edge of its time."""
-    here = replace(ISLAND, position=position, aim="grid", t_aim_ns=since(-past_s), t_closed_ns=since(-past_s))
+    times = {"t_aim_ns": since(-past_s), "t_closed_ns": since(-past_s), "t_read_ns": since(-0.02)}
+    here = replace(ISLAND, position=position, aim="grid", **times)
     expected = {"ats-1": ("switch", "open")} if order else {}
     assert fallback.switch_order(view(Mode.RESYNC, here)) == expected
 

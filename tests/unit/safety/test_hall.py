@@ -34,8 +34,9 @@ def facts(*cycles: tuple[float, str, dict[str, Any]], before: Hall = Hall()) -> 
     """The hall after readings of the switch: seconds, state, and what else is told."""
     for seconds, state, more in cycles:
         words = {k: v for k, v in more.items() if k.endswith("_word") or k == "age_s"}
-        rest = {k: v for k, v in more.items() if k not in words}
-        telemetry = seen(seconds, switch(state, seconds, **words), **rest)
+        rest = {k: v for k, v in more.items() if k not in words and k != "alike"}
+        read = replace(switch(state, seconds, **words), alike=more.get("alike", 0))
+        telemetry = seen(seconds, read, **rest)
         before = hall.read(HALL_TERMS, before, replace(READY, load_kw=321.0), telemetry, at(seconds))
     return before
 
@@ -52,6 +53,7 @@ def test_a_position_needs_two_agreeing_readings() -> None:
     assert facts(one, two, (0.2, "open", {}), (0.3, "open", {})).position == "open"
     assert facts(one, two, (0.2, "moving", {})).position == ""
     assert facts(one, two, (0.2, "source-2", {}), (0.3, "source-1", {})).position == ""
+    assert facts(one, two, (0.2, "open", {"alike": 1})).position == "open", "two readings between two cycles"
     assert facts(one, two, (9.0, "source-1", {"age_s": 0.5})).position == "grid"
     stale = facts(one, two, (9.0, "source-1", {"age_s": 0.51, "sync_word": 1.0}))
     assert (stale.position, stale.sync) == ("", False)
@@ -115,6 +117,7 @@ def codes(state: ModeState, before: Hall, seconds: float, *devices: Any, steps: 
 STILL = ModeState(mode=Mode.ISLANDED, t_since_ns=LONG)
 ON_SET = ModeState(mode=Mode.GENSET, t_since_ns=LONG)
 AIMS = replace(ISLAND, aim="grid", t_aim_ns=since(-60.0), t_closed_ns=since(-1.0))
+OPENS = replace(HEALTHY, aim="open", t_aim_ns=since(-1.0))
 HALL_EDGES: list[Any] = [
     ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0),), 21, True),
     ("F15", STILL, ISLAND, 0.0, (switch("between", 0.0),), 20, False),
@@ -127,13 +130,17 @@ HALL_EDGES: list[Any] = [
     ("F50", STILL, replace(ISLAND, t_chatter_ns=5), 0.0, (), 1, True),
     ("F50", STILL, replace(ISLAND, t_chatter_ns=-5), 0.0, (), 1, True),
     ("F50", STILL, ISLAND, 0.0, (), 1, False),
-    ("F53", STILL, AIMS, 0.0, (), 1, False),
-    ("F53", STILL, AIMS, 0.1, (), 1, True),
-    ("F53", STILL, replace(AIMS, t_closed_ns=since(-61.0)), 9.0, (), 1, False),
-    ("F53", STILL, replace(AIMS, position="grid"), 9.0, (), 1, False),
-    ("F53", STILL, replace(AIMS, aim=""), 9.0, (), 1, False),
-    ("F53", STILL, replace(HEALTHY, aim="open", t_aim_ns=since(-1.0)), 0.0, (), 1, False),
-    ("F53", STILL, replace(HEALTHY, aim="open", t_aim_ns=since(-1.0)), 0.1, (), 1, True),
+    ("F53", STILL, AIMS, -0.68, (switch("open", -0.68),), 1, False),
+    ("F53", STILL, AIMS, -0.67, (switch("open", -0.67),), 1, True),
+    ("F53", STILL, AIMS, -0.201, (switch("open", -0.201, 0.799),), 1, False),
+    ("F53", STILL, AIMS, -0.199, (switch("open", -0.199, 0.801),), 1, True),
+    ("F53", STILL, AIMS, 9.0, (switch("source-1", 9.0),), 1, False),
+    ("F53", STILL, AIMS, 9.0, (), 1, False),
+    ("F53", STILL, replace(AIMS, t_closed_ns=since(-61.0)), 9.0, (switch("open", 9.0),), 1, False),
+    ("F53", STILL, replace(AIMS, position="grid"), 9.0, (switch("open", 9.0),), 1, False),
+    ("F53", STILL, replace(AIMS, aim=""), 9.0, (switch("between", 9.0),), 1, False),
+    ("F53", STILL, OPENS, -0.68, (switch("source-1", -0.68),), 1, False),
+    ("F53", STILL, OPENS, -0.67, (switch("source-1", -0.67),), 1, True),
     ("F55", STILL, replace(ISLAND, sets=LOCKED), 0.0, (standing(),), 1, True),
     ("F55", STILL, replace(ISLAND, sets=READY_SET), 0.0, (running(),), 1, False),
     ("F57", ON_SET, replace(ISLAND, sets={"genset-1": SetRun(t_low_ns=since(-900.0))}), 0.0, (), 1, False),

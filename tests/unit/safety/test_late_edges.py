@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf, isfinite, nan
 
+import pytest
+
 from controller.image import Device, Frame, Mode
-from controller.safety import facts, fallback, waveform
+from controller.safety import conditions, facts, fallback, waveform
 from controller.safety.soc import Reading, track
-from controller.state import Asked, Conditions
+from controller.state import Asked, Conditions, Effect, ModeState
 from tests.unit.safety.halls import FOLLOWS, HEALTHY, ISLAND, view
-from tests.unit.safety.sites import at
+from tests.unit.safety.sites import TERMS, Story, at, telemetry
 from tests.unit.safety.test_island import after
 from tests.unit.safety.test_rows import look
 from tests.unit.safety.test_soc import SITE, begun
@@ -48,3 +50,27 @@ def test_no_aim_is_no_order() -> None:
     """Goal: the switch is left alone where no position is aimed at. Method: both permissives, no aim."""
     here = replace(ISLAND, dead=True, sync=True)
     assert fallback.switch_order(view(Mode.ISLANDED, here)) == {}
+
+
+@pytest.mark.parametrize(("step_s", "told"), [(1.0, False), (1.001, True), (-1.0, False), (-1.001, True)])
+def test_a_jump_of_the_wall_clock_is_told_once(step_s: float, told: bool) -> None:
+    """Goal: F75: both ways, beyond 1 s, for 30 s; nothing stops. Method: two clocks that part between two cycles."""
+    story = Story(ModeState(mode=Mode.GRID_TIED, t_since_ns=at(0).t_ns))
+    runs = {"state": "running"}
+    assert story.feed(0.0, pcs=runs) == set(), "the first cycle has nothing to compare"
+    for seconds in (0.1, 0.2, 31.0):
+        seen = telemetry(seconds, pcs=runs)
+        seen = replace(seen, now=replace(seen.now, utc_s=seen.now.utc_s + step_s))
+        args = (story.terms, story.conditions, story.state, seen, story.asked, seen.now)
+        story.conditions = conditions.read(*args)
+        assert ("F75" in {c.code for c in story.conditions.active}) == (told and seconds < 30.0)
+        assert (story.conditions.level, story.conditions.stops) == (int(told and seconds < 30.0), ())
+
+
+def test_a_full_disk_is_told_and_stops_nothing() -> None:
+    """Goal: F71 at D1. Method: the same cycle with room and without."""
+    for full in (False, True):
+        seen = replace(telemetry(0.0), disk_full=full)
+        found = conditions.read(TERMS, Conditions(), ModeState(), seen, Asked(), seen.now)
+        assert [(c.code, c.effect) for c in found.active] == ([("F71", Effect.NOTE)] if full else [])
+        assert found.level == int(full)

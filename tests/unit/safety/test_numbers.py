@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -46,10 +47,11 @@ NUMBERS: dict[Any, dict[str, Any]] = {
           "HELD_S": 60.0, "SMALL_C": 0.05, "GAP_S_MAX": 10.0, "DAY_S": 86_400.0},
     table: {"SAMPLE_AGE_S_MAX": 0.01, "FRAME_AGE_S_MAX": 0.1, "FRAME_MISS_S": 0.005, "FRAME_MISSES_MAX": 2,
             "METER_LOST_S": 60.0, "GRID_LOST_S": 0.09, "START_S_MAX": 10.0, "ENTER_SERVICE_S_MAX": 600.0,
-            "STRANGE_S": 1.0, "STUCK_S": 5.0, "STUCK_PU": 0.05, "CYCLE_S": 0.1, "IGNORED_S": 2.0, "OPPOSED_S": 0.5,
-            "PORT_HOLD_S": 2.0, "BABBLE_BYTES_MAX": 50, "BABBLE_S": 0.5, "NOISE_PU": 0.2, "NOISE_S": 2.0,
-            "NOISE_ASKED_MIN": 10, "LATE_PCT_MAX": 5.0, "TEMPERATURE_S": 2.0, "CELL_C_MIN": 0.0,
-            "CELL_C_MIN_CLEAR": 2.0, "CELL_C_MIN_CLEAR_S": 600.0, "CELL_C_MAX": 55.0, "CELL_C_MAX_CLEAR": 50.0},
+            "STRANGE_S": 1.0, "STUCK_S": 4.8, "STUCK_PU": 0.05, "CYCLE_S": 0.1, "IGNORED_S": 2.0, "OPPOSED_S": 0.5,
+            "PORT_HOLD_S": 2.0, "BABBLE_BYTES_MAX": 50, "BABBLE_S": 0.5, "NOISE_PU": 0.2, "NOISE_S": 1.8,
+            "NOISE_ASKED_MIN": 10, "LATE_PCT_MAX": 5.0, "TEMPERATURE_S": 2.0, "CLOCK_STEP_S_MAX": 1.0,
+            "CELL_C_MIN": 0.0, "CELL_C_MIN_CLEAR": 2.0, "CELL_C_MIN_CLEAR_S": 600.0, "CELL_C_MAX": 55.0,
+            "CELL_C_MAX_CLEAR": 50.0},
     terms: {"PCS_SILENT_S": 0.35, "STALE_S": 0.5, "LOST_S": 2.0, "SETTLE_S": 0.5, "TOLERANCE_KW": 20.0,
             "POLLS_STALE": 3},
     transition: {"FRESH_S_MIN": 2.0, "STOP_S_MAX": 2.0, "QUIET_PU": 0.02, "RETRY_HOLDS": (1.0, 4.0, 20.0),
@@ -102,6 +104,7 @@ REACTIONS = {
     "F16": [("STOP", "B", 0.0, None, 3), ("STOP", "B", 0.0, None, 3)],
     "F20": [("STOP", "B", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)], "F21": [("TRIP", "D", 0.5, None, 3)],
     "F22": [("TRIP", "D", 0.0, None, 3)], "F24": [("STOP", "B", 0.0, None, 3)], "F26": [("STOP", "B", 0.0, None, 3)],
+    "F27": [("NOTE", "A", 0.0, 0.0, 1)],
     "F28": [("STOP", "C", 0.0, None, 3), ("STOP", "C", 1.0, None, 3)], "F31": [("NOTE", "A", 0.0, None, 0)],
     "F32": [("NOTE", "A", 0.2, 1.0, 0)], "F33": [("FREEZE", "B", 0.0, 1.0, 1), ("STOP", "B", 0.0, None, 3)],
     "F36": [("NO_CHARGE", "A", 0.0, 600.0, 0)], "F37": [("TRIP", "A", 0.0, None, 3)],
@@ -113,6 +116,7 @@ REACTIONS = {
     "F58": [("NOTE", "C", 3.0, None, 0)], "F59": [("NOTE", "A", 0.0, None, 0)],
     "F64": [("NOTE", "A", 0.0, 1.0, 0), ("STOP", "B", 0.0, None, 3)], "F66": [("NOTE", "B", 0.0, 1.0, 2)],
     "F67": [("STOP", "B", 0.1, None, 3), ("STOP", "B", 0.0, None, 3)], "F68": [("STOP", "A", 0.0, None, 3)],
+    "F71": [("NOTE", "A", 0.0, None, 1)], "F75": [("NOTE", "A", 0.0, None, 1)],
     "F79": [("HOLD", "B", 0.0, 0.0, 3), ("STOP", "B", 2.0, None, 3)], "F80": [("NOTE", "A", 0.0, 1.0, 1)],
     "F84": [("NOTE", "B", 0.0, 1.0, 0)], "F85": [("NOTE", "A", 0.0, 1.0, 2)],
 }  # fmt: skip
@@ -130,7 +134,14 @@ def test_what_every_row_does_and_for_how_long() -> None:
 def test_at_the_start_nothing_is_known() -> None:
     """Goal: no memory, no right and no power that nobody gave. Method: every default of the hall, a set and a part."""
     for blank in (hall.Hall(), hall.SetRun(), terms.Part("pcs-1", "pcs")):
-        usual = {"name": "pcs-1", "kind": "pcs", "period_s": 0.1, "settle_s": 0.5, "tolerance_kw": 20.0}
+        usual = {
+            "name": "pcs-1",
+            "kind": "pcs",
+            "period_s": 0.1,
+            "settle_s": 0.5,
+            "tolerance_kw": 20.0,
+            "watchdog_s": inf,
+        }
         for name in type(blank).__dataclass_fields__:
             value = getattr(blank, name)
             assert not value or value != value or usual.get(name) == value, name
@@ -148,7 +159,7 @@ FALLBACK = {
     "attempts_max": 3, "warm_up_s": 15.0, "warm_up_cold_s": 60.0, "cold_c": -10.0,
     "run_s_min": 1800.0, "run_s_max": 0.0,
     "cool_down_s": 180.0, "off_s_min": 300.0, "starts_per_h_max": 4, "stage_pu": 0.8, "load_pu_min": 0.3,
-    "load_pu_max": 0.9, "fuel_pct_min": 10.0, "close_s_max": 0.5, "close_rest_s": 10.0, "shed_hold_s": 60.0,
+    "load_pu_max": 0.9, "fuel_pct_min": 10.0, "close_s_max": 0.3, "close_rest_s": 10.0, "shed_hold_s": 60.0,
     "chatter_max": 3, "chatter_s": 60.0, "chatter_hold_s": 600.0,
 }  # fmt: skip
 

@@ -67,7 +67,7 @@ def test_in_time_with_the_whole_stack(code: str) -> None:
 
 
 def test_a_blind_product_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Goal: a trial sees red. Method: F48 has no row; something happens where nothing must."""
+    """Goal: a trial sees red. Method: F48 has no row; a fire where nothing must."""
     from controller.safety import conditions
 
     monkeypatch.setattr(conditions, "ROWS", tuple(row for row in ROWS if row.code != "F48"))
@@ -75,7 +75,7 @@ def test_a_blind_product_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conditions, "ROWS", ROWS)
     always = averaged.ACTS["F49"]
     monkeypatch.setitem(
-        averaged.ACTS, "F49", averaged.Act(averaged.ACTS["F26"].begin, always.end, always.seen, still=True)
+        averaged.ACTS, "F49", averaged.Act(averaged.ACTS["F39"].begin, always.end, always.seen, still=True)
     )
     assert not trial("F49", SEED).holds
 
