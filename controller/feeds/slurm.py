@@ -28,18 +28,21 @@ RUNNING = {"RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING"}
 WAITING = {"PENDING", "REQUEUED"}
 LIST = re.compile(r'"(jobs|errors)"\s*:\s*\[\s*')
 NEXT = re.compile(r"\s*,?\s*")
+TASKS_MAX = 4_000_001  # the largest array that Slurm allows
+TASKS = re.compile(r"(\d{1,7})(?:-(\d{1,7})(?::(\d{1,7}))?)?")
 GPUS = re.compile(r"(?:^|,)gres/gpu(:[^=,]+)?=(\d{1,7})")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job, as far as power goes. counts: gpu, cpu and node."""
+    """One job, or the waiting tasks of an array, as far as power goes. counts: gpu, cpu and node at one time."""
 
     partition: str
     begin_s: float
     end_s: float
     counts: Mapping[str, float]
     runs: bool
+    tasks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Queue:
     start_utc_s: float
     counts: Floats
     busy: Floats  # at this moment, one entry a partition
-    jobs: int
+    jobs: int  # each task of an array is one
     waiting: int  # with an expected begin
     unplaced: int  # without one
 
@@ -73,11 +76,11 @@ def read(data: bytes, partitions: Mapping[str, Partition], now_s: float) -> Queu
         job = _job(raw, now_s)
         if job is None or job.partition not in partitions:
             continue
-        jobs += 1
+        jobs += job.tasks
         if not isfinite(job.begin_s):
-            unplaced += 1
+            unplaced += job.tasks
             continue
-        waiting += not job.runs
+        waiting += 0 if job.runs else job.tasks
         row, units = names.index(job.partition), job.counts[partitions[job.partition].counts]
         ahead_s = np.minimum(edges[1:], job.end_s) - np.maximum(since, job.begin_s)
         counts[row] += np.maximum(ahead_s, 0.0) / (edges[1:] - since) * units
@@ -123,14 +126,37 @@ def _job(raw: dict[str, Any], now_s: float) -> Job | None:
         return None
     begin_s, end_s, limit_min = (plain(raw.get(name)) for name in ("start_time", "end_time", "time_limit"))
     partition = str(raw.get("partition", "")).split(",")[0]
+    tasks, at_once = (1, 1) if runs else _tasks(raw)
     if not runs and begin_s > 0:
         begin_s = max(begin_s, now_s)  # expected long ago and still waiting: it may start any moment
-        end_s = max(end_s, begin_s + 60.0 * limit_min)
+        end_s = begin_s + max(end_s - begin_s, 60.0 * limit_min) * -(-tasks // at_once)
     if not begin_s > 0:
         begin_s = now_s if runs else inf
     if runs and end_s <= now_s:
         end_s = now_s + OVERDUE_S
-    return Job(partition, begin_s, end_s, _counts(raw), runs)
+    counts = {unit: at_once * count for unit, count in _counts(raw).items()}
+    return Job(partition, begin_s, end_s, counts, runs, tasks)
+
+
+def _tasks(raw: dict[str, Any]) -> tuple[int, int]:
+    """Tasks of a waiting array, and how many may run at one time; 1 and 1 for any other job.
+
+    One record stands for all that wait: array_task_string lists them, `0-9:2,15%3` or a bitmap `0x1f`. A list that
+    Slurm cut short ends in dots: what it still tells is counted. array_max_tasks is the %; 0: no limit.
+    """
+    text = str(raw.get("array_task_string") or "")[:JOB_CHARS_MAX].partition("%")[0].strip()
+    if re.fullmatch("0x[0-9a-fA-F]+", text):
+        tasks = bin(int(text, 16)).count("1")
+    else:
+        tasks = sum(_span(*found.groups()) for found in map(TASKS.fullmatch, text.split(",")) if found)
+    tasks = min(max(tasks, 1), TASKS_MAX)
+    most = plain(raw.get("array_max_tasks"))
+    return tasks, int(min(most, tasks)) if most >= 1 else tasks
+
+
+def _span(first: str, last: str | None, step: str | None) -> int:
+    """Tasks of one entry; an entry that runs backwards has none."""
+    return len(range(int(first), int(last or first) + 1, max(int(step or 1), 1)))
 
 
 def _counts(raw: dict[str, Any]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from controller.plan.program import Program, Solution, Solver
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
+BROKEN_PU = 0.1  # a bad case this far above a fee step has surely broken it
 CHARGE_COST = 1e-5  # breaks ties: no idle cycling where money is indifferent
 START, COUPLED = -1, -2  # predecessors that are no step: energy now; energy at the days' turn
 KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
@@ -130,12 +131,19 @@ class Economist:
     ) -> Dispatch:
         """The cheapest dispatch from energy_kwh now. Raises PlanError when the solver finds none in time.
 
-        A fee by steps is tried step by step: the cheapest ceiling that can be kept wins.
+        A fee by steps is tried step by step, the highest first: the cheapest ceiling that can be kept wins. What a
+        wide ceiling costs without its fee, a narrower one costs at least: that leaves most of them out.
         """
         best: Dispatch | None = None
+        least: list[tuple[Floats, float]] = []
         for trial in _ceilings(charges):
             fees = {f"{c.demand.name}/{c.period}": c.ceiling.fee for c in trial if c.ceiling is not None}
+            tops_kw = np.array([inf if c.ceiling is None else c.ceiling.kw for c in trial])
+            bound = max((cost for wider_kw, cost in least if (wider_kw >= tops_kw).all()), default=-inf)
+            if best is not None and bound + sum(fees.values()) >= best.cost:
+                continue
             found = self._solve(steps, trial, energy_kwh, terminal)
+            least.append((tops_kw, found.cost))
             found = replace(found, cost=found.cost + sum(fees.values()), fees=fees)
             if best is None or found.cost < best.cost:
                 best = found
@@ -306,12 +314,15 @@ def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: floa
 
 
 def _dearest(charge: Charge) -> float:
-    """What one kW more may cost at most. A bad case may break its fee step, for the mean rise of the fees."""
-    steps = charge.demand.steps
-    if charge.ceiling is None or not steps:
+    """What one kW more may cost at most. A bad case may break its fee step; then it soon pays the whole next one."""
+    steps, ceiling = charge.demand.steps, charge.ceiling
+    if ceiling is None or not steps:
         return charge.per_kw
     slope = (steps[-1].fee - steps[0].fee) / max(steps[-1].kw - steps[0].kw, 1.0)
-    return slope * (charge.chance if charge.chance < 0.5 else SHED_FACTOR)
+    if charge.chance >= 0.5:
+        return slope * SHED_FACTOR
+    rise = next((step.fee for step in steps if step.kw > ceiling.kw), ceiling.fee) - ceiling.fee
+    return charge.chance * max(slope, rise / (BROKEN_PU * ceiling.kw))
 
 
 def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:
@@ -328,7 +339,7 @@ def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:
         set_kw = billed_kw(charge.demand, [*charge.seen_kw, *charge.floor_kw])
         open_steps = [step for step in charge.demand.steps if step.kw >= set_kw] or charge.demand.steps[-1:]
         free = charge.ceiling is None
-        choices = [replace(charge, ceiling=step) for step in open_steps if free] or [charge]
+        choices = [replace(charge, ceiling=step) for step in reversed(open_steps) if free] or [charge]
         trials = [[*trial, choice] for trial in trials for choice in choices]
     return trials
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.plan.calendar import Floats, Ints
+from controller.plan.calendar import Bools, Floats, Ints
 
 LEADS = 48  # hours ahead for which skill is kept
 FADE_PER_H = 0.5 ** (1 / (7 * 24))  # memory of skill: half after a week, one turn of the working rhythm
@@ -23,6 +23,7 @@ CLOUD_H = 2.0  # half of what is known of a cloud is gone after so many hours
 BRIGHT_PU = 0.05  # of the brightest hour: from here on an hour tells how clear the sky is
 POOLS = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS))  # leads that share their bands
 FLAT_DAYS = 0.1  # days of record that a flat hour is worth
+NEWS_PU = 0.1  # a feed that tells this much more than was ever seen, beyond its own errors, tells news
 DARK_KW = 0.01  # the sun is down: a night says nothing about how well days are forecast
 QUANTILES = (0.025, 0.16, 0.84, 0.975)  # ends of the 95 and 68 % bands
 
@@ -35,6 +36,8 @@ class Outlook:
     bands_kw: Floats
     within_kw: Floats  # hours x slots: how the slots of an hour lie about its mean
     within_kw_top: Floats  # the same, the highest of a week
+    news: Bools  # hours of which the feed alone can tell: more than was ever seen
+    usual_kw: Floats  # what would be expected without that news
 
 
 class Model:
@@ -58,6 +61,7 @@ class Model:
         lead = np.log(np.arange(1, LEADS + 1))
         self._kernel = np.exp(-0.5 * ((lead[:, None] - lead) / LEAD_WIDTH) ** 2)
         self._residuals: list[Floats] = []
+        self._excess: list[Floats] = []  # what the feed told too much, as _residuals
 
     def observe(self, slots_kw: Floats | float, hour: int, day: int, off: bool) -> None:
         """Take one finished hour: its slots or its mean, clock hour, ordinal day, whether it is a day off."""
@@ -65,15 +69,16 @@ class Model:
         kw = float(slots_kw.mean())
         self._reach(24 * day + hour)
         ages = min(LEADS, len(self._issued))
-        row = np.full(LEADS, np.nan)
+        row, excess = np.full((2, LEADS), np.nan)
         for age in range(ages):  # issued `age` hours before this hour began: lead age
             error = self._issued[-1 - age][:, age] - kw
             good = np.isfinite(error)
             self._square[:, age] = FADE_PER_H * self._square[:, age] + np.where(good, error, 0.0) ** 2
             self._hours[:, age] = FADE_PER_H * self._hours[:, age] + good
             dark = self.kind == "pv" and kw < DARK_KW and kw + error[-1] < DARK_KW
-            row[age] = np.nan if dark else -error[-1]
+            row[age], excess[age] = np.nan if dark else -error[-1], error[0]
         self._residuals = [*self._residuals[-335:], row]  # two weeks
+        self._excess = [*self._excess[-335:], excess]
         self.seen_kw.append(kw)
         self._hour.append(hour)
         self._day.append(day)
@@ -81,33 +86,58 @@ class Model:
         self._within = [*self._within[-28 * 24 + 1 :], slots_kw - kw]
 
     def outlook(self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray) -> Outlook:
-        """The hours ahead, the current one first. feed_kw may be shorter; off: one bool an hour ahead."""
+        """The hours ahead, the current one first. off: one bool an hour ahead.
+
+        feed_kw: one entry or one row of slots an hour; it may be shorter.
+        """
         count = hour.size
         self._renew(24 * int(day[0]) + int(hour[0]))
         rows = np.full((len(self.names), count), np.nan)
-        if feed_kw is not None:
-            rows[0, : min(feed_kw.size, count)] = feed_kw[:count]
-        usual = self._usual(hour, day, off)
+        told = None if feed_kw is None else feed_kw[:count].reshape(min(len(feed_kw), count), -1)
+        if told is not None:
+            rows[0, : len(told)] = told.mean(1)
+        usual, like = self._usual(hour, day, off)
         rows[2] = usual
         if self.seen_kw:
             if self.kind == "load":
                 rows[1] = self.seen_kw[-1]
-                now = self._usual(
+                now_kw = self._usual(
                     np.array(self._hour[-1:]), np.array(self._day[-1:]), np.array(self._off[-1:])
-                )
-                rows[3] = usual + (self.seen_kw[-1] - now[0]) * np.exp(-(np.arange(count) + 1) / LEVEL_H)
+                )[0][0]
+                rows[3] = usual + (self.seen_kw[-1] - now_kw) * np.exp(-(np.arange(count) + 1) / LEVEL_H)
             else:
                 rows[1] = [
                     self.seen_kw[-24 + i % 24] if len(self.seen_kw) >= 24 else np.nan for i in range(count)
                 ]
                 rows[3] = self._sky(hour)
         blend = np.maximum(self._blend(rows), 0.0)
+        news, usual_kw = self._news(rows[0]), blend
+        if news.any():
+            rows[0], blend = np.where(news, np.nan, rows[0]), np.where(news, rows[0], blend)
+            usual_kw = np.maximum(self._blend(rows), 0.0)
+            rows[0] = np.where(news, blend, rows[0])
         issued = np.full((len(self.names) + 1, LEADS), np.nan)
         width = min(count, LEADS)
         issued[:-1, :width], issued[-1, :width] = rows[:, :width], blend[:width]
+        issued[2:-1, :width][:, ~like[:width]] = np.nan  # what it cannot know yet is no fault of the usual day
         self._issued = [*self._issued[-LEADS + 1 :], issued]
         bands = np.maximum(blend + self._bands(hour, blend), 0.0)
-        return Outlook(blend, bands, *self._shape(hour, day, off))
+        within_kw, top_kw = self._shape(hour, day, off)
+        if told is not None and news.any() and told.shape[1] > 1:
+            at = np.flatnonzero(news)
+            within_kw, top_kw = (np.resize(x.T, (told.shape[1], count)).T.copy() for x in (within_kw, top_kw))
+            within_kw[at] = top_kw[at] = told[at] - rows[0, at][:, None]
+        return Outlook(blend, bands, within_kw, top_kw, news, usual_kw)
+
+    def _news(self, feed_kw: Floats) -> Bools:
+        """Hours told so high that no experience can say anything about them, beyond all the feed told too much."""
+        if self.kind != "load" or not np.isfinite(feed_kw[0]):
+            return np.zeros(feed_kw.size, dtype=np.bool_)
+        known_kw = max(self.seen_kw[-28 * 24 :], default=float(feed_kw[0]))
+        excess = np.nan_to_num(np.array(self._excess).reshape(-1, LEADS))
+        excess_kw = np.maximum.accumulate(np.maximum(excess.max(0, initial=0.0), 0.0))
+        lead = np.minimum(np.arange(feed_kw.size), LEADS - 1)
+        return np.asarray(feed_kw - excess_kw[lead] > (1.0 + NEWS_PU) * known_kw, dtype=np.bool_)
 
     def _reach(self, to_h: int) -> None:
         """Blanks for hours without an outlook: the n-th from the end is always n hours old."""
@@ -146,10 +176,13 @@ class Model:
         mean = weight @ seen / (weight.sum(1) + FLAT_DAYS)[:, None]
         return mean, np.where(np.isfinite(top), np.maximum(top, mean), mean)
 
-    def _usual(self, hour: Ints, day: Ints, off: np.ndarray) -> Floats:
-        """Mean of the same hour on earlier days, recent and similar ones first; else of all that was seen."""
+    def _usual(self, hour: Ints, day: Ints, off: np.ndarray) -> tuple[Floats, Bools]:
+        """Mean of the same hour on earlier days, recent and similar ones first; else of all that was seen.
+
+        The second says where there were such days.
+        """
         if not self.seen_kw:
-            return np.full(hour.size, np.nan)
+            return np.full(hour.size, np.nan), np.zeros(hour.size, dtype=np.bool_)
         seen = np.array(self.seen_kw[-28 * 24 :])
         hours, days, offs = (np.array(x[-28 * 24 :]) for x in (self._hour, self._day, self._off))
         age = np.maximum(day[:, None] - days, 0)
@@ -157,7 +190,7 @@ class Model:
         weight = np.where(age == 0, 0.0, weight) if days.size > 24 else weight
         total = weight.sum(1)
         found = weight @ seen / np.maximum(total, 1e-12)
-        return np.asarray(np.where(total > 0, found, seen[-24:].mean()), dtype=np.float64)
+        return np.where(total > 0, found, seen[-24:].mean()), total > 0
 
     def _top(self) -> Floats:
         """The brightest of two weeks at each clock hour, kW."""

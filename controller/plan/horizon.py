@@ -63,6 +63,8 @@ class Near:
     pv_kw: Floats
     spot: Floats
     bad_kw: Floats  # load less PV of a bad case, above what is expected
+    news_kw: Floats | float = 0.0  # part of the load that was never seen before, and need not come again
+    bad_chance: float = BAD_CHANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,18 @@ def build(
         slot_hour = np.floor_divide(near.now_s + near.slot_s * np.arange(near.spot.size), HOUR_S)
         hour, of_hour = np.unique(slot_hour, return_inverse=True)
         means = [
-            np.bincount(of_hour, x) / np.bincount(of_hour) for x in (near.load_kw, near.pv_kw, near.spot)
+            np.bincount(of_hour, x) / np.bincount(of_hour)
+            for x in (near.load_kw - near.news_kw, near.pv_kw, near.spot)
         ]
         whole = past.with_near(HOUR_S * hour, *means)
         days = _typical(tariff, whole, end_s)
-    steps, all_t_s = _steps(tariff, (t_s, step_s, load_kw, pv_kw, spot, bad_kw), days, near.now_s)
+    steps, all_t_s = _steps(
+        tariff, (t_s, step_s, load_kw, pv_kw, spot, bad_kw), days, near.now_s, near.bad_chance
+    )
     charges = tuple(
         charge
         for demand in tariff.demand
-        for charge in _charges(demand, tariff.time_zone, steps, all_t_s, ledger, near.now_s, opened)
+        for charge in _charges(demand, tariff.time_zone, steps, all_t_s, ledger, near, opened)
     )
     return Horizon(steps, charges, t_s, step_s)
 
@@ -174,7 +179,9 @@ def _typical(tariff: Tariff, whole: Mapping[int, Floats], end_s: float) -> _Days
     )  # fmt: skip
 
 
-def _steps(tariff: Tariff, near: tuple[Floats, ...], days: _Days, now_s: float) -> tuple[Steps, Floats]:
+def _steps(
+    tariff: Tariff, near: tuple[Floats, ...], days: _Days, now_s: float, bad_chance: float
+) -> tuple[Steps, Floats]:
     """Near time as expected, its bad case from the next hour on, and typical days; and when each step begins."""
     t_s, step_s, load_kw, pv_kw, spot, bad_kw = near
     count, typical = t_s.size, days.weight.size
@@ -190,7 +197,7 @@ def _steps(tariff: Tariff, near: tuple[Floats, ...], days: _Days, now_s: float) 
     previous[count : count + bad.size][:1] = head - 1
     previous[first::24] = COUPLED
     chance = np.ones(first)
-    chance[bad], chance[count:] = 1.0 - BAD_CHANCE, BAD_CHANCE
+    chance[bad], chance[count:] = 1.0 - bad_chance, bad_chance
     far = (DAY_STAMP + 100 * days.name[:, None] + np.arange(24)).ravel()
     far += (1 << 40) * _repeats(days.name).repeat(24)
     ends = first + 24 * np.arange(1, typical + 1) - 1
@@ -225,16 +232,17 @@ def _charges(
     steps: Steps,
     t_s: Floats,
     ledger: Ledger,
-    now_s: float,
+    near: Near,
     opened: Mapping[str, float],
 ) -> list[Charge]:
     """One charge for each billing period the steps touch, and its twin in the bad case."""
     found: list[Charge] = []
     bad = np.arange(steps.near, steps.bad)
     expected = np.arange(steps.near)
-    cases = [(expected, 1.0 - BAD_CHANCE), (np.r_[expected[: steps.near - bad.size], bad], BAD_CHANCE)]
+    chance = near.bad_chance
+    cases = [(expected, 1.0 - chance), (np.r_[expected[: steps.near - bad.size], bad], chance)]
     for chosen, chance in cases if bad.size else [(expected, 1.0)]:
-        found += _case(demand, zone, steps, t_s, ledger, now_s, opened, chosen, chance)
+        found += _case(demand, zone, steps, t_s, ledger, near.now_s, opened, chosen, chance)
     return found
 
 

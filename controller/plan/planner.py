@@ -23,6 +23,7 @@ from controller.plan.program import PlanError
 HOUR_S = 3600
 AGE_S_MAX = 6 * HOUR_S  # a plan older than this has lost touch with the load
 SURPRISE_PU = 0.05  # of the last day's highest hour: a load this far from the plan is another load
+ENDED_CHANCE = 0.4  # a rise never seen before is over soon: jobs rarely last as long as their time limits say
 AT_LIMIT_KW = 1.0  # planned import this close to its limit is held by the limit
 
 
@@ -128,10 +129,14 @@ class Planner:
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
         more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
         less_kw = np.maximum(pv.expected_kw - pv.bands_kw[:2].mean(0), 0.0)  # a sun's errors lean to one side
-        bad_kw = np.hypot(more_kw, less_kw)  # sun and load err each for itself
+        bad_kw = np.hypot(more_kw, less_kw)[hours]  # sun and load err each for itself
         slot = ((now_s % HOUR_S + self.slot_s * np.arange(hours.size)) % HOUR_S // self.slot_s).astype(int)
         load_kw = load.expected_kw[hours] + load.within_kw[hours, slot % load.within_kw.shape[1]]
-        near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw[hours])
+        news = load.news[hours]
+        rise_kw = np.where(news, np.maximum(load_kw - load.usual_kw[hours], 0.0), 0.0)
+        bad_kw = np.where(news, self._ended(rise_kw, energy_kwh), bad_kw)
+        chance = ENDED_CHANCE if rise_kw.any() else horizon.BAD_CHANCE
+        near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance)
         opened = self.meter.opened()
         ahead = horizon.build(
             self.tariff, self.past, near, self.meter.ledger, opened, last=terminal is not None
@@ -149,6 +154,16 @@ class Planner:
         self.trouble = ""
         self.current = Plan(now_s, ahead, dispatch, limits_kw, load, pv)
 
+    def _ended(self, rise_kw: Floats, energy_kwh: float) -> Floats:
+        """The bad case of a rise never seen before: it is over as soon as the battery could have held it down.
+
+        Jobs end before their time limits; then every kW that was not cut is billed for nothing.
+        """
+        full = self.plant.energy_kwh_max if rise_kw[0] <= 0 else energy_kwh
+        room_kwh = max(full - self.plant.energy_kwh_min, 0.0) * self.plant.discharge_efficiency_pu
+        used_kwh = np.cumsum(np.minimum(rise_kw, self.plant.discharge_kw_max)) * self.slot_s / HOUR_S
+        return np.where(used_kwh > room_kwh, -rise_kw, 0.0)
+
     def _outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
         first_s = now_s - now_s % HOUR_S
         count = int((now_s - first_s + self.slot_s * feed.spot.size - 1) // HOUR_S) + 1
@@ -161,13 +176,13 @@ class Planner:
         )
 
     def _hourly(self, curve: Floats | None, gone: int) -> Floats | None:
-        """Means of clock hours; of the `gone` slots of the running one nothing is told, they were as it is now."""
+        """One row of slots for each clock hour; of the `gone` slots of the running one nothing is told, they were as it is now."""
         if curve is None or not curve.size:
             return None
         slots = round(HOUR_S / self.slot_s)
         curve = np.concatenate([np.full(gone, curve[0]), curve])
         whole = curve[: curve.size // slots * slots]
-        return np.asarray(whole.reshape(-1, slots).mean(1), dtype=np.float64)
+        return np.asarray(whole.reshape(-1, slots), dtype=np.float64)
 
     def decide(self, t_s: float, net_kw: float, hold_s: float, spot: float = nan) -> Decision:
         """What the battery should give for hold_s from t_s on; net_kw: load less PV as it is now.

@@ -17,6 +17,7 @@ import pytest
 
 from controller.config.feeds import Feeds, Jobs, Partition
 from controller.config.loader import load_site
+from controller.feeds import slurm
 from controller.feeds.fetch import bring
 from controller.image import Instant, Mode
 from controller.runtime.gather import Look, Quarter
@@ -217,3 +218,15 @@ def test_jobs_are_foreseen_and_a_lost_scheduler_is_borne(
     cluster.until(lambda: cluster.call("squeue", "-h", "-j", big, "-o", "%T") == "PENDING")
     hall.shift_s = 3600.0 * 2
     assert hall.turn()["used"]
+
+
+def test_a_waiting_array_is_all_its_tasks(cluster: Cluster) -> None:
+    """Goal: Slurm's one record of five tasks, two at a time, counts as five and draws as two. Method: its own answer."""
+    parts = {"train": Partition(counts="cpu", each_kw=CPU_KW)}
+    cluster.submit(16, 30)  # the whole hall: all tasks wait for its end
+    array = cluster.submit(2, 30, "--array=0-4%2")
+    cluster.until(lambda: "20" in cluster.call("squeue", "-h", "-j", array, "-o", "%S"))
+    found = slurm.read(cluster.call("squeue", "--json").encode(), parts, time.time())
+    assert (found.jobs, found.waiting + found.unplaced) == (6, 5)
+    assert found.counts.max() == 16
+    assert 4 in found.counts[0].tolist()

@@ -77,6 +77,29 @@ def test_a_queue_as_a_curve_of_units(shape: Any) -> None:
     assert found.start_utc_s == NOW
 
 
+@pytest.mark.parametrize("shape", [dict, newer], ids=["22.05", "23 and later"])
+@pytest.mark.parametrize(
+    ("text", "most", "tasks", "steps"),
+    [
+        ("0-9", 0, 10, [80, 80]), ("0-9%4", 4, 10, [32] * 6), ("3", 0, 1, [8, 8]), ("1,3,5-7", 0, 5, [40, 40]),
+        ("0-15:4", 0, 4, [32, 32]), ("0x1f%5", 5, 5, [40, 40]), ("0-9%10", 10, 10, [80, 80]),
+        ("0-9%9", 9, 10, [72] * 4), ("0-3,5,...", 0, 5, [40, 40]), ("", 0, 1, [8, 8]), ("9-0,x", 0, 1, [8, 8]),
+    ],
+)  # fmt: skip
+def test_the_tasks_of_a_waiting_array(shape: Any, text: str, most: int, tasks: int, steps: list[float]) -> None:
+    """Goal: every waiting task draws power, so many at a time as the % allows. Method: half-hour tasks of 8 GPUs."""
+    array = shape(job("PENDING", int(NOW), 0, array_task_string=text, array_max_tasks=most))
+    if shape is newer:
+        array["array_max_tasks"] = {"set": True, "infinite": False, "number": most}
+    found = slurm.read(answer(array), PARTS, NOW)
+    assert found.counts[0].tolist() == steps
+    assert (found.jobs, found.waiting, found.unplaced) == (tasks, tasks, 0)
+    running = shape(job("RUNNING", int(NOW), int(NOW) + 900, array_task_string="", array_max_tasks=most))
+    assert slurm.read(answer(running), PARTS, NOW).counts[0].tolist() == [8]
+    unplaced = shape(job("PENDING", 0, 0, array_task_string=text, array_max_tasks=most))
+    assert slurm.read(answer(unplaced), PARTS, NOW).unplaced == tasks
+
+
 def test_what_a_queue_may_not_say() -> None:
     """Goal: Slurm's own complaint is told; broken, endless, foreign text is refused. Method: one answer each."""
     assert slurm.read(answer(), PARTS, NOW).counts.tolist() == [[0.0], [0.0]]
