@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import copysign, isfinite, nan
 
 from controller.config.tariff import Tariff
 from controller.image import Forecast, Instant, Telemetry, Wish
 from controller.plan.demand import Meter, cap_kw
+from controller.units import seconds
 
-DEAD_BAND_PCT = 1.0  # SOC within this of its target asks for nothing: no hunting
-FULL_LEAK_PCT = 5.0  # beyond the dead-band, the SOC error that asks for the whole leak
-LEAK_PU_MAX = 0.02  # of the converters' rating: slow, far below 0.02 Hz
+DEAD_BAND_PCT = 0.5  # SOC within this of its target asks for nothing: many a BMS tells whole per cents
+FULL_LEAK_PCT = 0.5  # beyond the dead-band, the SOC error that asks for the whole leak
+LEAK_PU_MAX = 0.04  # of the converters' rating: more than they lose at full power, 3 % (M11 of control.md 7)
+LEAK_S = 300.0  # from nothing to the whole leak: far below 0.02 Hz, whatever step the BMS tells
+DT_S_MAX = 1.0  # a longer cycle moves the leak no farther
 GAP_S_MAX = 5.0  # a longer hole in the telemetry is not metered
 HOLD_S = 60.0  # how long the battery may wait before it must save a window: a slow ramp still fits in
 
@@ -35,16 +38,19 @@ class Wisher:
         self.meter = Meter(tariff) if tariff is not None and tariff.demand else None
         self._sun = sun
         self._last_utc_s: float | None = None
+        self._leak_kw = 0.0
+        self._t_ns: int | None = None
 
     def decide(self, telemetry: Telemetry, forecast: Forecast, now: Instant, fill: bool = False) -> Wish:
-        """Leak in kW, > 0 charges: at 2000 kW and 47 % of 50 %, (3 - 1) / 5 of 40 kW = 16 kW.
+        """Leak in kW, > 0 charges: at 2000 kW and 49.25 % of 50 %, (0.75 - 0.5) / 0.5 of 80 kW = 40 kW, after 150 s.
 
         fill: charge until full, to show where the state of charge stands.
         """
         net_kw = telemetry.track.load_kw_mean - _sum(telemetry, "power_kw", self._sun)
         self._count(telemetry, net_kw, now)
         planned_kw = forecast.pcs_kw.at(now.utc_s)
-        pcs_kw = -self._leak_kw(_soc_pct(telemetry)) if planned_kw is None else planned_kw
+        self._leak(_soc_pct(telemetry) if planned_kw is None else nan, now)
+        pcs_kw = -self._leak_kw if planned_kw is None else planned_kw
         if fill:
             pcs_kw = -LEAK_PU_MAX * self.rating_kw
         if isfinite(net_kw):
@@ -71,13 +77,15 @@ class Wisher:
             pcs_kw = min(net_kw - fair_kw, 0.0)
         return max(pcs_kw, net_kw - must_kw)
 
-    def _leak_kw(self, soc_pct: float) -> float:
-        if not isfinite(soc_pct):
-            return 0.0
-        error_pct = self.soc_pct_target - soc_pct
-        beyond_pct = max(abs(error_pct) - DEAD_BAND_PCT, 0.0)
-        leak_kw = LEAK_PU_MAX * self.rating_kw * min(beyond_pct / FULL_LEAK_PCT, 1.0)
-        return leak_kw if error_pct > 0 else -leak_kw
+    def _leak(self, soc_pct: float, now: Instant) -> None:
+        """Move the leak towards what this SOC asks for; nan: towards none."""
+        full_kw = LEAK_PU_MAX * self.rating_kw
+        error_pct = self.soc_pct_target - soc_pct if isfinite(soc_pct) else 0.0
+        share = min(max(abs(error_pct) - DEAD_BAND_PCT, 0.0) / FULL_LEAK_PCT, 1.0)
+        past_s = 0.0 if self._t_ns is None else seconds(now.t_ns - self._t_ns)
+        self._t_ns, dt_s = now.t_ns, min(max(past_s, 0.0), DT_S_MAX)
+        step_kw = full_kw * dt_s / LEAK_S
+        self._leak_kw += min(max(copysign(share * full_kw, error_pct) - self._leak_kw, -step_kw), step_kw)
 
 
 def _sum(telemetry: Telemetry, point: str, names: tuple[str, ...]) -> float:

@@ -20,16 +20,40 @@ def telemetry(*soc_pct: float) -> Telemetry:
     return Telemetry(at(0), Track(), Frame(), devices)
 
 
+def settled(*soc_pct: float, seconds: float = 300.0) -> tuple[Wisher, float]:
+    """A wisher that has seen this SOC for so long, once a second, and the leak it asks for then."""
+    wisher, seen_so = Wisher(50.0, 2000.0, 60.0), telemetry(*soc_pct)
+    count = round(seconds)
+    leak_kw = [wisher.decide(seen_so, Forecast(), at(k - seconds)).leak_kw for k in range(count + 1)][-1]
+    return wisher, leak_kw
+
+
 @pytest.mark.parametrize(
     ("soc_pct", "leak_kw"),
-    [((50.0,), 0.0), ((49.0,), 0.0), ((51.0,), 0.0), ((47.0,), 16.0), ((53.0,), -16.0), ((44.0,), 40.0),
-     ((10.0,), 40.0), ((95.0,), -40.0), ((46.0, 48.0), 16.0), ((nan,), 0.0), ((), 0.0)],
+    [((50.0,), 0.0), ((49.5,), 0.0), ((50.5,), 0.0), ((49.25,), 40.0), ((50.75,), -40.0), ((49.0,), 80.0),
+     ((10.0,), 80.0), ((95.0,), -80.0), ((48.5, 50.0), 40.0), ((nan,), 0.0), ((), 0.0)],
 )  # fmt: skip
 def test_leak(soc_pct: tuple[float, ...], leak_kw: float) -> None:
-    """Goal: back to 50 %, at most 2 % of 2000 kW = 40 kW. Method: (3 - 1) / 5 * 40 = 16 kW at 47 %."""
+    """Goal: back to 50 %, at most 4 % of 2000 kW = 80 kW. Method: (0.75 - 0.5) / 0.5 * 80 = 40 kW at 49.25 %."""
+    assert settled(*soc_pct)[1] == pytest.approx(leak_kw)
     wish = Wisher(50.0, 2000.0, 60.0).decide(telemetry(*soc_pct), Forecast(), at(0))
-    assert wish.leak_kw == pytest.approx(leak_kw)
-    assert (wish.ramp_kw_per_s_max, wish.gain) == (60.0, 1.0)
+    assert (wish.leak_kw, wish.ramp_kw_per_s_max, wish.gain) == (0.0, 60.0, 1.0)
+
+
+def test_the_leak_moves_slowly() -> None:
+    """Goal: a BMS that steps by whole per cents moves no power in the band. Method: 80 kW in 300 s, edge by edge."""
+    assert settled(49.0, seconds=150.0)[1] == pytest.approx(40.0)
+    assert settled(49.0, seconds=299.0)[1] == pytest.approx(80.0 * 299 / 300)
+    wisher, _ = settled(49.0)
+    assert wisher.decide(telemetry(50.0), Forecast(), at(0.1)).leak_kw == pytest.approx(
+        80.0 * (1 - 0.1 / 300)
+    )
+    assert wisher.decide(telemetry(50.0), Forecast(), at(1.1)).leak_kw == pytest.approx(
+        80.0 * (1 - 1.1 / 300)
+    )
+    late = wisher.decide(telemetry(50.0), Forecast(), at(9.0)).leak_kw
+    assert late == pytest.approx(80.0 * (1 - 2.1 / 300)), "a long cycle counts for a second"
+    assert wisher.decide(telemetry(51.0), Forecast(), at(8.0)).leak_kw == late, "nor does one that goes back"
 
 
 NOON_S = utc_s("2022-01-11T12:00")
@@ -51,13 +75,22 @@ def seen(second: float, load_kw: float, pcs_kw: float) -> Telemetry:
 
 
 @pytest.mark.parametrize(
-    ("second", "leak_kw"), [(-0.1, 16.0), (0.0, -300.0), (1799.9, -300.0), (1800.0, 16.0), (3600.0, 16.0)]
+    ("second", "leak_kw"), [(-0.1, 80.0), (0.0, -300.0), (1799.9, -300.0), (1800.0, 80.0), (3600.0, 80.0)]
 )
 def test_the_plan_while_it_is_valid(second: float, leak_kw: float) -> None:
     """Goal: a plan is followed from its start to its end, then the SOC leak is back. Method: at the edges."""
-    now = Instant(ns(2000.0 + second), NOON_S + second)
-    wish = Wisher(50.0, 2000.0, 60.0).decide(seen(second, 3000.0, 0.0), planned(300.0), now)
-    assert wish.leak_kw == pytest.approx(leak_kw)
+    now = Instant(at(1.0).t_ns, NOON_S + second)
+    wish = settled(47.0)[0].decide(seen(second, 3000.0, 0.0), planned(300.0), now)
+    assert wish.leak_kw == pytest.approx(leak_kw, rel=0.01)
+
+
+def test_after_a_plan_the_leak_begins_anew() -> None:
+    """Goal: what a plan has moved is not taken back at once. Method: 300 s of a plan, then none."""
+    wisher, _ = settled(47.0)
+    for k in range(1, 301):
+        now = Instant(at(k).t_ns, NOON_S + k)
+        assert wisher.decide(seen(k, 3000.0, 0.0), planned(300.0), now).leak_kw == -300.0
+    assert wisher.decide(seen(301, 3000.0, 0.0), Forecast(), at(301)).leak_kw == pytest.approx(80.0 / 300)
 
 
 def test_the_window_is_kept_at_ten_cycles_a_second() -> None:

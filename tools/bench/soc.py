@@ -1,0 +1,95 @@
+"""Where the state of charge goes over a day of smoothing (M11): python -m tools.bench.soc DIR [--hours 24].
+
+Row 9 of the smoothing goals. DIR: the folder of the scenes; `training` again and again, job starts and stops included,
+through the whole stack in virtual time. The clocks are coarser than a site's, which moves no energy: the waveform at
+2 kHz, a supervisor cycle each 0.4 s with a lease of 2 s. --fine: the site's own clocks, for a comparison of the first
+hour. Held: the mean distance from the target within 1 %, the drift from start to end too, and never outside of the
+SOC window. Exit 0 when all hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import boards
+from controller.devices.check import CheckedSite, check_site
+from controller.devices.table import compile as compile_table
+from controller.image import Mode
+from tools.bench.scored import Scenes
+from tools.plant.loads import InputError, Load
+from tools.sim import Scene, VirtualRun
+
+SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
+RATE_HZ, CYCLE_S, LEASE_S = 2000, 0.4, 2.0
+LOAD_HZ = 100.0  # edges of 10 ms are whole steps
+LOOK_S = 60.0
+DRIFT_PCT_MAX = 1.0
+
+
+def coarse(checked: CheckedSite) -> CheckedSite:
+    """The site with slower clocks."""
+    site = checked.site
+    sampling = site.sampling.model_copy(update={"rate_hz": RATE_HZ})
+    control = site.control.model_copy(update={"lease_s": LEASE_S})
+    site = site.model_copy(update={"sampling": sampling, "control": control})
+    return replace(checked, site=site, table=compile_table(site, checked.profiles, checked.host))
+
+
+def minutes(run: VirtualRun, hours: float, cycle_s: float) -> np.ndarray:
+    """Rows (SOC %, mean of abs(battery power) kW, 1 at work), one a minute, after the site has come up."""
+    rate_hz = run.checked.site.sampling.rate_hz
+    run.frames_per_cycle = round(cycle_s * rate_hz)
+    run.bring_up()
+    run.site.begin_scene(rate_hz // 10, round(10 * LOOK_S))
+    rows, cycles = [], round(LOOK_S / cycle_s)
+    for minute in range(round(60 * hours)):
+        at_work = True
+        for _ in range(cycles):
+            run.cycle()
+            at_work &= run.supervisor.mode.mode == Mode.GRID_TIED
+        record = run.site.record()
+        rows.append((record["soc_pct"][-1], np.abs(record["pcs_kw"]).mean(), float(at_work)))
+        if minute % 60 == 59:
+            print(
+                f"{(minute + 1) / 60:4.0f} h: SOC {rows[-1][0]:6.2f} %, abs(pcs) {rows[-1][1]:4.0f} kW",
+                flush=True,
+            )
+    return np.array(rows)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a line an hour and the figures. Exit status: 0 the bounds hold, 1 not."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.soc", description=__doc__)
+    parser.add_argument("scenes", type=Path, metavar="DIR")
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fine", action="store_true", help="the site's own clocks")
+    options = parser.parse_args(arguments)
+    scene = Scenes(options.scenes).load("training", options.seed)
+    once_kw = scene.load_kw[:: round(scene.rate_hz / LOAD_HZ)]
+    load = Load(np.tile(once_kw, int(np.ceil(3600 * options.hours * LOAD_HZ / once_kw.size))), LOAD_HZ)
+    checked = check_site(SITE)
+    run = VirtualRun(checked if options.fine else coarse(checked), load, Scene(SITE, SITE, seed=options.seed))
+    soc_pct, used_kw, at_work = minutes(run, options.hours, 0.1 if options.fine else CYCLE_S).T
+    battery = checked.site.battery
+    off_pct, drift_pct = np.abs(soc_pct - battery.soc_pct_target).mean(), soc_pct[-1] - battery.soc_pct_target
+    outside_s = LOOK_S * ((soc_pct < battery.soc_pct_min) | (soc_pct > battery.soc_pct_max)).sum()
+    print(
+        f"{options.hours:g} h, mean of abs(pcs) {used_kw.mean():.0f} kW: mean distance {off_pct:.2f} %, drift "
+        f"{drift_pct:+.2f} %, {soc_pct.min():.2f} to {soc_pct.max():.2f} %, outside {outside_s:.0f} s"
+    )
+    good = at_work.all() and max(off_pct, abs(drift_pct)) <= DRIFT_PCT_MAX and not outside_s
+    print(f"{'at work all the time' if at_work.all() else 'LEFT GRID_TIED'}; {'holds' if good else 'MISSED'}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        sys.exit(f"soc: {error}")
