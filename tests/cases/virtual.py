@@ -122,3 +122,13 @@ class Site:
     def recent(self, name: str, seconds: float) -> NDArray[np.float64]:
         """A column of the plant's record, the last seconds, a row a millisecond."""
         return self.virtual.record()[name][-round(seconds * 1000) :]
+
+    def band_db(self, seconds: float) -> float:
+        """Grid against load in 0.1 to 20 Hz over the last seconds, dB."""
+        power = {}
+        for name in ("grid_kw", "load_kw"):
+            kw = self.recent(name, seconds)
+            lines = np.abs(np.fft.rfft((kw - kw.mean()) * np.hanning(kw.size))) ** 2
+            hz = np.fft.rfftfreq(kw.size, 1e-3)
+            power[name] = lines[(hz >= 0.1) & (hz <= 20)].sum()
+        return float(10 * np.log10(power["grid_kw"] / power["load_kw"]))

@@ -2,7 +2,7 @@
 
 Row 9 of the smoothing goals. DIR: the folder of the scenes; `training` again and again, job starts and stops included,
 through the whole stack in virtual time. The clocks are coarser than a site's, which moves no energy: the waveform at
-2 kHz, a supervisor cycle each 0.4 s with a lease of 2 s. --fine: the site's own clocks, for a comparison of the first
+4 kHz, a supervisor cycle each 0.25 s with a lease of 2 s. --fine: the site's own clocks, for a comparison of the first
 hour. Held: the mean distance from the target within 1 %, the drift from start to end too, and never outside of the
 SOC window. Exit 0 when all hold.
 """
@@ -25,7 +25,7 @@ from tools.plant.loads import InputError, Load
 from tools.sim import Scene, VirtualRun
 
 SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
-RATE_HZ, CYCLE_S, LEASE_S = 2000, 0.4, 2.0
+RATE_HZ, CYCLE_S, LEASE_S = 4000, 0.25, 2.0
 LOAD_HZ = 100.0  # edges of 10 ms are whole steps
 LOOK_S = 60.0
 DRIFT_PCT_MAX = 1.0

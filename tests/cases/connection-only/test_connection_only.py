@@ -6,7 +6,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from controller.image import Mode
@@ -28,13 +27,7 @@ def band_db(folder: Path, text: str, gain: float = 1.0, delay: float = 1.0) -> f
     site.engaged()
     site.run(34.0)
     assert site.mode == Mode.GRID_TIED
-    power = {}
-    for name in ("grid_kw", "load_kw"):
-        kw = site.recent(name, 10.0)
-        spectrum = np.abs(np.fft.rfft((kw - kw.mean()) * np.hanning(kw.size))) ** 2
-        hz = np.fft.rfftfreq(kw.size, 1e-3)
-        power[name] = spectrum[(hz >= 0.1) & (hz <= 20)].sum()
-    return float(10 * np.log10(power["grid_kw"] / power["load_kw"]))
+    return site.band_db(10.0)
 
 
 @pytest.fixture(scope="module")
