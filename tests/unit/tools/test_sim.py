@@ -108,7 +108,7 @@ def test_a_broken_interlock_is_a_fault_in_operation(
 ) -> None:
     """Goal: exit 1, and one line with rule, time and where to look; the result is there all the same.
     Method: an envelope that allows a fifth more than the converters have."""
-    monkeypatch.setattr(envelope, "shares", lambda terms, conditions: (1.2, 1.2))
+    monkeypatch.setattr(envelope, "shares", lambda *_: (1.2, 1.2))
     out = tmp_path / "result.csv"
     ran = CliRunner().invoke(app, ["sim", SITE, "--load", str(load), "--out", str(out), "--seconds", "1"])
     assert ran.exit_code == 1
