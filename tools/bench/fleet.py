@@ -26,7 +26,7 @@ from tools.sim import Scene, VirtualRun
 
 SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
 PORTS = ("rs485-1", "rs485-3", "rs485-4", "rs485-4")
-# Rating kW, dead time ms, lag ms, slew in ratings/s; in turn on the two ports.
+# Rating kW, dead time ms, lag ms, slew in ratings/s; one for each of PORTS.
 FLEET = (
     (900.0, 0.3, 2.0, 200.0),
     (800.0, 0.5, 4.0, 200.0),
@@ -70,10 +70,11 @@ class Shares:
             self._known[k], _, kw = setpoints(self._executive, k, self._known[k])
             if self._before is None or not kw.size:
                 continue
-            ends = (self._before.discharge_kw_max[k], self._before.charge_kw_max[k])
-            above_kw = max(float(kw.max()) - ends[0], float(-kw.min()) - ends[1])
-            if min(ends) > 0:
-                self.above_kw = max(self.above_kw, above_kw)
+            ends_kw = (self._before.discharge_kw_max[k], self._before.charge_kw_max[k])
+            if min(ends_kw) > 0:  # one that is left out is still on its way to zero
+                self.above_kw = max(
+                    self.above_kw, float(kw.max()) - ends_kw[0], float(-kw.min()) - ends_kw[1]
+                )
         self._before = cycle.limits
 
 

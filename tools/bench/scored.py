@@ -45,7 +45,11 @@ class Scenes:
             sys.path.remove(str(folder))
 
     def load(self, name: str, seed: int) -> Load:
-        """A scene by name."""
+        """A scene by name. Raises InputError: there is none of that name."""
+        if name not in self._scene.NAMES:
+            raise InputError(
+                f"no scene {name!r}; there are: {', '.join(self._scene.NAMES)}. Choose one of them."
+            )
         t_s, load_kw = self._scene.make(name, seed)
         return Load(np.asarray(load_kw, float), 1.0 / float(t_s[1] - t_s[0]))
 

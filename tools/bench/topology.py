@@ -146,7 +146,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--link", default="115200-true")
     parser.add_argument(
-        "--rows", type=int, nargs="*", default=range(len(ERRORS)), help="of the table, from 0"
+        "--rows",
+        type=int,
+        nargs="*",
+        choices=range(len(ERRORS)),
+        default=range(len(ERRORS)),
+        help="of the table",
     )
     options = parser.parse_args(arguments)
     scenes = Scenes(options.scenes)
