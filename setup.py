@@ -87,6 +87,6 @@ setup(
                 "scipy>=1.11,<2",  # a second opinion on the LP
                 "setuptools>=68", "cython>=3.2,<4"],
     },
-    entry_points={"console_scripts": ["stillwatt = tools.cli:main"]},
+    entry_points={"console_scripts": ["stillwatt = tools.__main__:main"]},
     zip_safe=False,
 )  # fmt: skip

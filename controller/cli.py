@@ -15,9 +15,9 @@ import typer
 
 from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
+from controller.runtime.folders import record_folder, run_folder
 from controller.runtime.mistakes import MistakeError, SilentError
 
-STATE = Path("/var/lib/stillwatt")  # StateDirectory of the service: outlives a power cut, which /run does not
 OK, FAULT, MISTAKE = 0, 1, 2  # exit codes: as asked; ended or found in a fault; the person's input is wrong
 
 app = typer.Typer(
@@ -45,10 +45,12 @@ def run(
     """Control the site until Ctrl-C or SIGTERM; ends with the converters at zero."""
     from controller.runtime.executive import Executive
     from controller.runtime.lock import AlreadyRunningError
+    from controller.runtime.zeroplan import keep_plan
 
     checked = check_site(site)
     try:
         folder, record = run_folder(checked.site.name, dir), record_folder(checked.site.name, dir)
+        keep_plan(checked, record)
         code = Executive(checked, folder, realtime, record_folder=record).run(seconds)
     except AlreadyRunningError as error:
         raise MistakeError(str(error)) from None
@@ -217,12 +219,12 @@ def scan(
     as_json: AsJson = False,
 ) -> None:
     """Look for devices: ports, bauds, addresses, and the profiles that know them. 0: found one, 1: none."""
-    from controller.runtime import field, verbs
+    from controller.runtime import field, verbs, wire
 
     folder = run_folder(None, dir) if host else Path()
     wanted = field.Scan(
         tuple(field.candidates(ports or [], host, folder, parity)), tuple(baud or field.BAUDS),
-        verbs.numbers(units, field.UNITS_MAX, "--units"), timeout_ms / 1000,
+        verbs.numbers(units, wire.UNITS_MAX, "--units"), timeout_ms / 1000,
     )  # fmt: skip
     raise typer.Exit(OK if verbs.scan(wanted, as_json) else FAULT)
 
@@ -284,13 +286,13 @@ def write(
 @app.command()
 def zero(site: SitePath, dir: Folder = None) -> None:
     """Tell every converter of a dead service zero; the former of an island is left alone. 1: one did not answer."""
-    from controller.runtime.zero import zero as tell
+    from controller.runtime.zero import tell
+    from controller.runtime.zero import zero as say
+    from controller.runtime.zeroplan import plan_of
 
     checked = check_site(site)
-    told = tell(checked, run_folder(checked.site.name, dir), record_folder(checked.site.name, dir))
-    for one in told:
-        print(f"{one.name}: {one.text}")
-    raise typer.Exit(OK if all(one.good for one in told) else FAULT)
+    folders = run_folder(checked.site.name, dir), record_folder(checked.site.name, dir)
+    raise typer.Exit(tell(say(plan_of(checked), *folders)))
 
 
 @app.command()
@@ -337,24 +339,6 @@ def _two(what: list[str]) -> list[str]:
     if len(what) != 2:
         raise MistakeError(f"{' '.join(what)}: with a port UNIT and ADDRESS are needed.")
     return what
-
-
-def run_folder(site: str | None, dir: Path | None) -> Path:
-    """--dir, else $STILLWATT_DIR, else $XDG_RUNTIME_DIR/stillwatt/<site>, else /run/stillwatt/<site>."""
-    if dir is not None:
-        return dir
-    if own := os.environ.get("STILLWATT_DIR"):
-        return Path(own)
-    if site is None:
-        raise MistakeError("no run directory is known. Give SITE, --dir or STILLWATT_DIR.")
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or "/run") / "stillwatt" / site
-
-
-def record_folder(site: str, dir: Path | None) -> Path:
-    """Of the state record: beside the rest where that was named, else /var/lib/stillwatt/<site> once it is there."""
-    lasting = STATE / site
-    named = dir is not None or "STILLWATT_DIR" in os.environ
-    return lasting if not named and lasting.is_dir() else run_folder(site, dir)
 
 
 def enforced(checked: CheckedSite) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app, record_folder, run_folder
+from controller.cli import FAULT, OK, AsJson, Folder, SitePath, app
 from controller.cli import main as serve
 from controller.config.loader import load_site
 from controller.config.site import Site
 from controller.config.tariff import Tariff
 from controller.devices.check import CheckedSite, check_site
+from controller.runtime.folders import record_folder, run_folder
 from controller.runtime.mistakes import MistakeError
 from controller.runtime.verbs import typed
 

@@ -13,11 +13,10 @@ from controller.config.host import Host
 from controller.config.site import Pcs, Site, Unit
 from controller.devices.budget import Age, PortLoad, budget
 from controller.devices.profile import Order, Profile, Read, Setpoint
-from controller.devices.timing import char_ns, exchange_ns, frame_bytes, gap_ns
+from controller.devices.timing import ORDER, READ, SETPOINT, char_ns, exchange_ns, frame_bytes, gap_ns
 from controller.units import NS_PER_MS, seconds
 
 STATUS_PERIODS_MAX = 3  # IL-07: no setpoint on a status older than three periods
-READ, SETPOINT, ORDER = 0, 1, 2  # ext.rtu.PollKind
 RULE_SETPOINT, RULE_ORDER = 0, 1  # ext.guard.RuleKind
 POLL_MAX, RULE_MAX = 64, 64  # ext.image
 WORD_MAX = 4  # registers of an order

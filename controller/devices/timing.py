@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from controller.config.site import Port
-from controller.devices.profile import Profile
+from typing import TYPE_CHECKING
+
 from controller.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+if TYPE_CHECKING:  # the zero-writer has a second in all (F65)
+    from controller.config.site import Port
+    from controller.devices.profile import Profile
+
+READ, SETPOINT, ORDER = 0, 1, 2  # ext.rtu.PollKind
 
 CHAR_BITS = 11  # start, 8 data, parity or second stop, stop
 SPEC_GAP_NS = 1_750_000  # fixed above this rate

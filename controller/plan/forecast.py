@@ -119,7 +119,9 @@ class Model:
         issued = np.full((len(self.names) + 1, LEADS), np.nan)
         width = min(count, LEADS)
         issued[:-1, :width], issued[-1, :width] = rows[:, :width], blend[:width]
-        issued[2:-1, :width][:, ~like[:width]] = np.nan  # what it cannot know yet is no fault of the usual day
+        issued[2:-1, :width][:, ~like[:width]] = (
+            np.nan
+        )  # what it cannot know yet is no fault of the usual day
         self._issued = [*self._issued[-LEADS + 1 :], issued]
         bands = np.maximum(blend + self._bands(hour, blend), 0.0)
         within_kw, top_kw = self._shape(hour, day, off)

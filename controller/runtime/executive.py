@@ -118,7 +118,8 @@ class Executive:
             table.run(self._go_on)
             time.sleep(REST_S)
             fault = self._supervisor.mode.mode in RESTS
-        except Exception as error:  # Safety: without a new lease the frame ramps to zero by itself
+        except Exception as error:  # Safety: were this lease to fail too, the frame ramps to zero by itself
+            self._supervisor.rest(clock())
             self._tell(_assertion(error))
             self._blackbox.dump()
             time.sleep(LAPSE_S)
@@ -263,5 +264,5 @@ def _assertion(error: Exception) -> Event:
         place = place.tb_next
     where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
     text = f"the supervisor failed: {type(error).__name__} at {where}: {error}"
-    cure = "the frame ramps to zero; send the blackbox with the report"
+    cure = "the power is at zero; send the blackbox with the report"
     return Event(now.t_ns, now.utc_s, "F98", "kernel-assert", "site", "error", text, cure)

@@ -11,15 +11,9 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from controller.config.support import RESERVE_FULL_S
-from controller.devices.check import CheckedSite
-from controller.devices.table import ORDER, READ, BusTable
-from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns, frame_bytes
+from controller.devices.timing import GAP_CHARS, ORDER, READ, SPEC_GAP_NS, char_ns, frame_bytes
 from controller.image import CHANNELS, Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
@@ -29,6 +23,13 @@ from ext.watch import newest as newest
 from ext.watch import powers as powers
 from ext.watch import resonate as resonate
 from ext.witness import News, ring_of, setpoints
+
+if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither a schema nor tables
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from controller.devices.check import CheckedSite
+    from controller.devices.table import BusTable
 
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
@@ -139,6 +140,8 @@ def _fast(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
 
 
 def _support(checked: CheckedSite) -> dict[str, float]:
+    from controller.config.support import RESERVE_FULL_S
+
     site, support = checked.site, checked.site.support
     return {
         "frame_s": 1.0 / site.sampling.rate_hz,

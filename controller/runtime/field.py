@@ -5,14 +5,11 @@ A port has one master. It is opened exclusively, so a port that a running contro
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import serial
 from serial.tools import list_ports
 
 from controller.config import load_host
@@ -21,17 +18,15 @@ from controller.devices.check import CheckedSite
 from controller.devices.decode import raw_of, text_of, value_of
 from controller.devices.profile import Point, Profile
 from controller.devices.profiles import all_names, load
-from controller.runtime.fastlink import Answer, BusLink, Question
-from controller.runtime.mistakes import MistakeError, SilentError
-from controller.runtime.tty import Settings, open_tty, tune
+from controller.runtime.fastlink import BusLink, Question
+from controller.runtime.mistakes import MistakeError
+from controller.runtime.tty import Settings
+from controller.runtime.wire import READ_HOLDING, Write, ask, opened
 
 BAUDS = (9600, 19200, 115200)  # of a scan that names none: what devices are shipped with
-UNITS_MAX = 247
 PROBE_S = 0.12  # of a scan: the slowest usual device; EM24 may take longer, so a person can give more
 QUIET_S = 0.06  # after a probe without answer
-BUSY = (11, 16)  # EAGAIN, EBUSY: another process has the port
 BITS = {"u16": 16, "s16": 16, "u32": 32, "s32": 32}
-READ_HOLDING, READ_INPUT = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +48,6 @@ class Reading:
     words: tuple[int, ...]
     value: float | str | None
     round_trip_ms: float
-
-
-@contextmanager
-def open_port(settings: Settings) -> Iterator[serial.Serial]:
-    """The port, ours alone until the end. Raises MistakeError when it cannot be had."""
-    try:
-        device = open_tty(settings)
-    except (OSError, ValueError) as error:
-        number = getattr(error, "errno", None)
-        if number in BUSY or "lock" in str(error):
-            text = "another process has it, perhaps the controller. Stop it; one line has one master (F30)."
-        else:
-            text = f"{os.strerror(number) if number else error}. Name a serial port of this box."
-        raise MistakeError(f"{settings.path}: {text}") from None
-    try:
-        tune(device, settings)
-        yield device
-    finally:
-        device.close()
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[BusLink]:
-    """The bus behind one port. Raises MistakeError when it cannot be had."""
-    with open_port(settings) as device:
-        yield BusLink(device.fd, settings.baud, settings.host.echo)
 
 
 def plain_port(path: Path, baud: int, parity: str = "none", echo: bool = False) -> Settings:
@@ -202,49 +171,8 @@ def read_points(bus: BusLink, unit: int, profile: Profile, names: list[str]) -> 
     return found
 
 
-def ask(bus: BusLink, question: Question) -> Answer:
-    """One transaction. Raises SilentError with what went wrong, MistakeError for an impossible request."""
-    try:
-        answer = bus.ask(question)
-    except ValueError:
-        raise MistakeError(
-            f"unit {question.unit}, function {question.function}, address {question.address}, count "
-            f"{question.count}: no such request. Units are 1 to {UNITS_MAX}, registers 0 to 65535."
-        ) from None
-    if answer.error:
-        what = f"exception {answer.exception}" if answer.exception else answer.error
-        raise SilentError(f"unit {question.unit}, register {question.address}: {what}")
-    return answer
-
-
 def _value(point: Point, words: tuple[int, ...]) -> float | str | None:
     return text_of(words) if point.type == "string" else value_of(point, words)
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write, ready to leave: what it means in words, and the registers."""
-
-    unit: int
-    function: int
-    address: int
-    words: tuple[int, ...]
-    says: str
-    timeout_s: float = 0.5
-
-
-def write(bus: BusLink, wanted: Write) -> str:
-    """Send it once; the echo is matched by the master, then the registers are read back. Raises SilentError.
-
-    Returns "" when they hold the value, else what they hold or why they cannot be read: orders often cannot.
-    """
-    count = len(wanted.words)
-    where = (wanted.unit, wanted.function, wanted.address)
-    ask(bus, Question(*where, count, wanted.words, wanted.timeout_s))
-    back = bus.ask(Question(wanted.unit, READ_HOLDING, wanted.address, count, timeout_s=wanted.timeout_s))
-    if back.error:
-        return f"cannot be read back: {back.error}"
-    return "" if back.words == wanted.words else f"reads back {', '.join(map(str, back.words))}"
 
 
 def registers(value: float, type: str, scale: float, low_word_first: bool) -> tuple[int, ...]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from controller.devices.timing import GAP_CHARS, SPEC_GAP_NS, char_ns
-from controller.runtime.field import open_port
 from controller.runtime.tty import Settings
+from controller.runtime.wire import open_port
 from controller.units import NS_PER_MS, NS_PER_S
 
 FRAME_BYTES_MAX = 256

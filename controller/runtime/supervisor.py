@@ -20,6 +20,7 @@ from controller.safety.command import Command, Rank, Refused
 from controller.safety.hall import Hall
 from controller.safety.step import Inputs, State, step
 from controller.state import Conditions, ModeState
+from controller.units import ns
 
 PERIOD_S = 0.1
 
@@ -97,6 +98,21 @@ class Supervisor:
         events = changes(before, self.state, now) + told
         seen = (self.conditions, self.mode, wish, limits, events, outputs.refused, self.state.hall)
         self.record(Cycle(now, telemetry, *seen))
+        return limits
+
+    def rest(self, now: Instant) -> Limits:
+        """A cycle has failed (F98): zero at once, not when the lease ends. Asks nothing of what has failed.
+
+        An island's former goes on: it has no power of the lease's (reference/safety.md 2.3).
+        """
+        none = (0.0,) * len(self.terms.pcs)
+        limits = Limits(
+            sequence=now.t_ns, t_issue_ns=now.t_ns, valid_until_ns=now.t_ns + ns(self.terms.lease_s),
+            mode=self.mode.mode, permit=0, discharge_kw_max=none, charge_kw_max=none,
+            import_kw_max=self.terms.import_kw_max, export_kw_max=self.terms.export_kw_max,
+            ramp_kw_per_s_max=0.0, fall_kw_per_s=1.0, leak_kw=0.0, gain=0.0, prompt_pu=0.0,
+        )  # fmt: skip
+        self.fastlink.publish(limits)
         return limits
 
     def seen(self, now: Instant) -> FastImage:

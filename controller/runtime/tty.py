@@ -10,11 +10,11 @@ import termios
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import serial
 import serial.rs485
 
-from controller.config.host import HostPort
 from controller.runtime.ladder import Rung
 
 TIOCGRS485 = 0x542E  # asm-generic/ioctls.h
@@ -27,12 +27,32 @@ SYS_TTY = Path("/sys/class/tty")
 PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
+class Way(Protocol):
+    """How a line is turned and heard: a port of the host file, or what a plan has kept of one."""
+
+    @property
+    def rs485(self) -> str:
+        """Who turns it."""
+
+    @property
+    def rts_on_send(self) -> bool:
+        """Level of RTS while sending."""
+
+    @property
+    def rx_trigger_bytes(self) -> int:
+        """Bytes that a UART gathers."""
+
+    @property
+    def echo(self) -> bool:
+        """It hears what it sends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a port is to be opened. path absolute, or relative to the present directory."""
 
     path: Path
-    host: HostPort
+    host: Way
     baud: int
     parity: str = "none"
 
@@ -76,7 +96,7 @@ def tune(device: serial.Serial, settings: Settings, sys_tty: Path = SYS_TTY) -> 
     return rungs
 
 
-def _direction(device: serial.Serial, host: HostPort) -> Rung:
+def _direction(device: serial.Serial, host: Way) -> Rung:
     """Who turns the line. The kernel trims what a driver cannot do, so it is read back."""
     if host.rs485 != "kernel":
         how = {"none": "no RS-485 driver to turn", "auto": "by the hardware", "tool": "by the vendor's tool"}

@@ -17,11 +17,12 @@ from rich.progress import Progress
 from controller.config.site import Unit
 from controller.devices.check import CheckedSite
 from controller.devices.profile import Point
-from controller.runtime import field, sniff
-from controller.runtime.field import Reading, Scan, Write
+from controller.runtime import field, sniff, wire
+from controller.runtime.field import Reading, Scan
 from controller.runtime.lock import AlreadyRunningError, lock
 from controller.runtime.mistakes import MistakeError, SilentError
 from controller.runtime.tty import Settings
+from controller.runtime.wire import Write
 
 TYPES = ("u16", "s16", "u32", "s32", "f32", "string")
 STRING_WORDS = 16
@@ -41,7 +42,7 @@ class Shape:
         """The first value, as a profile would describe it. Raises MistakeError."""
         if self.type not in TYPES:
             raise MistakeError(f"--type is {self.type}; allowed are {', '.join(TYPES)}.")
-        if self.function not in (field.READ_HOLDING, field.READ_INPUT):
+        if self.function not in (wire.READ_HOLDING, wire.READ_INPUT):
             raise MistakeError(f"--function is {self.function}; allowed are 3 and 4.")
         if not 0 <= address <= 65535:
             raise MistakeError(f"address {address}: allowed are 0 to 65535, as on the wire.")
@@ -77,7 +78,7 @@ def scan(wanted: Scan, as_json: bool) -> int:
 def read(settings: Settings, unit: int, address: int, shape: Shape) -> list[Reading]:
     """Registers of a device by number. Raises MistakeError, SilentError."""
     point = shape.point(address)
-    with field.opened(settings) as bus:
+    with wire.opened(settings) as bus:
         return field.read_registers(bus, unit, shape.function, point, shape.count)
 
 
@@ -88,7 +89,7 @@ def read_named(checked: CheckedSite, name: str, folder: Path) -> list[Reading]:
     profile = checked.profiles[unit.profile]
     if point and point not in profile.points:
         raise MistakeError(f"{name}: {device} has no such point; it has {', '.join(profile.points)}.")
-    with field.opened(field.site_port(checked, unit.port, folder)) as bus:
+    with wire.opened(field.site_port(checked, unit.port, folder)) as bus:
         return field.read_points(bus, unit.unit, profile, [point] if point else list(profile.points))
 
 
@@ -113,10 +114,10 @@ def write(settings: Settings, wanted: Write, confirmed: Callable[[str], bool]) -
     """One write, after a person has agreed. Returns what was done. Raises MistakeError, SilentError."""
     words = " ".join(map(str, wanted.words))
     where = f"{settings.path} unit {wanted.unit} function {wanted.function} register {wanted.address}"
-    with field.opened(settings) as bus:
+    with wire.opened(settings) as bus:
         if not confirmed(f"{wanted.says}: {words} into {where}"):
             raise MistakeError("not confirmed; nothing was written. Type the value, or give --yes.")
-        doubt = field.write(bus, wanted)
+        doubt = wire.write(bus, wanted)
     if doubt.startswith("reads"):
         raise SilentError(f"the echo was right, but the register {doubt}")
     return f"written: {wanted.says}; echo right, {doubt or 'read back right'}"

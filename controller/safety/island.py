@@ -125,7 +125,8 @@ def _start_genset(view: View) -> str:
         return "every genset is locked"
     low = not battery.soc_pct_low >= terms.start_pct
     due = view.age_s >= terms.start_delay_s
-    return "" if low or due or view.conditions.stops else f"genset {terms.start_delay_s:.0f} s after the loss"
+    hurt = view.conditions.stops or view.conditions.losses
+    return "" if low or due or hurt else f"genset {terms.start_delay_s:.0f} s after the loss"
 
 
 def _genset_carries(view: View) -> str:
@@ -240,7 +241,8 @@ ROWS = (
         "grid healthy for return_s by two witnesses, fewer than resyncs_per_h_max tries, no chatter",
         _may_return, lambda view: "the grid is back"),
     Row("T06", (Mode.ISLANDED,), Mode.GENSET_START, "automatic",
-        "grid away, a set not locked; SOC low end below start_pct, or start_delay_s over, or a condition that stops",
+        "grid away, a set not locked; SOC low end below start_pct, or start_delay_s over, or a condition that stops, "
+        "or a converter left out",
         _start_genset, lambda view: "the grid stays away"),
     Row("T07", (Mode.GENSET_START,), Mode.GENSET, "automatic",
         "a set is warm, exactly one of sync-check and dead-bus permissive let the switch close, its bus holds",

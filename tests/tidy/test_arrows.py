@@ -64,7 +64,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "controller.gateway": SCHEMA,
     "controller.cli": (*SCHEMA, "controller.devices", "controller.runtime"),
-    "controller.__main__": ("controller.cli",),
+    "controller.__main__": ("controller.cli", "controller.runtime.zero"),
     "tools": ("controller", "ext", "boards"),
     "boards": (),
 }

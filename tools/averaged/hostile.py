@@ -19,6 +19,8 @@ BETWEEN_S = 24.0 * HOUR_S  # mean time from burst to burst
 BURST = (1, 2, 2, 3, 3, 4, 6)  # events in one
 GAPS_S = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # from event to event
 LASTS_S = (0.2, 0.7, 2.0, 5.0, 15.0, 60.0, 400.0)  # of what goes again
+BACK_CYCLES = 600  # until the site has come back to the grid, or something else is wrong
+STOP_CYCLES = 50  # a stop is over, and the key has been seen
 PERSON_S = (5.0, 120.0, 900.0)  # until somebody comes to a latched site
 OWN_STATE = (
     "F50",
@@ -54,6 +56,31 @@ def grid_flaps(run: AveragedRun, draw: Random) -> None:
             run.world.grid_pu = pu
             for _ in range(draw.randint(1, 40)):
                 run.cycle()
+
+
+def grid_chatters(run: AveragedRun, draw: Random) -> None:
+    """It goes again as soon as the site is back on it: three transfers within a minute, and then one more (IL-20)."""
+    for _ in range(draw.randint(2, 3)):
+        run.world.grid_pu = 0.0
+        for _ in range(draw.randint(10, 40)):
+            run.cycle()
+        run.world.grid_pu = 1.0
+        for _ in range(BACK_CYCLES):
+            if run.mode == Mode.GRID_TIED:
+                break
+            run.cycle()
+
+
+def key_turned(run: AveragedRun, draw: Random) -> Callable[[AveragedRun, Random], None]:
+    """A person at the box turns the key, while others command on (IL-14)."""
+    for verb in ("stop", "maint"):
+        run.ask(verb)
+        for _ in range(STOP_CYCLES):
+            run.cycle()
+    for verb in draw.sample(("start", "reset", "island", "stop"), 3):
+        run.ask(verb, draw.choice((Rank.OPERATOR, Rank.SUPERVISOR, Rank.LOCAL)))
+        run.cycle()
+    return lambda run, draw: run.ask("maint-end")
 
 
 def load_steps(run: AveragedRun, draw: Random) -> None:
@@ -161,7 +188,8 @@ def wishes(run: AveragedRun, draw: Random) -> Callable[[AveragedRun, Random], No
 
 
 EVENTS: dict[str, tuple[int, Event]] = {
-    "grid gone": (9, grid_gone), "grid flaps": (3, grid_flaps), "load steps": (5, load_steps),
+    "grid gone": (9, grid_gone), "grid flaps": (3, grid_flaps), "grid chatters": (1, grid_chatters),
+    "key turned": (1, key_turned), "load steps": (5, load_steps),
     "law wants": (4, law_wants), "bms limits": (3, bms_limits), "bms blinks": (2, bms_blinks),
     "permissives lie": (3, permissives_lie), "switch silent": (2, switch_silent), "gensets fail": (3, gensets_fail),
     "set trips": (1, set_trips), "commands": (4, commands), "leave in order": (2, leave_in_order),

@@ -355,5 +355,4 @@ ACTS: dict[str, Act] = {
     "F91": Act(_ask(_absurd), _nothing, refused),
     "F92": Act(_wish(HOSTILE), _wish(Wish()), limits_kept, still=True),
     "F96": Act(_ask(_replayed), _nothing, refused),
-    "F98": Act(_hang(True), _hang(False), power_gone, "discharging"),
 }

@@ -228,8 +228,11 @@ PEOPLE = (
         "tests/unit/runtime/test_telling.py::test_log_lines_and_flood",
         "one line a second of each kind",
     ),
-    _averaged(
-        "F98", "kernel-assert", 0.5 + 2 * W_S, "the lease ends: zero", "1 K; the lease is the way (3.1)"
+    _test(
+        "F98",
+        "kernel-assert",
+        "tests/cases/supervisor-blocked/test_supervisor_fails.py::test_zero_does_not_wait_for_the_end_of_the_lease",
+        "zero on the wire within 10 ms, dump, end of the process",
     ),
 )
 FAULTS = {fault.code: fault for fault in (*SENSING, *CONVERTERS, *BATTERY, *SUPPLY, *COMPUTER, *BUS, *PEOPLE)}

@@ -86,7 +86,9 @@ def test_a_queue_as_a_curve_of_units(shape: Any) -> None:
         ("0-9%9", 9, 10, [72] * 4), ("0-3,5,...", 0, 5, [40, 40]), ("", 0, 1, [8, 8]), ("9-0,x", 0, 1, [8, 8]),
     ],
 )  # fmt: skip
-def test_the_tasks_of_a_waiting_array(shape: Any, text: str, most: int, tasks: int, steps: list[float]) -> None:
+def test_the_tasks_of_a_waiting_array(
+    shape: Any, text: str, most: int, tasks: int, steps: list[float]
+) -> None:
     """Goal: every waiting task draws power, so many at a time as the % allows. Method: half-hour tasks of 8 GPUs."""
     array = shape(job("PENDING", int(NOW), 0, array_task_string=text, array_max_tasks=most))
     if shape is newer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from controller.devices.check import CheckedSite, check_site
 from controller.runtime import keep, zero
 from controller.runtime.keep import Memory, Record
 from controller.runtime.lock import lock
+from controller.runtime.zeroplan import keep_plan, plan_of
 from tests.unit.ext.bus import sealed
 from tests.unit.runtime.test_field import Slave, box, call  # noqa: F401 - box is a fixture
 
@@ -25,7 +28,7 @@ def test_every_converter_is_told_zero(box: Path) -> None:  # noqa: F811
     """Goal: exit 0, read back. Method: a setpoint of 700 kW, then the verb, on the plant."""
     checked = check_site(SITE)
     assert call("write", SITE, "pcs-1.setpoint", 700, "--yes", "--dir", box).returncode == 0
-    told = zero.zero(checked, box, box)
+    told = zero.zero(plan_of(checked), box, box)
     assert [(one.name, one.good) for one in told] == [("pcs-1", True)]
     done = call("zero", SITE, "--dir", box)
     assert (done.returncode, done.stderr) == (0, "")
@@ -91,7 +94,7 @@ def test_the_former_of_an_island_is_left_alone(
     if mode == "torn":
         for slot in keep.SLOTS:
             (tmp_path / slot).write_bytes(b"torn")
-    told = zero.zero(checked, tmp_path, tmp_path)
+    told = zero.zero(plan_of(checked), tmp_path, tmp_path)
     slave.close()
     written = [request for request in slave.requests if request[1] in (6, 16)]
     assert [one.good for one in told] == [True]
@@ -103,7 +106,7 @@ def test_a_mute_converter_is_tried_twice(tmp_path: Path) -> None:
     """Goal: exit 1 after two tries. Method: a slave that never answers."""
     slave = Slave(lambda request: b"")
     (tmp_path / "rs485-1").symlink_to(slave.path)
-    told = zero.zero(check_site(SITE), tmp_path, tmp_path)
+    told = zero.zero(plan_of(check_site(SITE)), tmp_path, tmp_path)
     slave.close()
     assert [one.good for one in told] == [False]
     assert len([request for request in slave.requests if request[1] in (6, 16)]) == 2
@@ -118,7 +121,63 @@ def test_a_port_in_other_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     pair = replace(checked, site=checked.site.model_copy(update={"pcs": (first, second)}))
     slave = Slave(lambda request: request)
     (tmp_path / "rs485-2").symlink_to(slave.path)
-    told = zero.zero(pair, tmp_path, tmp_path)
+    told = zero.zero(plan_of(pair), tmp_path, tmp_path)
     slave.close()
     assert [one.name for one in told] == ["pcs-1", "pcs-2"] and not told[0].good
     assert any(request[1] in (6, 16) for request in slave.requests)
+
+
+def test_the_last_run_has_left_a_plan(box: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Goal: by the plan the same is done and told, without the site's content. Method: the plan of the reference, and
+    a site file that has but its name."""
+    bare = tmp_path / "reference.yaml"
+    bare.write_text("name: reference   # and nothing else\n")
+    assert call("zero", bare, "--dir", box).returncode == 2, "no plan: the file is read, and refused"
+    keep_plan(check_site(SITE), box)
+    done = call("zero", bare, "--dir", box)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pcs-1: told 0 kW")
+    held = lock(box)
+    done = call("zero", bare, "--dir", box)
+    os.close(held)
+    assert (done.returncode, done.stdout) == (2, "") and "reference is running" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        [],
+        ["s.yaml", "--di", "x"],
+        ["s.yaml", "--dir"],
+        ["s.yaml", "--dir", "x", "y"],
+        ["no.yaml"],
+    ],
+)
+def test_what_the_plan_cannot_answer_is_left_to_the_whole_command(words: list[str]) -> None:
+    """Goal: no word is guessed. Method: other words, a file that is not there."""
+    assert zero.quick(words) is None
+
+
+@pytest.mark.parametrize("plan", ["", "[]", '{"format": 0}', '{"format": 1, "site": "other", "ports": []}'])
+def test_a_plan_that_is_none(plan: str, tmp_path: Path) -> None:
+    """Goal: torn, of another version or of another site: the site file is read. Method: each."""
+    (tmp_path / "zero.json").write_text(plan)
+    assert zero.quick([str(SITE), "--dir", str(tmp_path)]) is None
+
+
+def test_a_port_that_no_plan_can_have(tmp_path: Path) -> None:
+    """Goal: exit 1 and the reason for a converter whose port is none of the box. Method: a port that is not there."""
+    checked = check_site(SITE)
+    first = checked.site.pcs[0].model_copy(update={"port": "tcp-1"})
+    plan = plan_of(replace(checked, site=checked.site.model_copy(update={"pcs": (first,)})))
+    told = zero.zero(plan, tmp_path, tmp_path)
+    assert [(one.name, one.good) for one in told] == [("pcs-1", False)]
+    assert "no serial port" in told[0].text
+
+
+def test_it_loads_nothing_that_it_does_not_need() -> None:
+    """Goal: zero within a second (F65). Method: what its door has imported."""
+    code = "import sys, controller.runtime.zero; print({'pydantic', 'yaml', 'typer', 'highspy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -260,6 +260,9 @@ def test_an_island_goes_on_with_those_that_are_left() -> None:
     state = ModeState(mode=Mode.ISLANDED)
     look = Look(hall, gone, state, telemetry(0.0), at(0.0).t_ns, "site", hall=ISLAND)
     assert row.signal(look) == 0.5
+    young = {"conditions": gone, "terms": hall, "t_since_ns": at(-1.0).t_ns}
+    assert island._start_genset(view(Mode.ISLANDED, ISLAND, **young)) == "", "a genset is asked for at once"
+    assert island._start_genset(view(Mode.ISLANDED, ISLAND, **{**young, "conditions": FORMS})) != ""
     asked = Asked(island=True)
     why = island._leave_planned(view(Mode.GRID_TIED, HEALTHY, conditions=gone, asked=asked, terms=hall))
     assert why == "left out: pcs-2"

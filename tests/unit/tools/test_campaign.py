@@ -48,6 +48,18 @@ def test_an_interlock_that_is_taken_out_is_caught(rule: str) -> None:
     assert caught(rule) > 0
 
 
+@pytest.mark.parametrize(("event", "rule"), [("key turned", "IL-14"), ("grid chatters", "IL-20")])
+def test_the_campaign_visits_what_only_planted_bugs_visited(event: str, rule: str) -> None:
+    """Goal: IL-14 and IL-20 are near in the campaign's own world. Method: the event alone, two seeds, then ten quiet
+    minutes with the person who mends; nothing is broken."""
+    for seed in (1, 2):
+        world = campaign.Campaign(seed)
+        world.hostile.begin(world.run, event)
+        tally = world.hours(0.2)
+        assert world.oracle.exercised[rule] > 0, seed
+        assert not tally.violations
+
+
 def recorded(
     seed: int, hours: float, monkeypatch: pytest.MonkeyPatch
 ) -> list[tuple[AveragedRun, float, AveragedRun]]:
