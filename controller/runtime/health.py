@@ -93,6 +93,7 @@ class Health:
         """All that status.json holds; powers in kW, ages in s."""
         track, frame, mode = cycle.telemetry.track, cycle.telemetry.frame, cycle.mode
         tied = mode.mode == Mode.GRID_TIED and cycle.conditions.running
+        slow = known.why(self._checked, frame.gain, frame.prompt_pu, frame.loop_delay_s) if tied else ""
         return {
             "site": self._site,
             "pid": os.getpid(),
@@ -113,9 +114,7 @@ class Health:
             "target_kw": frame.target_kw,
             "gain": frame.gain,
             "loop_delay_s": frame.loop_delay_s,
-            "slow_law": known.why(self._checked, frame.gain, frame.prompt_pu, frame.loop_delay_s)
-            if tied
-            else "",
+            "slow_law": slow,
             "backstop": frame.backstop,
             "latency": known.budget(self._checked),
             "follows": known.rows(self._file, self._checked, self.dynamics),
