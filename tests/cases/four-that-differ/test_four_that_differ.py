@@ -19,6 +19,7 @@ RATINGS_KW = np.array([rating_kw for rating_kw, *_ in FLEET])
 LEFT = [k for k in range(len(FLEET)) if k != LOST]
 SLACK_DB = 2.0
 NOISE_PU = 0.03  # of a rating: what ripple and ramp move in the time
+ALIKE_PU = 0.015  # and from one bus's turn to the other's
 
 
 @pytest.fixture
@@ -62,6 +63,7 @@ def test_one_lost_costs_nothing_but_its_rating(site: Site) -> None:
         gained_kw = (sent_kw[k][-1] - was_kw[k]) * np.sign(was_kw[LOST])
         assert gained_kw == pytest.approx(share_kw, abs=NOISE_PU * RATINGS_KW[k])
         assert np.abs(np.diff(sent_kw[k])).max() <= share_kw
+    assert np.ptp([sent_kw[k][-1] / RATINGS_KW[k] for k in LEFT]) < ALIKE_PU
     site.run(14.3)
     assert site.mode == Mode.GRID_TIED
     assert before_db < -10.0
