@@ -1,6 +1,7 @@
 """Where the state of charge goes over a day of smoothing (M11): python -m tools.bench.soc DIR [--hours 24].
 
-Row 9 of the smoothing goals. DIR: the folder of the scenes; `training` again and again, job starts and stops included,
+Row 9 of the smoothing goals. DIR: the folder of the scenes; `training` again and again, each time with another seed
+and after a pause of its own, so that no sample of the BMS meets the same moment twice; job starts and stops included;
 through the whole stack in virtual time. The clocks are coarser than a site's, which moves no energy: the waveform at
 4 kHz, a supervisor cycle each 0.25 s with a lease of 2 s. --fine: the site's own clocks, for a comparison of the first
 hour. Held: the mean distance from the target within 1 %, the drift from start to end too, and never outside of the
@@ -27,7 +28,7 @@ from tools.sim import Scene, VirtualRun
 SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
 RATE_HZ, CYCLE_S, LEASE_S = 4000, 0.25, 2.0
 LOAD_HZ = 100.0  # edges of 10 ms are whole steps
-LOOK_S = 60.0
+LOOK_S, PAUSE_S_MAX = 60.0, 2.0
 DRIFT_PCT_MAX = 1.0
 
 
@@ -38,6 +39,18 @@ def coarse(checked: CheckedSite) -> CheckedSite:
     control = site.control.model_copy(update={"lease_s": LEASE_S})
     site = site.model_copy(update={"sampling": sampling, "control": control})
     return replace(checked, site=site, table=compile_table(site, checked.profiles, checked.host))
+
+
+def day(scenes: Scenes, seed: int, hours: float) -> Load:
+    """Scenes one after the other, each held at its end for a part of PAUSE_S_MAX."""
+    rng, parts, count = np.random.default_rng(seed), [], 0
+    while count < 3600 * hours * LOAD_HZ:
+        scene = scenes.load("training", seed + len(parts))
+        once_kw = scene.load_kw[:: round(scene.rate_hz / LOAD_HZ)]
+        pause = round(rng.uniform(0.0, PAUSE_S_MAX) * LOAD_HZ)
+        parts.append(np.concatenate([once_kw, np.full(pause, once_kw[-1])]))
+        count += parts[-1].size
+    return Load(np.concatenate(parts), LOAD_HZ)
 
 
 def minutes(run: VirtualRun, hours: float, cycle_s: float) -> np.ndarray:
@@ -55,8 +68,10 @@ def minutes(run: VirtualRun, hours: float, cycle_s: float) -> np.ndarray:
         record = run.site.record()
         rows.append((record["soc_pct"][-1], np.abs(record["pcs_kw"]).mean(), float(at_work)))
         if minute % 60 == 59:
+            battery = run.supervisor.conditions.battery
             print(
-                f"{(minute + 1) / 60:4.0f} h: SOC {rows[-1][0]:6.2f} %, abs(pcs) {rows[-1][1]:4.0f} kW",
+                f"{(minute + 1) / 60:4.0f} h: SOC {rows[-1][0]:6.2f} %, by the count {battery.soc_pct_low:.1f} to "
+                f"{battery.soc_pct_high:.1f}{', anchor charge' if battery.anchor_due else ''}",
                 flush=True,
             )
     return np.array(rows)
@@ -70,9 +85,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fine", action="store_true", help="the site's own clocks")
     options = parser.parse_args(arguments)
-    scene = Scenes(options.scenes).load("training", options.seed)
-    once_kw = scene.load_kw[:: round(scene.rate_hz / LOAD_HZ)]
-    load = Load(np.tile(once_kw, int(np.ceil(3600 * options.hours * LOAD_HZ / once_kw.size))), LOAD_HZ)
+    load = day(Scenes(options.scenes), options.seed, options.hours)
     checked = check_site(SITE)
     run = VirtualRun(checked if options.fine else coarse(checked), load, Scene(SITE, SITE, seed=options.seed))
     soc_pct, used_kw, at_work = minutes(run, options.hours, 0.1 if options.fine else CYCLE_S).T
