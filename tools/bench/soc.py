@@ -43,7 +43,8 @@ def coarse(checked: CheckedSite) -> CheckedSite:
 
 def day(scenes: Scenes, seed: int, hours: float) -> Load:
     """Scenes one after the other, each held at its end for a part of PAUSE_S_MAX."""
-    rng, parts, count = np.random.default_rng(seed), [], 0
+    rng, count = np.random.default_rng(seed), 0
+    parts: list[np.ndarray] = []
     while count < 3600 * hours * LOAD_HZ:
         scene = scenes.load("training", seed + len(parts))
         once_kw = scene.load_kw[:: round(scene.rate_hz / LOAD_HZ)]
