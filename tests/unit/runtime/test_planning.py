@@ -364,3 +364,20 @@ def test_a_file_of_learned_figures_that_is_not_used(tmp_path: Path) -> None:
         loop.turn()
         assert why in loop.planning.unkept, wrong
         assert not loop.planning._planner.load.seen_kw
+
+
+def test_the_bands_of_a_told_curve_reach_the_plan(tmp_path: Path) -> None:
+    """Goal: a scheduler's own bands are the plan's, where nothing else is known. Method: two hours told with bands."""
+    loop = Loop(tmp_path)
+    ends = {
+        "value_lower_95PPR": 1.0e6,
+        "value_lower_68PPR": 2.0e6,
+        "value_upper_68PPR": 3.5e6,
+        "value_upper_95PPR": 4.0e6,
+    }
+    value = {"commodity_quantity": "ELECTRIC.POWER.3_PHASE_SYMMETRIC", "value_expected": 3.0e6} | ends
+    curve = {"message_type": "PowerForecast", "start_time": "2027-01-15T08:00:00Z",
+             "elements": [{"duration": 7_200_000, "power_values": [value]}]}  # fmt: skip
+    assert loop.ask({"verb": "forecast", "curve": curve}) == ""
+    loop.turn(61.0)
+    assert plan_of(loop).load.bands_kw[:, 1].tolist() == [1000.0, 2000.0, 3500.0, 4000.0]
