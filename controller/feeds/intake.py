@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,6 +113,15 @@ class Intake:
             place = int((t_s - bare.start_utc_s) / STEP_S)
             if place < len(self._bare_kw) and self._bare_kw[place] > 0.02 * self._pv_kw_max:
                 self.yields.observe(np.array([self._bare_kw[place]]), pv_kw)
+
+    def state(self) -> dict[str, Floats]:
+        """What was learned of jobs and panels, as arrays."""
+        return {"draw": self.draw.state(), "yields": self.yields.state()}
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Go on from what state() gave; what belongs to another site file is left."""
+        for name, figures in (("draw", self.draw), ("yields", self.yields)):
+            figures.restore(np.asarray(state.get(name, ()), np.float64))
 
     def view(self, utc_s: float) -> list[dict[str, Any]]:
         """Every feed for the status: whether it is believed, how old, what was wrong last."""

@@ -46,3 +46,17 @@ class Learned:
         scale = np.sqrt(np.minimum(most / np.maximum(np.diag(kept), 1e-300), 1.0))
         self._doubt = kept * np.outer(scale, scale)  # what is never busy does not grow without end
         self.quarters += 1
+
+    def state(self) -> Floats:
+        """First figures, figures, and the doubt about them, one row each figure."""
+        return np.column_stack([self.first_kw, self.each_kw, self._doubt])
+
+    def restore(self, state: Floats) -> None:
+        """Go on from what state() gave; figures of another site file, or out of their span, are left."""
+        count = self.first_kw.size
+        if state.shape != (count, count + 2) or not np.isfinite(state).all():
+            return
+        first, each, doubt = state[:, 0], state[:, 1], state[:, 2:]
+        low, high = SPAN[0] * self.first_kw, SPAN[1] * self.first_kw
+        if (first == self.first_kw).all() and (low <= each).all() and (each <= high).all():
+            self.each_kw, self._doubt = each.astype(np.float64), doubt.astype(np.float64)

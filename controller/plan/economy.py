@@ -19,7 +19,6 @@ from controller.plan.program import Program, Solution, Solver
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
-BROKEN_PU = 0.1  # a bad case this far above a fee step has surely broken it
 CHARGE_COST = 1e-5  # breaks ties: no idle cycling where money is indifferent
 START, COUPLED = -1, -2  # predecessors that are no step: energy now; energy at the days' turn
 KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
@@ -314,15 +313,12 @@ def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: floa
 
 
 def _dearest(charge: Charge) -> float:
-    """What one kW more may cost at most. A bad case may break its fee step; then it soon pays the whole next one."""
-    steps, ceiling = charge.demand.steps, charge.ceiling
-    if ceiling is None or not steps:
+    """What one kW more may cost at most. A bad case may break its fee step, for the mean rise of the fees."""
+    steps = charge.demand.steps
+    if charge.ceiling is None or not steps:
         return charge.per_kw
     slope = (steps[-1].fee - steps[0].fee) / max(steps[-1].kw - steps[0].kw, 1.0)
-    if charge.chance >= 0.5:
-        return slope * SHED_FACTOR
-    rise = next((step.fee for step in steps if step.kw > ceiling.kw), ceiling.fee) - ceiling.fee
-    return charge.chance * max(slope, rise / (BROKEN_PU * ceiling.kw))
+    return slope * (charge.chance if charge.chance < 0.5 else SHED_FACTOR)
 
 
 def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:

@@ -5,12 +5,16 @@ Everything is learned from what has been measured so far; nothing is known at th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from controller.plan.calendar import Bools, Floats, Ints
 
+HOURS_MAX = 28 * 24  # hours that are remembered ...
+RECENT_H = 14 * 24  # ... and those whose errors are
+SLOTS = (1, 2, 4)  # of an hour
 LEADS = 48  # hours ahead for which skill is kept
 FADE_PER_H = 0.5 ** (1 / (7 * 24))  # memory of skill: half after a week, one turn of the working rhythm
 DAY_FADE = 0.5 ** (1 / 7)  # weight of a similar day, by its age in days
@@ -18,12 +22,15 @@ OTHER_TYPE = 0.1  # weight of a working day for a day off, and the other way rou
 LEVEL_H = 12.0  # a deviation from the usual fades: jobs run for hours, not for days
 LEAD_WIDTH = 0.7  # skill at one lead tells about leads within a factor of two: exp(0.7) = 2
 SHARPNESS = 2.0  # weights go with 1 / (mean square error) ** 2: the best leads, the second best helps
+PRIOR_PU = 0.05  # error of a feed without a record, of the highest load; of a model twice that
 PRIOR_H = 2.0  # hours of record that the prior of a model is worth
 CLOUD_H = 2.0  # half of what is known of a cloud is gone after so many hours
 BRIGHT_PU = 0.05  # of the brightest hour: from here on an hour tells how clear the sky is
 POOLS = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, LEADS))  # leads that share their bands
 FLAT_DAYS = 0.1  # days of record that a flat hour is worth
 NEWS_PU = 0.1  # a feed that tells this much more than was ever seen, beyond its own errors, tells news
+FIT_PU, FITS_MIN = (0.2, 5.0), 24  # bands told are widened or narrowed within, from so many errors on
+SURE_KW = 0.01  # a narrower band is none
 DARK_KW = 0.01  # the sun is down: a night says nothing about how well days are forecast
 QUANTILES = (0.025, 0.16, 0.84, 0.975)  # ends of the 95 and 68 % bands
 
@@ -54,7 +61,9 @@ class Model:
             ("feed", "last", "usual", "level") if kind == "load" else ("feed", "yesterday", "usual", "sky")
         )
         self.names = names
-        self._issued: list[Floats] = []  # one array (models and the blend) x LEADS an hour
+        self._issued: list[
+            Floats
+        ] = []  # an hour: models, the blend, half of the 68 % told by the feed; x LEADS
         self._issued_h = 0  # of the last one: 24 x ordinal day + clock hour
         self._square = np.zeros((len(names) + 1, LEADS))
         self._hours = np.zeros((len(names) + 1, LEADS))
@@ -62,6 +71,7 @@ class Model:
         self._kernel = np.exp(-0.5 * ((lead[:, None] - lead) / LEAD_WIDTH) ** 2)
         self._residuals: list[Floats] = []
         self._excess: list[Floats] = []  # what the feed told too much, as _residuals
+        self._fits: list[Floats] = []  # its errors by the half-width it told, as _residuals
 
     def observe(self, slots_kw: Floats | float, hour: int, day: int, off: bool) -> None:
         """Take one finished hour: its slots or its mean, clock hour, ordinal day, whether it is a day off."""
@@ -69,26 +79,36 @@ class Model:
         kw = float(slots_kw.mean())
         self._reach(24 * day + hour)
         ages = min(LEADS, len(self._issued))
-        row, excess = np.full((2, LEADS), np.nan)
+        row, excess, fit = np.full((3, LEADS), np.nan)
         for age in range(ages):  # issued `age` hours before this hour began: lead age
-            error = self._issued[-1 - age][:, age] - kw
+            error, half_kw = self._issued[-1 - age][:-1, age] - kw, self._issued[-1 - age][-1, age]
+            if self.kind == "load" and len(self.seen_kw) < 24 * (1 + age // 24):
+                most_kw = 2.0 * PRIOR_PU * max(self.seen_kw[-24:], default=kw)
+                error[2:-1] = np.clip(
+                    error[2:-1], -most_kw, most_kw
+                )  # no like day was seen: blamed as a guess
             good = np.isfinite(error)
             self._square[:, age] = FADE_PER_H * self._square[:, age] + np.where(good, error, 0.0) ** 2
             self._hours[:, age] = FADE_PER_H * self._hours[:, age] + good
             dark = self.kind == "pv" and kw < DARK_KW and kw + error[-1] < DARK_KW
             row[age], excess[age] = np.nan if dark else -error[-1], error[0]
-        self._residuals = [*self._residuals[-335:], row]  # two weeks
-        self._excess = [*self._excess[-335:], excess]
-        self.seen_kw.append(kw)
-        self._hour.append(hour)
-        self._day.append(day)
-        self._off.append(off)
-        self._within = [*self._within[-28 * 24 + 1 :], slots_kw - kw]
+            fit[age] = abs(error[0]) / max(half_kw, SURE_KW)
+        self._residuals = [*self._residuals[1 - RECENT_H :], row]
+        self._excess = [*self._excess[1 - RECENT_H :], excess]
+        self._fits = [*self._fits[1 - RECENT_H :], fit]
+        self.seen_kw = [*self.seen_kw[1 - HOURS_MAX :], kw]
+        self._hour = [*self._hour[1 - HOURS_MAX :], hour]
+        self._day = [*self._day[1 - HOURS_MAX :], day]
+        self._off = [*self._off[1 - HOURS_MAX :], off]
+        self._within = [*self._within[1 - HOURS_MAX :], slots_kw - kw]
 
-    def outlook(self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray) -> Outlook:
+    def outlook(
+        self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray, told_kw: Floats | None = None
+    ) -> Outlook:
         """The hours ahead, the current one first. off: one bool an hour ahead.
 
-        feed_kw: one entry or one row of slots an hour; it may be shorter.
+        feed_kw: one entry or one row of slots an hour; it may be shorter. told_kw: its bands, four rows as QUANTILES,
+        one column an hour; nan where none is told.
         """
         count = hour.size
         self._renew(24 * int(day[0]) + int(hour[0]))
@@ -96,34 +116,24 @@ class Model:
         told = None if feed_kw is None else feed_kw[:count].reshape(min(len(feed_kw), count), -1)
         if told is not None:
             rows[0, : len(told)] = told.mean(1)
-        usual, like = self._usual(hour, day, off)
-        rows[2] = usual
-        if self.seen_kw:
-            if self.kind == "load":
-                rows[1] = self.seen_kw[-1]
-                now_kw = self._usual(
-                    np.array(self._hour[-1:]), np.array(self._day[-1:]), np.array(self._off[-1:])
-                )[0][0]
-                rows[3] = usual + (self.seen_kw[-1] - now_kw) * np.exp(-(np.arange(count) + 1) / LEVEL_H)
-            else:
-                rows[1] = [
-                    self.seen_kw[-24 + i % 24] if len(self.seen_kw) >= 24 else np.nan for i in range(count)
-                ]
-                rows[3] = self._sky(hour)
-        blend = np.maximum(self._blend(rows), 0.0)
+        rows[1:] = self._learned(hour, day, off)
+        blend, share = self._blend(rows)
         news, usual_kw = self._news(rows[0]), blend
         if news.any():
-            rows[0], blend = np.where(news, np.nan, rows[0]), np.where(news, rows[0], blend)
-            usual_kw = np.maximum(self._blend(rows), 0.0)
-            rows[0] = np.where(news, blend, rows[0])
-        issued = np.full((len(self.names) + 1, LEADS), np.nan)
+            usual_kw, _ = self._blend(np.vstack([np.where(news, np.nan, rows[0]), rows[1:]]))
+            blend, share = np.where(news, rows[0], blend), np.where(news, 1.0, share)
+        issued = np.full((len(self.names) + 2, LEADS), np.nan)
         width = min(count, LEADS)
-        issued[:-1, :width], issued[-1, :width] = rows[:, :width], blend[:width]
-        issued[2:-1, :width][:, ~like[:width]] = (
-            np.nan
-        )  # what it cannot know yet is no fault of the usual day
+        issued[:-2, :width], issued[-2, :width] = rows[:, :width], blend[:width]
+        off_kw = self._bands(hour, blend)
+        if told_kw is not None:
+            about_kw = np.full((len(QUANTILES), count), np.nan)
+            about_kw[:, : told_kw.shape[1]] = told_kw[:, :count]
+            issued[-1, :width] = ((about_kw[2] - about_kw[1]) / 2)[:width]
+            about_kw = (about_kw - rows[0]) * self._fit()
+            off_kw = np.where(np.isfinite(about_kw), share * about_kw + (1.0 - share) * off_kw, off_kw)
         self._issued = [*self._issued[-LEADS + 1 :], issued]
-        bands = np.maximum(blend + self._bands(hour, blend), 0.0)
+        bands = np.maximum(blend + off_kw, 0.0)
         within_kw, top_kw = self._shape(hour, day, off)
         if told is not None and news.any() and told.shape[1] > 1:
             at = np.flatnonzero(news)
@@ -131,20 +141,76 @@ class Model:
             within_kw[at] = top_kw[at] = told[at] - rows[0, at][:, None]
         return Outlook(blend, bands, within_kw, top_kw, news, usual_kw)
 
+    def _learned(self, hour: Ints, day: Ints, off: np.ndarray) -> Floats:
+        """What each model but the feed tells."""
+        usual = self._usual(hour, day, off)
+        rows = np.full((3, hour.size), np.nan)
+        rows[1] = usual
+        if self.seen_kw and self.kind == "load":
+            last = np.array(self._hour[-1:]), np.array(self._day[-1:]), np.array(self._off[-1:])
+            off_kw = self.seen_kw[-1] - self._usual(*last)[0]
+            rows[0] = self.seen_kw[-1]
+            rows[2] = usual + off_kw * np.exp(-(np.arange(hour.size) + 1) / LEVEL_H)
+        elif self.seen_kw:
+            if len(self.seen_kw) >= 24:
+                rows[0] = np.resize(self.seen_kw[-24:], hour.size)
+            rows[2] = self._sky(hour)
+        return rows
+
     def _news(self, feed_kw: Floats) -> Bools:
         """Hours told so high that no experience can say anything about them, beyond all the feed told too much."""
         if self.kind != "load" or not np.isfinite(feed_kw[0]):
             return np.zeros(feed_kw.size, dtype=np.bool_)
-        known_kw = max(self.seen_kw[-28 * 24 :], default=float(feed_kw[0]))
+        known_kw = max(self.seen_kw, default=float(feed_kw[0]))
         excess = np.nan_to_num(np.array(self._excess).reshape(-1, LEADS))
         excess_kw = np.maximum.accumulate(np.maximum(excess.max(0, initial=0.0), 0.0))
         lead = np.minimum(np.arange(feed_kw.size), LEADS - 1)
         return np.asarray(feed_kw - excess_kw[lead] > (1.0 + NEWS_PU) * known_kw, dtype=np.bool_)
 
+    def state(self) -> dict[str, Floats]:
+        """All that was learned, as arrays."""
+        slots = max((within.size for within in self._within), default=1)
+        within = [w if w.size == slots else np.zeros(slots) for w in self._within]
+        hours = [self.seen_kw, self._hour, self._day, self._off]
+        return {
+            "hours": np.array(hours, dtype=np.float64).T.reshape(-1, 4),
+            "within": np.array(within, dtype=np.float64).reshape(-1, slots),
+            "issued": np.array(self._issued).reshape(-1, len(self.names) + 2, LEADS),
+            "issued_h": np.array([float(self._issued_h)]),
+            "skill": np.array([self._square, self._hours]),
+            "errors": np.array([self._residuals, self._excess, self._fits]).reshape(3, -1, LEADS),
+        }
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Go on from what state() gave. Raises ValueError for anything else, and keeps nothing of it then."""
+        hours, within, errors = (
+            np.asarray(state.get(n, ()), np.float64) for n in ("hours", "within", "errors")
+        )
+        issued, skill = (np.asarray(state.get(n, ()), np.float64) for n in ("issued", "skill"))
+        issued_h = np.asarray(state.get("issued_h", ()), np.float64)
+        count = len(hours)
+        fits = (
+            hours.shape == (count, 4) and within.ndim == 2 and len(within) == count <= HOURS_MAX
+            and within.shape[1] in SLOTS and errors.shape == (3, min(count, RECENT_H), LEADS)
+            and issued.shape == (len(issued), len(self.names) + 2, LEADS) and len(issued) <= LEADS
+            and skill.shape == (2, len(self.names) + 1, LEADS) and issued_h.shape == (1,)
+        )  # fmt: skip
+        if not fits or not all(np.isfinite(x).all() for x in (hours, within, skill, issued_h)):
+            raise ValueError(f"what was learned of the {self.kind} has another shape")
+        if not ((hours[:, 1] >= 0) & (hours[:, 1] < 24)).all():
+            raise ValueError(f"an hour of the {self.kind} beyond the clock")
+        self.seen_kw = hours[:, 0].tolist()
+        self._hour, self._day = (hours[:, i].astype(int).tolist() for i in (1, 2))
+        self._off = hours[:, 3].astype(bool).tolist()
+        self._within, self._issued = list(within), list(issued)
+        self._issued_h = int(issued_h[0])
+        self._square, self._hours = skill[0].copy(), skill[1].copy()
+        self._residuals, self._excess, self._fits = (list(part) for part in errors)
+
     def _reach(self, to_h: int) -> None:
         """Blanks for hours without an outlook: the n-th from the end is always n hours old."""
         missing = min(max(to_h - self._issued_h, 0), LEADS) if self._issued else 0
-        blank = np.full((len(self.names) + 1, LEADS), np.nan)
+        blank = np.full((len(self.names) + 2, LEADS), np.nan)
         self._issued = [*self._issued, *[blank] * missing][-LEADS:]
         self._issued_h = max(self._issued_h, to_h)
 
@@ -178,21 +244,18 @@ class Model:
         mean = weight @ seen / (weight.sum(1) + FLAT_DAYS)[:, None]
         return mean, np.where(np.isfinite(top), np.maximum(top, mean), mean)
 
-    def _usual(self, hour: Ints, day: Ints, off: np.ndarray) -> tuple[Floats, Bools]:
-        """Mean of the same hour on earlier days, recent and similar ones first; else of all that was seen.
-
-        The second says where there were such days.
-        """
+    def _usual(self, hour: Ints, day: Ints, off: np.ndarray) -> Floats:
+        """Mean of the same hour on earlier days, recent and similar ones first; else of all that was seen."""
         if not self.seen_kw:
-            return np.full(hour.size, np.nan), np.zeros(hour.size, dtype=np.bool_)
-        seen = np.array(self.seen_kw[-28 * 24 :])
-        hours, days, offs = (np.array(x[-28 * 24 :]) for x in (self._hour, self._day, self._off))
+            return np.full(hour.size, np.nan)
+        seen = np.array(self.seen_kw)
+        hours, days, offs = (np.array(x) for x in (self._hour, self._day, self._off))
         age = np.maximum(day[:, None] - days, 0)
         weight = DAY_FADE**age * np.where(off[:, None] == offs, 1.0, OTHER_TYPE) * (hour[:, None] == hours)
         weight = np.where(age == 0, 0.0, weight) if days.size > 24 else weight
         total = weight.sum(1)
         found = weight @ seen / np.maximum(total, 1e-12)
-        return np.where(total > 0, found, seen[-24:].mean()), total > 0
+        return np.asarray(np.where(total > 0, found, seen[-24:].mean()), dtype=np.float64)
 
     def _top(self) -> Floats:
         """The brightest of two weeks at each clock hour, kW."""
@@ -207,18 +270,24 @@ class Model:
         clear = (weight @ seen) / (weight @ high) if weight.any() else 1.0
         return np.asarray(top[hour] * clear, dtype=np.float64)
 
-    def _blend(self, rows: Floats) -> Floats:
-        """Models by skill at each lead; where a model says nothing the others share its weight."""
+    def _fit(self) -> float:
+        """What makes the bands told hold 68 % of two weeks' errors; 1 until that is known."""
+        fits = np.array(self._fits)
+        fits = fits[np.isfinite(fits)]
+        return float(np.clip(np.quantile(fits, 0.68), *FIT_PU)) if fits.size >= FITS_MIN else 1.0
+
+    def _blend(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Models by skill at each lead, and the feed's share; where one says nothing the others share its weight."""
         scale = max(self.seen_kw[-24:], default=1.0) or 1.0
-        prior = (0.05 * scale) ** 2 * np.where(np.arange(len(self.names)) == 0, 1.0, 4.0)[:, None]
+        prior = (PRIOR_PU * scale) ** 2 * np.where(np.arange(len(self.names)) == 0, 1.0, 4.0)[:, None]
         square = self._square[:-1] @ self._kernel + PRIOR_H * prior
         hours = self._hours[:-1] @ self._kernel + PRIOR_H
         error = square / hours + (1e-3 * scale) ** 2
         lead = np.minimum(np.arange(rows.shape[1]), LEADS - 1)
         weight = np.where(np.isfinite(rows), error[:, lead] ** -SHARPNESS, 0.0)
         total = weight.sum(0)
-        blend = (weight * np.nan_to_num(rows)).sum(0) / np.where(total > 0, total, 1.0)
-        return np.where(total > 0, blend, 0.0)
+        weight /= np.where(total > 0, total, 1.0)
+        return np.maximum((weight * np.nan_to_num(rows)).sum(0), 0.0), weight[0]
 
     def _bands(self, hour: Ints, blend: Floats) -> Floats:
         """Quantiles of what the blend missed by at each lead, over two weeks; of the sun, by its clear sky."""

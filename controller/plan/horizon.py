@@ -17,6 +17,7 @@ from controller.plan.economy import COUPLED, START, Charge, Steps
 HOUR_S = 3600
 FINE_H = 2  # slots as they are; later whole hours, unless price or load moves within them
 SHAPED_PU = 0.1  # of the highest load: what moves less within an hour is noise
+DAYS_MAX = 62  # that are remembered
 WORKDAYS, DAYS_OFF = 6, 4  # typical days of either type: the last week and the last two week-ends
 BAD_CHANCE = 1 / 6  # the worst sixth of a Gauss curve ...
 BAD_SIGMA = 1.5  # ... and its mean, which lies half-way between the ends of the 68 and 95 % bands
@@ -38,6 +39,8 @@ class Past:
         for i, (day, hour) in enumerate(zip(local.day, local.hour, strict=True)):
             table = self.days.setdefault(int(day), np.full((3, 24), np.nan))
             table[:, hour] = load_kw[i], pv_kw[i], spot[i]
+        while len(self.days) > DAYS_MAX:
+            del self.days[min(self.days)]
 
     def with_near(self, t_s: Floats, load_kw: Floats, pv_kw: Floats, spot: Floats) -> dict[int, Floats]:
         """Whole days, those that near time completes included; an hour that spring skips is its neighbour."""

@@ -5,6 +5,7 @@ The ladder: the LP's plan; the last plan while it lasts; a rule on price and pea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import nan
@@ -38,11 +39,15 @@ class Rung(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What is told from outside at one time. Curves begin with the running slot; spot: known prices alone."""
+    """What is told from outside at one time. Curves begin with the running slot; spot: known prices alone.
+
+    load_bands_kw: ends of the load's 95 and 68 % bands, four rows as forecast.QUANTILES; nan: not told.
+    """
 
     spot: Floats
     load_kw: Floats | None = None
     pv_kw: Floats | None = None
+    load_bands_kw: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +118,44 @@ class Planner:
         self.meter.count(t_s, self.slot_s, grid_kw)
         self._hour.append((t_s, load_kw, pv_kw, spot))
         if (t_s + self.slot_s) % HOUR_S == 0:
-            rows = np.array(self._hour)
-            self._hour = []
             begin_s = float(t_s + self.slot_s - HOUR_S)
+            rows = np.array([row for row in self._hour if row[0] >= begin_s])  # an hour may have lost its end
+            self._hour = []
             mean = rows[:, 1:].mean(0)
             at = calendar.clock(self.tariff.time_zone, np.array([begin_s]))
             where = int(at.hour[0]), int(at.day[0]), bool(at.weekday[0] > horizon.FRIDAY)
             self.load.observe(rows[:, 1], *where)
             self.pv.observe(float(mean[1]), *where)
             self.past.put(np.array([begin_s]), mean[:1], mean[1:2], mean[2:])
+
+    def state(self) -> dict[str, Floats]:
+        """What was learned, as arrays; the demand ledger has its own record."""
+        days = self.past.days
+        own = {
+            "hour": np.array(self._hour).reshape(-1, 4),
+            "day": np.array(sorted(days), dtype=np.float64),
+            "days": np.array([days[day] for day in sorted(days)]).reshape(-1, 3, 24),
+        }
+        models = ((model.kind, model.state()) for model in (self.load, self.pv))
+        return own | {f"{kind}/{name}": part for kind, state in models for name, part in state.items()}
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Go on from what state() gave. Raises ValueError for anything else, and begins anew then."""
+        hour, day, days = (np.asarray(state.get(name, ()), np.float64) for name in ("hour", "day", "days"))
+        if (
+            hour.shape[1:] != (4,)
+            or len(hour) > 4
+            or days.shape != (day.size, 3, 24)
+            or day.size > horizon.DAYS_MAX
+        ):
+            raise ValueError("the days that were learned have another shape")
+        fresh = Model("load"), Model("pv")
+        for model in fresh:
+            head = f"{model.kind}/"
+            model.restore({name[len(head) :]: part for name, part in state.items() if name.startswith(head)})
+        self.load, self.pv = fresh
+        self.past.days = {int(d): table for d, table in zip(day, days, strict=True)}
+        self._hour = [(float(a), float(b), float(c), float(d)) for a, b, c, d in hour]
 
     def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
@@ -170,13 +204,17 @@ class Planner:
         at = calendar.clock(self.tariff.time_zone, first_s + HOUR_S * np.arange(count))
         off = at.weekday > horizon.FRIDAY
         gone = round((now_s - first_s) // self.slot_s)
+        rows = (
+            [self._hourly(row, gone) for row in feed.load_bands_kw] if feed.load_bands_kw is not None else []
+        )
+        told_kw = np.array([row.mean(1) for row in rows if row is not None]) if rows else None
         return (
-            self.load.outlook(self._hourly(feed.load_kw, gone), at.hour, at.day, off),
+            self.load.outlook(self._hourly(feed.load_kw, gone), at.hour, at.day, off, told_kw),
             self.pv.outlook(self._hourly(feed.pv_kw, gone), at.hour, at.day, off),
         )
 
     def _hourly(self, curve: Floats | None, gone: int) -> Floats | None:
-        """One row of slots for each clock hour; of the `gone` slots of the running one nothing is told, they were as it is now."""
+        """One row of slots for each clock hour; what is gone of the running one was as it is now."""
         if curve is None or not curve.size:
             return None
         slots = round(HOUR_S / self.slot_s)

@@ -93,7 +93,7 @@ class Executive:
             lambda cycle: self._asks.answer(cycle.refused),
         ]
         self._asks = Asks(folder)
-        self._slow = SlowLoop(checked, folder, self._supervisor, self._asks, self._tell)
+        self._slow = SlowLoop(checked, folder, self._supervisor, self._asks, self._tell, self._keeper.folder)
         self._health.plan = self._slow.view
         self._until_ns = self._stop_ns = 0  # end of --seconds; since when a stop is asked for; 0: none
         self._fitter = Writer()  # a latch must not wait for a fit

@@ -54,7 +54,7 @@ class Keeper:
     def __init__(self, folder: Path, writer: Writer, disk: keep.Disk = os) -> None:
         self.spent: dict[str, tuple[int, int]] | None = None
         self.books: Callable[[], Books] | None = None
-        self._folder = folder
+        self.folder = folder
         self._writer = writer
         self._disk = disk
         before, self.outcome = keep.read(folder, disk)
@@ -153,12 +153,12 @@ class Keeper:
         """On the writer's thread. What the disk refuses is tried again a while later."""
         self._failed = True
         for record in records:
-            keep.write(self._folder, record, self._disk)
+            keep.write(self.folder, record, self._disk)
         self._failed = False
 
     def _write_now(self, record: Record) -> None:
         self.record_now = replace(record, sequence=record.sequence + 1)
-        keep.write(self._folder, self.record_now, self._disk)
+        keep.write(self.folder, self.record_now, self._disk)
 
     def _count(self, cycle: Cycle) -> None:
         now_ns, before_ns = cycle.now.t_ns, self._t_ns

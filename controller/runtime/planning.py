@@ -25,7 +25,7 @@ from controller.plan import offer
 from controller.plan.billing import prices
 from controller.plan.calendar import Floats
 from controller.plan.planner import AGE_S_MAX, Decision, Feed, Planner, Rung, plant_of
-from controller.runtime import answer
+from controller.runtime import answer, learned
 from controller.runtime.answer import Budget
 from controller.runtime.gather import QUARTER_S, Look, Quarter
 
@@ -51,28 +51,33 @@ class View:
     t_plan_s: float  # UTC; 0: there is no plan
     pcs_kw: float
     feeds: tuple[dict[str, Any], ...]
+    unkept: str = ""  # why what was learned is not kept
 
     def at(self, utc_s: float) -> dict[str, Any]:
         """As plain data, with ages as they are by then."""
         age_s = utc_s - self.t_plan_s if self.t_plan_s else nan
         feeds = [feed | {"age_s": feed["age_s"] + utc_s - self.t_s} for feed in self.feeds]
         return {"rung": self.rung, "reason": self.reason, "trouble": self.trouble, "age_s": age_s,
-                "pcs_kw": self.pcs_kw, "feeds": feeds}  # fmt: skip
+                "pcs_kw": self.pcs_kw, "feeds": feeds, "unkept": self.unkept}  # fmt: skip
 
 
 class Planning:
     """One site's slow loop. step() from one thread at a time; forecast, view and budget may be read from any.
 
-    bring: the way to the feeds, see feeds.fetch. out: file of the budget, None: it is not written.
+    bring: the way to the feeds, see feeds.fetch. out: file of the budget, keep: of what is learned; None: none.
     """
 
-    def __init__(self, site: Site, tariff: Tariff, bring: Bring, out: Path | None = None) -> None:
+    def __init__(
+        self, site: Site, tariff: Tariff, bring: Bring, out: Path | None = None, keep: Path | None = None
+    ) -> None:
         self._site, self._tariff, self._out = site, tariff, out
         self._intake = Intake(site, tariff, bring)
         self._planner = Planner(tariff, plant_of(site, tariff), QUARTER_S, TIME_LIMIT_S)
         self._sees_sun = "load_ia" in site.sampling.channels
         self._planned_s = self._tried_s = -1e12
         self._decided_s = -1e12
+        self._keep, self._kept_h = keep, nan
+        self.unkept = ""  # why what was learned could not be read or written, empty: it could
         self._news = False  # something was told since the last plan
         self._sequence = 0
         self.forecast = Forecast(reason="no look at the site yet")
@@ -82,11 +87,13 @@ class Planning:
     def step(self, look: Look, letters: Sequence[Letter] = ()) -> None:
         """One turn, about once a second. May wait for slow feeds and for the solver, each within its limit."""
         utc_s = look.now.utc_s
+        if self._keep is not None and not isfinite(self._kept_h):
+            self._recall(self._keep, utc_s)
+        self._news |= bool(self._intake.refresh(look.now))  # first: a quarter is learned with its price
         for quarter in look.quarters:
             self._learn(quarter, utc_s)
         if look.meter is not None:
             self._planner.meter = look.meter
-        self._news |= bool(self._intake.refresh(look.now))
         waiting: list[Callable[[str], object]] = []
         for text, reply in letters:
             self._news |= self._read(text, reply, look, waiting)
@@ -96,6 +103,31 @@ class Planning:
             self._decide(look)
         for reply in waiting:
             reply(json.dumps(self.budget))
+        if self._keep is not None and utc_s // HOUR_S != self._kept_h and look.quarters:
+            self._remember(self._keep, utc_s)
+
+    def _recall(self, keep: Path, utc_s: float) -> None:
+        """Go on from what the last run had learned; what cannot be used, or is of a later hour, is left."""
+        self._kept_h = utc_s // HOUR_S
+        try:
+            state = learned.read(keep)
+            if state and float(state.pop("utc_s", np.full(1, nan))[0]) <= utc_s + HOUR_S:
+                self._planner.restore(state)
+                self._intake.restore(state)
+            elif state:
+                self.unkept = f"{keep.name} is of a later time; is the clock right?"
+        except (learned.LearnedError, ValueError, IndexError, TypeError) as error:
+            self.unkept = str(error)
+
+    def _remember(self, keep: Path, utc_s: float) -> None:
+        """Once an hour: more would wear the disk, and an hour is soon learned anew."""
+        self._kept_h = utc_s // HOUR_S
+        state = self._planner.state() | self._intake.state() | {"utc_s": np.array([utc_s])}
+        try:
+            learned.write(keep, state)
+            self.unkept = ""
+        except OSError as error:
+            self.unkept = f"{keep.name} cannot be written: {error}"
 
     def _learn(self, quarter: Quarter, utc_s: float) -> None:
         spot = float(_values(self._intake.told(utc_s).spot, quarter.t_s)[0])
@@ -159,6 +191,7 @@ class Planning:
             spot,
             load_kw if np.isfinite(load_kw).any() else None,
             pv_kw if self._sees_sun and np.isfinite(pv_kw).any() else None,
+            _bands(told.load_kw, begin_s, spot.size),
         )
 
     def _decide(self, look: Look) -> None:
@@ -177,7 +210,14 @@ class Planning:
         self.forecast = self._forecast(look, decision, told, f"{decision.rung.value}: {reason}")
         feeds = tuple(self._intake.view(utc_s))
         self.view = View(
-            decision.rung.value, reason, self._planner.trouble, utc_s, t_plan_s, decision.pcs_kw, feeds
+            decision.rung.value,
+            reason,
+            self._planner.trouble,
+            utc_s,
+            t_plan_s,
+            decision.pcs_kw,
+            feeds,
+            self.unkept,
         )
         self._tell(look, nan if spot is None else spot, f"{decision.rung.value}: {reason}")
 
@@ -237,6 +277,15 @@ def _missing(look: Look, told: Told, utc_s: float) -> str:
     if not isfinite(look.soc_pct):
         return "the state of charge is not known"
     return "" if isfinite(look.load_kw) and isfinite(look.pv_kw) else "the load is not known"
+
+
+def _bands(curve: Curve | None, begin_s: float, count: int) -> Floats | None:
+    """The four ends of a curve's bands in quarters, as forecast.QUANTILES has them; None: it tells none of them."""
+    rows = () if curve is None else (curve.low_95, curve.low_68, curve.high_68, curve.high_95)
+    if curve is None or not any(rows):
+        return None
+    found = [_values(replace(curve, expected=row), begin_s)[:count] for row in rows]
+    return np.array(found)
 
 
 def _values(curve: Curve | None, begin_s: float) -> Floats:

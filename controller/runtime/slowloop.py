@@ -12,7 +12,7 @@ from controller.devices.check import CheckedSite
 from controller.feeds import fetch
 from controller.image import Forecast, Instant
 from controller.plan.planner import AGE_S_MAX, Rung
-from controller.runtime import answer
+from controller.runtime import answer, learned
 from controller.runtime.asks import Asks
 from controller.runtime.events import Event
 from controller.runtime.gather import Gatherer, Look
@@ -35,6 +35,7 @@ class SlowLoop:
         supervisor: Supervisor,
         asks: Asks,
         tell: Callable[[Event], object],
+        state: Path | None = None,
     ) -> None:
         site = checked.site
         self._supervisor, self._asks, self._tell = supervisor, asks, tell
@@ -43,7 +44,8 @@ class SlowLoop:
         self._busy = False  # a turn is under way
         self.planning: Planning | None = None
         if site.tariff is not None:
-            self.planning = Planning(site, site.tariff, fetch.bring(folder), folder / answer.FILE)
+            keep = None if state is None else state / learned.FILE
+            self.planning = Planning(site, site.tariff, fetch.bring(folder), folder / answer.FILE, keep)
             self._gatherer = Gatherer(checked, supervisor.wisher.meter)
             supervisor.watchers.append(self._gatherer.record)
 

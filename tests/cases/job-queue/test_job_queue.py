@@ -221,7 +221,7 @@ def test_jobs_are_foreseen_and_a_lost_scheduler_is_borne(
 
 
 def test_a_waiting_array_is_all_its_tasks(cluster: Cluster) -> None:
-    """Goal: Slurm's one record of five tasks, two at a time, counts as five and draws as two. Method: its own answer."""
+    """Goal: Slurm's one record of five tasks, two at a time, is five, and draws as two. Method: its own answer."""
     parts = {"train": Partition(counts="cpu", each_kw=CPU_KW)}
     cluster.submit(16, 30)  # the whole hall: all tasks wait for its end
     array = cluster.submit(2, 30, "--array=0-4%2")

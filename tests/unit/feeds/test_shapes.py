@@ -194,3 +194,26 @@ def test_figures_are_learned_from_the_meter() -> None:
     for counts, kw in ((np.zeros(3), 5.0), (np.ones(3), np.nan), (np.array([1.0, np.inf, 0.0]), 5.0)):
         learned.observe(counts, kw)
     assert learned.each_kw.tolist() == before.tolist()
+
+
+def test_figures_outlive_a_restart() -> None:
+    """Goal: learned figures go on; those of another site file, or beyond their span, are left. Method: one each."""
+    first = Learned([1400.0, 0.9])
+    for units in (500.0, 4000.0, 100.0):
+        first.observe(np.array([1.0, units]), 1200.0 + 1.1 * units)
+    again, same = Learned([1400.0, 0.9]), Learned([1400.0, 0.9])
+    again.restore(first.state())
+    for each in (first, again):
+        each.observe(np.array([1.0, 900.0]), 2000.0)
+    assert again.each_kw.tolist() == first.each_kw.tolist() != same.each_kw.tolist()
+    beyond = first.state()
+    beyond[0, 1] = 3.01 * 1400.0
+    for wrong in (
+        Learned([1400.0, 1.0]).state(),
+        beyond,
+        first.state() * np.nan,
+        np.ones((1, 3)),
+        np.ones(0),
+    ):
+        same.restore(wrong)
+        assert same.each_kw.tolist() == [1400.0, 0.9]

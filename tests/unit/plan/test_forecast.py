@@ -130,3 +130,35 @@ def test_a_cloud_of_this_hour_weighs_more_than_the_clear_sky_of_yesterday() -> N
     for hour in range(11, 20):
         model.observe(float(bell_kw[hour]), hour, 5, False)
     assert model._sky(HOURS)[12] > 900
+
+
+def test_news_goes_before_experience() -> None:
+    """Goal: what was never seen is told by the feed alone, beyond all it told too much. Method: quiet, a rise."""
+    model, off = Model("load"), np.zeros(24, dtype=bool)
+    for hour in range(20):  # the feed tells 900 too much, whatever comes
+        model.outlook(np.full((24, 4), 1400.0), (hour + HOURS) % 24, (hour + HOURS) // 24, off)
+        model.observe(np.full(4, 500.0), hour, 0, False)
+    for top_kw, news in ((1449.0, False), (1451.0, True)):  # 1.1 x 500 + 900 = 1450
+        feed_kw = np.full((24, 4), 1400.0)
+        feed_kw[2] = [1400.0, 1400.0, 2 * top_kw - 1400.0, 2 * top_kw - 1400.0]
+        found = model.outlook(feed_kw, (20 + HOURS) % 24, (20 + HOURS) // 24, off)
+        assert found.news.tolist() == [False] * 2 + [news] + [False] * 21
+        assert found.expected_kw[2] == pytest.approx(top_kw if news else 500.0, rel=0.05)
+        assert found.usual_kw[2] == pytest.approx(500.0, rel=0.05)
+        assert found.within_kw[2].tolist() == (feed_kw[2] - top_kw if news else np.zeros(4)).tolist()
+
+
+def test_bands_that_are_told_are_used_as_they_fare() -> None:
+    """Goal: a feed's own bands, widened where they are too narrow. Method: errors of 100 kW, told 50."""
+    told_kw = np.array([[-100.0], [-50.0], [50.0], [100.0]])
+    model, rng, off = Model("load"), np.random.default_rng(1), np.zeros(24, dtype=bool)
+    first = model.outlook(np.full(24, 2000.0), HOURS, HOURS // 24, off, np.tile(2000.0 + told_kw, 24))
+    assert first.bands_kw[:, 5].tolist() == [1900.0, 1950.0, 2050.0, 2100.0]
+    for hour in range(96):
+        feed_kw = 2000.0 + 500.0 * np.sin(hour + HOURS)
+        ahead = (hour + HOURS) % 24, (hour + HOURS) // 24, off
+        found = model.outlook(feed_kw, *ahead, feed_kw + told_kw)
+        model.observe(feed_kw[0] + 100.0 * rng.standard_normal(), hour % 24, hour // 24, False)
+    half_kw = (found.bands_kw[2] - found.bands_kw[1]) / 2
+    assert 80.0 < half_kw[6:18].mean() < 125.0
+    assert (found.bands_kw[0] < found.bands_kw[1]).all()

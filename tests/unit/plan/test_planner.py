@@ -264,6 +264,31 @@ def test_a_daily_burst_is_learned_and_shaved() -> None:
     assert means_kw[24:].max() < 0.62 * 5000
 
 
+def told_without_end(tables: Tables) -> Curves:
+    """A scheduler that knows when the next rise begins, not that it ends, and tells 900 kW too much of the base."""
+    count = tables.load_kw.size
+    rows = []
+    for k in range(0, count, 4):
+        ahead = np.resize(tables.load_kw[k:], 192) if k + 192 > count else tables.load_kw[k : k + 192]
+        rises = np.flatnonzero(ahead > 4000)
+        told = np.maximum(ahead, 1400.0)
+        told[rises[0] if rises.size else 192 :] = 5000.0
+        rows.append(0.9 * told + 0.1 * max(tables.load_kw[max(k - 1, 0)], 1400.0))
+    return Curves(np.array(rows), None, None, False)
+
+
+@pytest.mark.parametrize("hour", [2.0, 8.0, 12.0, 17.5])
+def test_a_burst_never_seen_is_shaved_the_first_time(hour: float) -> None:
+    """Goal: -38 % on the first day, with no record. Method: a burst of 90 minutes, told as one that never ends."""
+    site, sold = nordlab()
+    flat = burst_day(2)
+    clock = np.arange(flat.load_kw.size) / 4 % 24
+    load_kw = np.where((clock >= hour) & (clock < hour + 1.5), 5000.0, 500.0)
+    tables = replace(flat, load_kw=load_kw)
+    result = Season(site, sold, tables, told_without_end(tables)).run(96)
+    assert result.grid_kw.reshape(-1, 4).mean(1).max() < 0.62 * 5000
+
+
 def test_cheaper_than_no_battery() -> None:
     """Goal: price never tempts beyond its worth. Method: bills of a season with strong prices, both months."""
     site, sold = nordlab()

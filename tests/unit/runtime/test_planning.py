@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from copy import deepcopy
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -20,7 +21,7 @@ from controller.config.tariff import EnergyFee
 from controller.feeds.fetch import bring_files
 from controller.image import Instant, Mode
 from controller.plan.demand import Meter
-from controller.runtime import answer
+from controller.runtime import answer, learned
 from controller.runtime.gather import Look, Quarter
 from controller.runtime.planning import Planning
 from tests.unit.feeds.test_shapes import message
@@ -280,3 +281,103 @@ def test_equal_looks_give_equal_plans(tmp_path: Path) -> None:
             loop.turn(900.0, load_kw=kw, quarters=(Quarter(NOW + 900 * k, kw, 0.0, kw),))
         told.append((loop.planning.forecast, replace(loop.planning.view, feeds=())))
     assert told[0] == told[1]
+
+
+def lived(folder: Path, keep: Path | None, hours: int, restart_h: int | None = None) -> Loop:
+    """A loop that lived through hours of a load with a shape of its own, with or without a restart in between."""
+    loop = Loop(folder)
+    for hour in range(hours):
+        if hour in (0, restart_h):
+            before, loop.planning = (
+                loop.planning,
+                Planning(loop.site, loop.meter.tariff, bring_files(folder), None, keep),
+            )
+            assert before is not loop.planning
+        if hour % 12 == 0:
+            rows = "".join(
+                f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(loop.utc_s - 3600 + 900 * k))},"
+                f"{1 + np.sin(0.1 * k + hour):.4f}\n" for k in range(150)
+            )  # fmt: skip
+            (folder / "prices.csv").write_text("t_utc,price_sek_kwh\n" + rows)
+        begin_s = loop.utc_s - loop.utc_s % 900
+        past = tuple(
+            Quarter(begin_s - 3600 + 900 * k, kw := 3000.0 + 800.0 * np.sin(hour * 0.7) + 90.0 * k, 0.0, kw)
+            for k in range(4)
+        )
+        loop.turn(3600.0, quarters=past if hour else (), meter=deepcopy(loop.meter))
+    return loop
+
+
+def plan_of(loop: Loop) -> Any:
+    """The plan that holds."""
+    plan = loop.planning._planner.current
+    assert plan is not None
+    return plan
+
+
+@pytest.mark.stack
+def test_a_restart_in_mid_month_plans_the_same(tmp_path: Path) -> None:
+    """Goal: what was learned outlives a restart. Method: 40 hours, with it and without; and anew."""
+    found = []
+    for name, restart_h in (("whole", None), ("again", 39), ("anew", 39)):
+        folder = tmp_path / name
+        folder.mkdir()
+        keep = None if name == "anew" else folder / learned.FILE
+        found.append(plan_of(lived(folder, keep, 40, restart_h)))
+    whole, again, anew = found
+    assert np.array_equal(whole.load.expected_kw, again.load.expected_kw)
+    assert np.array_equal(whole.load.bands_kw, again.load.bands_kw)
+    assert whole.dispatch.cost == pytest.approx(again.dispatch.cost, rel=1e-9)
+    assert whole.limits_kw == pytest.approx(again.limits_kw)
+    assert not np.allclose(whole.load.expected_kw, anew.load.expected_kw, rtol=0.01)
+
+
+def test_a_file_of_learned_figures_that_is_not_used(tmp_path: Path) -> None:
+    """Goal: any other file is left, told, and replaced. Method: torn, cut, of another version, of the future, none."""
+    keep = tmp_path / learned.FILE
+    state = Loop(tmp_path).planning._planner.state()
+    learned.write(keep, state | {"utc_s": np.array([NOW])})
+    whole = keep.read_bytes()
+    assert learned.read(keep).keys() == state.keys() | {"utc_s"}
+    cases = [
+        (whole[:-1], "damaged"), (whole[:40] + b"x" + whole[41:], "damaged"), (b"", "no file"),
+        (whole.replace(b"learned 1", b"learned 2", 1), "version 2, not 1"), (b"x" * 99, "no file"),
+    ]  # fmt: skip
+    for content, why in cases:
+        keep.write_bytes(content)
+        with pytest.raises(learned.LearnedError, match=why):
+            learned.read(keep)
+        loop = Loop(tmp_path)
+        loop.planning = Planning(loop.site, loop.meter.tariff, bring_files(tmp_path), None, keep)
+        loop.turn()
+        assert why in loop.planning.view.at(NOW)["unkept"] and loop.planning.view.rung == "lp"
+    loop.turn(3600.0, quarters=(Quarter(NOW, 3000.0, 0.0, 3000.0),))
+    assert loop.planning.unkept == "" and "hours" in "".join(learned.read(keep))
+    wrongs = [
+        ({"utc_s": np.array([NOW + 9e4])}, "later time"), ({"load/hours": np.ones((3, 4))}, "shape"),
+        ({"hour": np.ones((5, 4))}, "shape"), ({"load/skill": np.full((2, 5, 48), np.nan)}, "shape"),
+    ]  # fmt: skip
+    for wrong, why in wrongs:
+        learned.write(keep, state | {"utc_s": np.array([NOW])} | wrong)
+        loop = Loop(tmp_path)
+        loop.planning = Planning(loop.site, loop.meter.tariff, bring_files(tmp_path), None, keep)
+        loop.turn()
+        assert why in loop.planning.unkept, wrong
+        assert not loop.planning._planner.load.seen_kw
+
+
+def test_the_bands_of_a_told_curve_reach_the_plan(tmp_path: Path) -> None:
+    """Goal: a scheduler's own bands are the plan's, where nothing else is known. Method: two hours told with bands."""
+    loop = Loop(tmp_path)
+    ends = {
+        "value_lower_95PPR": 1.0e6,
+        "value_lower_68PPR": 2.0e6,
+        "value_upper_68PPR": 3.5e6,
+        "value_upper_95PPR": 4.0e6,
+    }
+    value = {"commodity_quantity": "ELECTRIC.POWER.3_PHASE_SYMMETRIC", "value_expected": 3.0e6} | ends
+    curve = {"message_type": "PowerForecast", "start_time": "2027-01-15T08:00:00Z",
+             "elements": [{"duration": 7_200_000, "power_values": [value]}]}  # fmt: skip
+    assert loop.ask({"verb": "forecast", "curve": curve}) == ""
+    loop.turn(61.0)
+    assert plan_of(loop).load.bands_kw[:, 1].tolist() == [1000.0, 2000.0, 3500.0, 4000.0]
