@@ -155,9 +155,7 @@ class Frame:
     sent_kw: tuple[float, ...] = ()
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
-    gain_max: float = 0.0  # what the delay of the loop lets help
     prompt_pu: float = 1.0  # of it, the part that passes at once
-    slow_s: float = 0.0  # the lag through which the rest passes
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
     backstop: Backstop = field(default_factory=Backstop)
     drifts: tuple[

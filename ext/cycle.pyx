@@ -77,7 +77,7 @@ cdef void status_publish(Frame *f) noexcept nogil:
     s.sample_age_ns = f.t_ns - f.sample.t_ns
     s.charge_cuts = f.fast.charge_cuts
     s.discharge_cuts = f.fast.discharge_cuts
-    s.loop_delay_s = f.law.delay_s
+    s.loop_delay_s = f.law.setup.delay_s
     s.track = f.track
     s.command = f.command
     lock_close(&f.status_lock)

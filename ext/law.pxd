@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.image cimport Command, Limits, Track
 from ext.preview cimport Preview
-from ext.shape cimport Shape
+from ext.shape cimport Shape, ShapeSetup
 
 
 cdef enum:
@@ -18,20 +18,22 @@ cdef struct LawSetup:
     double dead_s               # first byte of a setpoint to the start of its effect
     double period_s             # one setpoint exchange on the slowest bus
     double rating_kw            # of all converters
+    double delay_s              # effective delay of the whole loop
+    double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
+    double prompt_pu            # of it, the part that may pass at once; the rest passes through the shape
+    ShapeSetup shape
     int32_t pcs_count
 
 
 cdef struct Law:
     LawSetup setup
     int32_t engaged             # 1: a target is being held
-    double delay_s              # effective delay of the whole loop
-    Shape shape                 # what such a loop may take of a swing
+    Shape shape
     Preview preview
     double lagged_kw            # load through the first target lag
     double smooth_kw            # and through the second
     double target_kw            # grid power aimed at, SOC leak not included
     double leak_kw              # SOC leak, ramped like the target
-    double slow_kw              # deviation through the shape's lag
     double held_kw              # command that stands
     int64_t t_held_ns           # since when
     int64_t t_alike_ns          # when a new one would last have differed little
@@ -39,7 +41,7 @@ cdef struct Law:
     double model_kw             # model: battery power at that instant
     double battery_kw           # model: battery power now
     double past_kw[PAST_MAX]    # model_kw of the last frames
-    int32_t past_at
+    int64_t past_at
     int32_t dead_frames
     double decay                # of the lag over one exchange
     int64_t t_ns                # of the last step

@@ -5,9 +5,9 @@
     pcs_kw   = shape(load ahead - target) - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
-shape: what a loop with this delay may take without making any frequency worse, see ext.shape. A battery that rests
-where it is wanted, to 2 % of the rating, is told something new every ten exchanges only: the wire is free when an edge
-comes.
+shape: of what is taken, the prompt share passes at once and the rest through a filter that makes no frequency worse,
+see ext.shape; the filter takes the load of now, not the one ahead. A battery that rests where it is wanted, to 2 % of
+the rating, is told something new every ten exchanges only: the wire is free when an edge comes.
 
 The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
 a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,
@@ -23,11 +23,8 @@ from libc.string cimport memset
 
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
 from ext.preview cimport PreviewSetup, preview_init, preview_step
-from ext.shape cimport shape_of
+from ext.shape cimport shape_init, shape_kw, shape_take
 
-cdef double STEP_SHARE = 0.8        # load step, in ratings, for which the delay of the slew is taken
-cdef double WAIT_SHARE = 0.25       # of exchange and lag that stays as delay: the wire is mostly free, the lead works
-cdef double AHEAD_S = 0.002         # of the slew's delay that the preview of an edge hides
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
 cdef double QUIET_EXCHANGES = 10.0  # how long it waits at most
@@ -45,10 +42,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     memset(w, 0, sizeof(Law))
     w.setup = setup[0]
     w.decay = exp(-setup.period_s / setup.lag_s) if setup.lag_s > 0 else 0.0
-    w.delay_s = setup.frame_s + setup.dead_s + WAIT_SHARE * (setup.period_s + setup.lag_s)
-    if setup.slew_kw_per_s > 0:
-        w.delay_s += max(0.0, 0.5 * STEP_SHARE * setup.rating_kw / setup.slew_kw_per_s - AHEAD_S)
-    w.shape = shape_of(w.delay_s)
+    shape_init(&w.shape, &setup.shape)
     w.dead_frames = <int32_t>(setup.dead_s / setup.frame_s + 0.5)
     if w.dead_frames > PAST_MAX - 1:
         w.dead_frames = PAST_MAX - 1
@@ -110,9 +104,11 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
 
 cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
-    cdef double ahead_kw = preview_step(&w.preview, load_kw) - w.target_kw
-    w.slow_kw += (load_kw - w.target_kw - w.slow_kw) * dt_s / (w.shape.slow_s + dt_s)
-    return command.gain * (command.prompt_pu * ahead_kw + (1.0 - command.prompt_pu) * w.slow_kw) - w.leak_kw
+    cdef double swing_kw = preview_step(&w.preview, load_kw) - w.target_kw
+    shape_take(&w.shape, load_kw - w.target_kw, max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5)))
+    if command.prompt_pu < 1.0:
+        swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
+    return command.gain * swing_kw - w.leak_kw
 
 
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
@@ -143,15 +139,15 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         sent_kw += command.sent_kw[k]
     w.t_ns = now_ns
     model_step(w, sent_kw, dt_s)
-    command.gain_max = w.shape.gain
-    command.gain = w.shape.gain * limits.gain
-    command.prompt_pu = w.shape.prompt_pu * limits.prompt_pu
-    command.slow_s = w.shape.slow_s
+    command.gain = w.setup.gain_max * limits.gain
+    command.prompt_pu = w.setup.prompt_pu * limits.prompt_pu
     if not track.quality & ~QUALITY_UNLOCKED:
         w.t_good_ns = now_ns
         if not limits.permit & PERMIT_SETPOINT or not w.engaged:
             w.lagged_kw = w.smooth_kw = w.target_kw = track.load_kw
-            w.leak_kw = w.slow_kw = 0.0
+            w.leak_kw = 0.0
+        if limits.permit & PERMIT_SETPOINT and not w.engaged:
+            shape_init(&w.shape, &w.setup.shape)
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
         wanted_kw = wish(w, track.load_kw, command, dt_s) + command.support_kw

@@ -1,5 +1,5 @@
 """Where the load will be when a command that is sent now takes effect."""
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 
 cdef enum:
@@ -28,7 +28,7 @@ cdef enum Guess:
 cdef struct Preview:
     PreviewSetup setup
     double load_kw[BACK_MAX]    # of the last frames
-    int32_t at                  # frames seen
+    int64_t at                  # frames seen; 32 bits would run over after 60 h
     int32_t rest_frames         # since the last edge
     double before_kw            # where the present edge began
     Level level[LEVEL_MAX]

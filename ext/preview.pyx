@@ -76,7 +76,7 @@ cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) 
 
 cdef void judge(Preview *v, int32_t kind, double ahead_s, double load_kw) noexcept nogil:
     """What was guessed that long ago is the load now, or it is not."""
-    cdef int32_t ago = (v.at - 1 - frames(v, ahead_s)) & (BACK_MAX - 1)
+    cdef int32_t ago = <int32_t>((v.at - 1 - frames(v, ahead_s)) & (BACK_MAX - 1))
     if v.kind[ago] != kind:
         return
     v.missed[kind] += (load_kw - v.guess_kw[ago]) ** 2 - FORGET * v.missed[kind]
@@ -85,7 +85,7 @@ cdef void judge(Preview *v, int32_t kind, double ahead_s, double load_kw) noexce
 
 cdef double note(Preview *v, int32_t kind, double guess_kw, double load_kw) noexcept nogil:
     """Remember the guess; it is used while its kind has lately been better than the load itself."""
-    cdef int32_t at = (v.at - 1) & (BACK_MAX - 1)
+    cdef int32_t at = <int32_t>((v.at - 1) & (BACK_MAX - 1))
     v.kind[at] = kind
     v.guess_kw[at] = guess_kw
     return guess_kw if v.missed[kind] < TRUST * v.moved[kind] else load_kw

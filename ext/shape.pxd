@@ -1,10 +1,29 @@
-"""How much of a swing a loop with this delay may take without making any frequency worse."""
+"""What a loop that is too late to answer a swing at once answers instead: a filter of what the load has done."""
+from libc.stdint cimport int32_t, int64_t
+
+
+cdef enum:
+    TAP_MAX = 24                # shares of the deviation as it was 0, 1, 2 ... ms ago
+    LAG_MAX = 3                 # and of it through lags
+    SWING_MAX = 512             # frames of its history: 23 ms at 20 kHz, a power of two
+
+
+cdef struct ShapeSetup:
+    double frame_s
+    int32_t tap_frames          # between two taps
+    double taps_pu[TAP_MAX]
+    double lags_pu[LAG_MAX]
+    double lags_s[LAG_MAX]
 
 
 cdef struct Shape:
-    double gain                 # share that is taken in the end; 0: whatever the loop did would harm
-    double prompt_pu            # of it, the part that passes at once
-    double slow_s               # the rest passes through this lag
+    ShapeSetup setup
+    double swing_kw[SWING_MAX]  # deviation in the last frames
+    int64_t at                  # frames taken
+    double lag_kw[LAG_MAX]      # deviation through each lag
+    double part[LAG_MAX]        # of the way that a lag goes in a frame
 
 
-cdef Shape shape_of(double delay_s) noexcept nogil
+cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil
+cdef void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept nogil
+cdef double shape_kw(const Shape *s) noexcept nogil

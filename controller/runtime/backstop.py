@@ -24,7 +24,7 @@ import numpy as np
 from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
 from controller.image import Frame, Instant
-from controller.runtime.fastlink import resonate
+from controller.runtime.fastlink import resonate, shape_in
 from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
 from controller.runtime.waveform import Column, Powers, Waveform
@@ -158,7 +158,7 @@ class Backstop:
         self._waveform = Waveform(checked)
         self._fine = round(checked.site.sampling.rate_hz / HARM_HZ)
         self._size = self._fine * round(HARM_HZ / RATE_HZ)
-        self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs))
+        self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs), shape_in(checked, checked.table))
         self._mean = np.full(self._fine, 1.0 / self._fine)
         self._coarse_mean = np.full(self._size // self._fine, self._fine / self._size)
         self._spectrum = Spectrum()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.devices.timing import GAP_CHARS, ORDER, READ, SPEC_GAP_NS, char_ns, frame_bytes
 from controller.image import CHANNELS, Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
+from controller.runtime.shape import Shape, shape_of
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
@@ -157,6 +158,17 @@ def _support(checked: CheckedSite) -> dict[str, float]:
 
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
+    times = _times(checked, table)
+    own = {"target_lag_s": float(checked.site.control.target_lag_s), "pcs_count": len(checked.site.pcs)}
+    return times | own | shape_of(**times).fields(times["frame_s"])
+
+
+def shape_in(checked: CheckedSite, table: BusTable) -> Shape:
+    """What the law of this site answers to a swing."""
+    return shape_of(**_times(checked, table))
+
+
+def _times(checked: CheckedSite, table: BusTable) -> dict[str, float]:
     """Several converters count by their ratings, as their sum answers; those that share a port take turns."""
     site, lines = checked.site, table.pcs
     pairs = tuple(zip(site.pcs, lines, strict=True))
@@ -170,13 +182,11 @@ def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
 
     return {
         "frame_s": 1.0 / site.sampling.rate_hz,
-        "target_lag_s": float(site.control.target_lag_s),
         "lag_s": mean(p.lag_ms / 1000.0 for p in site.pcs),
         "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in pairs),
         "dead_s": mean(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
         "period_s": mean(round_s[p.port] for p in site.pcs),
         "rating_kw": rating_kw,
-        "pcs_count": len(site.pcs),
     }
 
 
@@ -299,9 +309,7 @@ class FastLink:
             sent_kw=tuple(command["sent_kw"]),
             target_kw=command["target_kw"],
             gain=command["gain"],
-            gain_max=command["gain_max"],
             prompt_pu=command["prompt_pu"],
-            slow_s=command["slow_s"],
             loop_delay_s=status["loop_delay_s"],
             backstop=backstop,
             drifts=tuple(drifts.items()),

@@ -4,11 +4,11 @@ The law was shaped for the delay of the loop; an edge that is faster than the co
 a late answer makes the grid swing more than the load (control.md 5.2). Load and battery are followed through the same
 lines; the mean of one by the other tells, line by line, how the loop passes what the law asks, D. Of the law's
 
-    F = gain (prompt + (1 - prompt) / (1 + j w slow)),    grid / load = 1 - F D
+    F = gain (prompt + (1 - prompt) H),    grid / load = 1 - F D,    H: the shape, see runtime.shape
 
 that pair of gain and prompt share is taken which leaves least of the load's own lines up to 20 Hz, of those that keep
-every line that the load excites below the limit, and the 20 ms mean of the grid within the span of the load's: what is
-late by d, and slow in part, leaves the share m of a step in it, and gain (2 m - 1) must not be above 0.
+every line that the load excites below the limit, and the 20 ms mean of the grid within the span of the load's: where
+it would span s times a step, gain (s - 1) must not be above 0.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from controller.image import Frame
 from controller.runtime.fastlink import correlate
+from controller.runtime.shape import Shape
 from controller.runtime.waveform import Column
 
 Loop = NDArray[np.complexfloating[Any]]  # a value a line
@@ -32,8 +33,9 @@ PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 
 FORGET = 1.0 / (30.0 * RATE_HZ)  # mean over 30 s
 WARM_S = 25.0  # of a load that moves, before anything is judged
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
-HARM_SEEN = 10 ** (2.0 / 20)  # grid over load: above it a whole law is no longer left whole,
-HARM_MAX = 10 ** (0.3 / 20)  # and this is kept from then on; utilities look at 0.5 dB
+HARM_SEEN = 10 ** (0.4 / 20)  # grid over load: above it a whole law no longer lets all pass at once,
+HARM_AGAIN = 10 ** (1.0 / 20)  # above it one that lets nothing pass at once takes less than all,
+HARM_MAX = 10 ** (0.1 / 20)  # and this is kept from then on; utilities look at 0.5 dB
 MEAN_S, SPAN_MAX = 0.020, 0.03
 BAND_HZ = 20.0
 GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
@@ -49,9 +51,9 @@ BELOW_HZ = np.array([0.3, 0.7, 1.5])  # stand for 0.1 to 3 Hz, where most of a l
 BELOW_W = np.array([28.3, 3.5, 2.4])  # by the spectrum of edges, in shares of what lies between 3 and 20 Hz
 
 
-def passed(gain: Any, prompt_pu: Any, slow_s: float, omega: Column = OMEGA) -> Loop:
-    """F of the law at every line; gain, prompt_pu: numbers, or columns of them."""
-    found: Loop = gain * (prompt_pu + (1.0 - prompt_pu) / (1.0 + 1j * omega * slow_s))
+def passed(gain: Any, prompt_pu: Any, answer: Loop) -> Loop:
+    """F of the law at every line; gain, prompt_pu: numbers, or columns of them; answer: H there."""
+    found: Loop = gain * (prompt_pu + (1.0 - prompt_pu) * answer)
     return found
 
 
@@ -61,43 +63,52 @@ def carried_on(loop: Loop) -> Loop:
     return np.concatenate([loop, abs(loop[-1]) * np.exp(1j * turn * OMEGA[LINES_HZ.size :])])
 
 
-def excess(loop: Loop, gain: Any, prompt_pu: Any, slow_s: float) -> Column:
+def excess(loop: Loop, gain: Any, prompt_pu: Any, shape: Shape) -> Column:
     """Grid over load at the lines and above them. loop: D at the lines."""
-    found: Column = abs(1.0 - passed(gain, prompt_pu, slow_s) * carried_on(loop))
+    found: Column = abs(1.0 - passed(gain, prompt_pu, shape.answer(OMEGA)) * carried_on(loop))
     return found
 
 
-def best(loop: Loop, load_w: Column, slow_s: float) -> tuple[float, float]:
+def best(loop: Loop, load_w: Column, shape: Shape) -> tuple[float, float]:
     """Gain and prompt share for a loop: D (lines) and the square of the load (lines), 0: not excited."""
-    grid = excess(loop, GAINS[:, None], PROMPTS[:, None], slow_s)
-    harmless = (grid[:, _judged(load_w > 0.0)] <= HARM_MAX).all(axis=1)
+    grid = excess(loop, GAINS[:, None], PROMPTS[:, None], shape)
+    judged = _judged(load_w > 0.0, PROMPTS[:, None])
+    harmless = ((grid <= HARM_MAX) | ~judged).all(axis=1) & (shape.prompt_pu >= PROMPTS)
     low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
     own = OMEGA[: LINES_HZ.size]
     late_s = float(-(low_w * own * np.angle(loop)).sum() / max((low_w * own**2).sum(), 1e-9))
     late_s = min(max(late_s, 0.0), MEAN_S)
-    slow = (1.0 - PROMPTS) * slow_s * (1.0 - np.exp((late_s - MEAN_S) / max(slow_s, 1e-6)))
-    harmless &= GAINS * (2.0 * (late_s + slow) / MEAN_S - 1.0) <= SPAN_MAX
+    span = PROMPTS * 2.0 * late_s / MEAN_S + (1.0 - PROMPTS) * shape.span(late_s)
+    harmless &= GAINS * (span - 1.0) <= SPAN_MAX
     omega = 2.0 * pi * BELOW_HZ
-    below = abs(1.0 - passed(GAINS[:, None], PROMPTS[:, None], slow_s, omega) * np.exp(-1j * omega * late_s))
+    taken = passed(GAINS[:, None], PROMPTS[:, None], shape.answer(omega))
+    below = abs(1.0 - taken * np.exp(-1j * omega * late_s))
     left = (grid[:, : LINES_HZ.size] ** 2 * low_w).sum(axis=1) + (below**2 * BELOW_W).sum(
         axis=1
     ) * low_w.sum()
     left = np.where(harmless, left, np.inf)
     k = int(left.argmin())
-    return (float(GAINS[k]), float(PROMPTS[k])) if harmless[k] else (GAIN_MIN, 1.0)
+    return (float(GAINS[k]), float(PROMPTS[k])) if harmless[k] else (GAIN_MIN, shape.prompt_pu)
 
 
-def _judged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The lines that the load excites; above them all, where it excites the highest."""
-    return np.concatenate([loud, np.full(ABOVE_HZ.size, loud[-1])])
+def _judged(loud: NDArray[np.bool_], prompt_pu: Any) -> NDArray[np.bool_]:
+    """The lines that the load excites; above them all, where it excites the highest and a part passes at once.
+
+    What D is up there is a guess, too coarse for the shape's own phase."""
+    above = loud[-1] & (np.asarray(prompt_pu) > 0.0)
+    shape = above.shape[:-1]
+    both = np.broadcast_to(loud, (*shape, loud.size)), np.broadcast_to(above, (*shape, ABOVE_HZ.size))
+    return np.concatenate(both, axis=-1)
 
 
 class Harm:
     """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once."""
 
-    def __init__(self, rating_kw: float) -> None:
+    def __init__(self, rating_kw: float, shape: Shape) -> None:
         self.gain = self.prompt_pu = 1.0
-        self._aim = (1.0, 1.0)
+        self._shape = shape
+        self._answer = shape.answer(OMEGA[: LINES_HZ.size])
+        self._aim = (1.0, shape.prompt_pu)
         self._since_s = 0.0
         self._floor_kw = FLOOR_PU * rating_kw
         self.reset()
@@ -119,7 +130,7 @@ class Harm:
         step_kw[:, 1:] = powers_kw[:, 1:] - powers_kw[:, :-1]
         step_kw[:, 0] = 0.0 if self._last is None else powers_kw[:, 0] - self._last
         self._last = powers_kw[:, -1]
-        inverse = 1.0 / passed(law.gain, law.prompt_pu, law.slow_s)[: LINES_HZ.size]
+        inverse = 1.0 / passed(law.gain, law.prompt_pu, self._answer)
         correlate(step_kw, KEEP, TURN, FORGET, inverse, self._state, self._square, self._cross)
 
     def judge(self, law: Frame, dt_s: float) -> None:
@@ -131,17 +142,17 @@ class Harm:
             self._moving_s += EVERY_S * loud.any()
             if self._moving_s >= WARM_S and loud.any():
                 self._aim = self._aimed(loud, law)
-        share = min(self._aim[0] / law.gain_max, 1.0) if law.gain_max > 0 else 1.0
-        self.gain = _moved(self.gain, share, dt_s)
-        self.prompt_pu = _moved(self.prompt_pu, self._aim[1], dt_s)
+        self.gain = _moved(self.gain, self._aim[0], dt_s)
+        self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, dt_s)
 
     def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[float, float]:
-        """What is best now; a law that is whole and harms nothing stays whole."""
+        """What is best now; a law that takes all of a swing and harms nothing stays as it is."""
         loop: Loop = self._cross / np.maximum(self._square, 1e-9)
-        grid = excess(loop, law.gain, law.prompt_pu, law.slow_s)
-        if self._aim == (1.0, 1.0) and (grid[_judged(loud)] <= HARM_SEEN).all():
+        grid = excess(loop, law.gain, law.prompt_pu, self._shape)
+        seen = HARM_SEEN if self._aim[1] > 0.0 else HARM_AGAIN
+        if self._aim[0] == 1.0 and (grid[_judged(loud, law.prompt_pu)] <= seen).all():
             return self._aim
-        return best(loop, np.where(loud, self._square * KW_PER_STEP**2, 0.0), law.slow_s)
+        return best(loop, np.where(loud, self._square * KW_PER_STEP**2, 0.0), self._shape)
 
 
 def _moved(now: float, aim: float, dt_s: float) -> float:

@@ -113,7 +113,7 @@ class Health:
             "target_kw": frame.target_kw,
             "gain": frame.gain,
             "loop_delay_s": frame.loop_delay_s,
-            "slow_law": known.why(self._checked, frame.gain, frame.loop_delay_s) if tied else "",
+            "slow_law": known.why(self._checked, frame) if tied else "",
             "backstop": frame.backstop,
             "latency": known.budget(self._checked),
             "follows": known.rows(self._file, self._checked, self.dynamics),

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from controller.runtime.shape import shape_of
+
 RATE_HZ = 10_000
 VOLTAGE_V = 10_000 / 3**0.5
 SCALE = np.full(16, 10.0 / 32768)  # V per count: a 16 bit converter of +-10 V
@@ -16,6 +18,9 @@ NS = 1_000_000_000
 
 def setup(**law: Any) -> dict[str, Any]:
     """Executive setup of one 2000 kW converter with current transformers on the load; law fields may be changed."""
+    times = {"frame_s": 1e-4, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014, "period_s": 0.0024,
+             "rating_kw": 2000.0}  # fmt: skip
+    times |= {name: law[name] for name in times if name in law}
     si_per_v = [A_PER_V] * 3 + [V_PER_V] * 3 + [A_PER_V] * 3 + [V_PER_V] * 3 + [250.0, 700.0, 0.0, 0.0]
     return {
         "rate_hz": RATE_HZ,
@@ -26,8 +31,7 @@ def setup(**law: Any) -> dict[str, Any]:
         "fast": {"reverse_kw": 100.0, "reverse_ns": 20_000_000},
         "support": {"frame_s": 1e-4, "frequency_hz": 50.0, "droop_kw_max": 0.0, "droop_hz": 2.5, "dead_band_hz": 0.2,
                     "reserve_kw": 0.0, "reserve_hz": 49.5, "rise_s": 0.35, "hold_s": 5.0},
-        "law": {"frame_s": 1e-4, "target_lag_s": 9.0, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014,
-                "period_s": 0.0024, "rating_kw": 2000.0, "pcs_count": 1} | law,
+        "law": {"target_lag_s": 9.0, "pcs_count": 1} | times | shape_of(**times).fields(1e-4) | law,
         "share": {"pcs_count": 1},
         "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": NS},
         "ports": [], "polls": [], "rules": [],

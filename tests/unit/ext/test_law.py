@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controller.runtime.shape import STEP_MAX
 from ext.cycle import Executive
 from tests.unit.ext.frames import NS, RATE_HZ, SCALE, limits, setup, times, waveform
 
@@ -104,13 +105,15 @@ def test_gain_falls_with_the_loop_delay(
     assert out["pcs_kw"].max() == pytest.approx(gain * 1600, abs=60)
 
 
-def test_a_loop_between_takes_a_part_at_once_and_the_rest_slowly() -> None:
-    """A converter with 10 ms of lag: as much as harms no frequency, a part of it at once, the rest slowly."""
+def test_a_loop_between_answers_through_the_shape() -> None:
+    """A converter with 10 ms of lag answers through the shape: no preview, more than the step at first, the taps' sum
+    when they have passed, the step itself in the end."""
     frame, out = run(step(3000, 4600, 0.9), {"lag_s": 0.010})
     at = RATE_HZ // 10
-    gain = frame.status()["command"]["gain"]
-    assert 0.5 < gain < 1.0
-    assert out["pcs_kw"][at + 10] < out["pcs_kw"][at + 5000] == pytest.approx(1600 * gain, abs=60)
+    command = frame.status()["command"]
+    assert (command["gain"], command["prompt_pu"]) == (1.0, 0.0)
+    assert out["pcs_kw"][at + 9 :].max() == pytest.approx(STEP_MAX * 1600, rel=0.03)
+    assert out["pcs_kw"][at + 5000] == pytest.approx(1600, abs=60)
 
 
 def test_a_battery_at_rest_leaves_the_wire_free() -> None:

@@ -1,0 +1,212 @@
+"""What the law answers to a swing, designed once at the start from the dynamics in use. Pure.
+
+The battery answers a share F of a deviation after the delay d of the loop, so the grid keeps E = 1 - F exp(-j w d) of
+it (control.md 5.2). A fast loop answers at once, F = 1. A later one answers through the filter
+
+    H = sum over k of taps[k] exp(-j w k 1 ms) + sum over i of lags[i] / (1 + j w T[i])
+
+that leaves least of a spectrum of edges, which falls with the square of the frequency, in the band that a utility looks
+at, 0.1 to 20 Hz, of all that keep, for either of two delays, of small swings and of those on the converters' slew,
+
+    abs(E)                                    within 0.38 dB up to 50 Hz, the rest to 0.5 dB is the measurement's, and
+                                              within 9.5 dB above, where the price is paid (control.md 5.6),
+    20 ms mean of what steps both ways leave  spanning 0.97 of the load's own, at most (M6),
+    command of a step                         within 1.25 of it, and from tap to tap no faster than the converters slew.
+
+This is convex; it is solved by the alternating direction method of multipliers (Boyd and others, Foundations and Trends
+in Machine Learning 3, 2011, section 3), over-relaxed by 1.6. Where nothing keeps all this, the loop rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[np.floating[Any]]
+Answer = NDArray[np.complexfloating[Any]]  # a value a line
+
+TAPS, TAP_S = 24, 1e-3  # of ext.shape
+LAGS_S = (0.008, 0.032, 0.128)
+STEP_SHARE = 0.8  # load step, in ratings, for which the delay of the slew is taken
+WAIT_SHARE = 0.25  # of exchange and lag that stays as delay: the wire is mostly free, the lead works
+BUSY_SHARE, LAG_SHARE = 0.75, 0.2  # the same through H, which has a new command for every exchange
+AHEAD_S = 0.002  # of the slew's delay that the preview of an edge hides
+EDGE_SHARE = 0.6  # of it that the largest edges come later than the others
+HARM_HZ, BAND_HZ, TOP_HZ = 50.0, 20.0, 250.0
+WHOLE_MAX = 10 ** (0.45 / 20)  # of abs(E): a loop below it answers at once
+HARM_MAX, PRICE_MAX = 10 ** (0.38 / 20), 3.0
+MEAN_S, SPAN_MAX, STEP_MAX = 0.020, 0.97, 1.25
+HARM_KEPT, SPAN_KEPT = 10 ** (0.5 / 20), 1.0  # what a design must keep to be used
+LATE_S_MAX = 0.010  # half of the 20 ms: from here on nothing keeps the span
+HELP_MIN = 0.8  # and what it may leave of the band: less help is not worth the battery's wear
+STEP_S = np.arange(0.0, 0.12, 1e-3)  # after a step
+MEAN_BARE = np.minimum(STEP_S / MEAN_S, 1.0) - 0.5  # of a step, about the middle of the load's levels
+HZ = np.concatenate(
+    [np.geomspace(0.1, 5.0, 20), np.linspace(5.5, HARM_HZ, 90), np.geomspace(52.0, TOP_HZ, 40)]
+)
+BAND_W = np.where(HZ <= BAND_HZ, np.gradient(HZ) / HZ**2, 0.0)  # the energy of edges
+BAND_W /= BAND_W.sum()
+TURN_WEIGHT = 3.0  # of a tap among the limits, so that all are met in about as many rounds
+TURNS = TURN_WEIGHT * np.eye(TAPS + len(LAGS_S))[1:TAPS]
+ROUNDS, RELAX, WEIGHT = 600, 1.6, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass at once, 0 or 1; the rest passes H.
+
+    delay_s: effective delay of the loop. tap_s: time between two taps.
+    """
+
+    delay_s: float
+    gain: float
+    prompt_pu: float
+    tap_s: float
+    taps_pu: tuple[float, ...]
+    lags_pu: tuple[float, ...]
+
+    def answer(self, omega: Column) -> Answer:
+        """H at every angular frequency (rad/s)."""
+        found: Answer = _parts(omega, self.tap_s) @ np.array([*self.taps_pu, *self.lags_pu])
+        return found
+
+    def fields(self, frame_s: float) -> dict[str, Any]:
+        """What ext.law.LawSetup takes of it."""
+        return {
+            "delay_s": self.delay_s,
+            "gain_max": self.gain,
+            "prompt_pu": self.prompt_pu,
+            "shape": {
+                "frame_s": frame_s,
+                "tap_frames": round(self.tap_s / frame_s),
+                "taps_pu": self.taps_pu,
+                "lags_pu": self.lags_pu,
+                "lags_s": LAGS_S,
+            },
+        }
+
+    def span(self, late_s: float) -> float:
+        """Of the 20 ms mean of the grid, with H that late, over steps both ways; in steps."""
+        shares = np.array([*self.taps_pu, *self.lags_pu])
+        return float(2.0 * abs(MEAN_BARE - _means(self.tap_s, late_s) @ shares).max())
+
+
+def shape_of(
+    *, frame_s: float, dead_s: float, period_s: float, lag_s: float, slew_kw_per_s: float, rating_kw: float
+) -> Shape:
+    """For a loop with these times, see ext.law.LawSetup; slew_kw_per_s 0: none."""
+    slewing_s = 0.5 * STEP_SHARE * rating_kw / slew_kw_per_s if slew_kw_per_s > 0 else 0.0
+    slow_s = frame_s + dead_s + max(0.0, slewing_s - AHEAD_S)
+    tap_s = max(1, round(TAP_S / frame_s)) * frame_s
+    turn_pu = min(0.5 * tap_s / slewing_s, STEP_MAX) if slewing_s > 0 else STEP_MAX
+    return _shape(
+        round(slow_s + WAIT_SHARE * (period_s + lag_s), 7),
+        round(slow_s + BUSY_SHARE * period_s + LAG_SHARE * lag_s, 7),
+        round(EDGE_SHARE * min(slewing_s, AHEAD_S), 7),
+        round(turn_pu, 4),
+        round(tap_s, 7),
+    )
+
+
+@lru_cache(maxsize=64)
+def _shape(delay_s: float, busy_s: float, edge_s: float, turn_pu: float, tap_s: float) -> Shape:
+    """delay_s: of a loop that answers at once; busy_s: through H; edge_s: how much later the largest edges are."""
+    rests = Shape(delay_s, 0.0, 1.0, tap_s, (0.0,) * TAPS, (0.0,) * len(LAGS_S))
+    if delay_s >= LATE_S_MAX:
+        return rests
+    delays_s = sorted({busy_s, busy_s + edge_s})
+    found = _design(delays_s, turn_pu, tap_s)
+    prompt_pu = float(abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX)
+    shape = Shape(delay_s, 1.0, prompt_pu, tap_s, tuple(found[:TAPS].tolist()), tuple(found[TAPS:].tolist()))
+    return shape if prompt_pu or all(_keeps(shape, late_s) for late_s in delays_s) else rests
+
+
+def _keeps(shape: Shape, late_s: float) -> bool:
+    """Whether the design does what it was made for, and helps."""
+    left = abs(1.0 - shape.answer(2.0 * pi * HZ) * np.exp(-2j * pi * HZ * late_s))
+    harmless = left[HZ <= HARM_HZ].max() <= HARM_KEPT and shape.span(late_s) <= SPAN_KEPT
+    return bool(harmless and BAND_W @ left**2 <= HELP_MIN)
+
+
+def _parts(omega: Column, tap_s: float) -> Answer:
+    """Of H: one column a tap and a lag, (lines, shares)."""
+    taps = [np.exp(-1j * omega * tap_s * k) for k in range(TAPS)]
+    return np.array(taps + [1.0 / (1.0 + 1j * omega * lag_s) for lag_s in LAGS_S]).T
+
+
+def _means(tap_s: float, late_s: float) -> Column:
+    """Of H: 20 ms mean of the answer to a step, late, about the middle of its levels; (times, shares)."""
+
+    def mean(t_s: Column, lag_s: float) -> Column:
+        return (_area(t_s, lag_s) - _area(t_s - MEAN_S, lag_s)) / MEAN_S
+
+    taps = [mean(STEP_S - late_s - tap_s * k, 0.0) for k in range(TAPS)]
+    return np.array(taps + [mean(STEP_S - late_s, lag_s) for lag_s in LAGS_S]).T - 0.5
+
+
+def _area(t_s: Column, lag_s: float) -> Column:
+    """Integral of a step's answer through a lag, s."""
+    after_s: Column = np.maximum(t_s, 0.0)
+    return after_s - lag_s * (1.0 - np.exp(-after_s / lag_s)) if lag_s > 0 else after_s
+
+
+def _steps(tap_s: float) -> Column:
+    """Of H: command after a step, (times, shares)."""
+    taps = [(tap_s * k <= STEP_S + 1e-9) * 1.0 for k in range(TAPS)]
+    return np.array(taps + [1.0 - np.exp(-STEP_S / lag_s) for lag_s in LAGS_S]).T
+
+
+def _design(delays_s: list[float], turn_pu: float, tap_s: float) -> Column:
+    """Shares of taps and lags, (TAPS + lags)."""
+    omega = 2.0 * pi * HZ
+    parts = _parts(omega, tap_s)
+    loops = [parts * np.exp(-1j * omega * late_s)[:, None] for late_s in delays_s]
+    square = sum((loop.conj().T * BAND_W @ loop).real for loop in loops)
+    linear = sum((loop.real.T @ BAND_W for loop in loops), np.zeros(parts.shape[1]))
+    rows = np.vstack(
+        [part for loop in loops for part in (loop.real, loop.imag)]
+        + [_means(tap_s, late_s) for late_s in delays_s]
+        + [_steps(tap_s), TURNS]
+    )
+    wanted = np.concatenate(
+        [np.ones(HZ.size), np.zeros(HZ.size)] * len(loops)
+        + [MEAN_BARE] * len(loops)
+        + [np.zeros(STEP_S.size + TAPS - 1)]
+    )
+    inverse = np.linalg.inv(square + WEIGHT * rows.T @ rows + 1e-9 * np.eye(parts.shape[1]))
+    allowed: Column = wanted.copy()
+    price: Column = np.zeros(wanted.size)
+    shares: Column = np.zeros(parts.shape[1])
+    for _ in range(ROUNDS):
+        shares = inverse @ (linear + WEIGHT * (rows.T @ (wanted - allowed + price)))
+        left = RELAX * (wanted - rows @ shares) + (1.0 - RELAX) * allowed
+        allowed = _allowed(left + price, len(loops), turn_pu)
+        price += left - allowed
+    return shares
+
+
+def _allowed(left: Column, loops: int, turn_pu: float) -> Column:
+    """The nearest that every limit allows: E of each loop (real, imaginary), 20 ms means of each, commands, turns."""
+    kept = left.copy()
+    for real, imaginary in _pairs(kept, loops):
+        size = np.hypot(real, imaginary)
+        share = np.minimum(1.0, np.where(HZ <= HARM_HZ, HARM_MAX, PRICE_MAX) / np.maximum(size, 1e-12))
+        real *= share
+        imaginary *= share
+    at = 2 * loops * HZ.size
+    means, commands, turns = np.split(kept[at:], np.cumsum([loops * STEP_S.size, STEP_S.size]))
+    for part, most in ((means, 0.5 * SPAN_MAX), (commands, STEP_MAX), (turns, TURN_WEIGHT * turn_pu)):
+        np.clip(part, -most, most, out=part)
+    return kept
+
+
+def _pairs(left: Column, loops: int) -> Iterator[tuple[Column, Column]]:
+    for k in range(loops):
+        at = 2 * k * HZ.size
+        yield left[at : at + HZ.size], left[at + HZ.size : at + 2 * HZ.size]
