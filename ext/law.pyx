@@ -5,9 +5,9 @@
     pcs_kw   = shape(load ahead - target) - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
-shape: of what is taken, the prompt share passes at once and the rest through a filter that makes no frequency worse, see
-ext.shape; the filter takes the load of now, not the one ahead. A battery that rests where it is wanted, to 2 % of the
-rating, is told something new every ten exchanges only: the wire is free when an edge comes.
+shape: of what is taken, the prompt share passes at once and the rest through a filter that makes no frequency worse,
+see ext.shape; the filter takes the load of now, not the one ahead. A battery that rests where it is wanted, to 2 % of
+the rating, is told something new every ten exchanges only: the wire is free when an edge comes.
 
 The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
 a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,

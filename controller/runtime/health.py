@@ -93,7 +93,6 @@ class Health:
         """All that status.json holds; powers in kW, ages in s."""
         track, frame, mode = cycle.telemetry.track, cycle.telemetry.frame, cycle.mode
         tied = mode.mode == Mode.GRID_TIED and cycle.conditions.running
-        slow = known.why(self._checked, frame.gain, frame.prompt_pu, frame.loop_delay_s) if tied else ""
         return {
             "site": self._site,
             "pid": os.getpid(),
@@ -114,7 +113,7 @@ class Health:
             "target_kw": frame.target_kw,
             "gain": frame.gain,
             "loop_delay_s": frame.loop_delay_s,
-            "slow_law": slow,
+            "slow_law": known.why(self._checked, frame) if tied else "",
             "backstop": frame.backstop,
             "latency": known.budget(self._checked),
             "follows": known.rows(self._file, self._checked, self.dynamics),

@@ -9,7 +9,7 @@ from math import inf
 
 from controller.config.site import Pcs
 from controller.devices.check import CheckedSite
-from controller.image import Instant
+from controller.image import Frame, Instant
 from controller.runtime.dynamics import SEEN_PU, Dynamics, Estimate
 from controller.runtime.events import Event
 from controller.runtime.fastlink import setup
@@ -113,18 +113,18 @@ def budget(checked: CheckedSite) -> dict[str, tuple[Delay, ...]]:
     return found
 
 
-def why(checked: CheckedSite, gain: float, prompt_pu: float, loop_delay_s: float) -> str:
+def why(checked: CheckedSite, law: Frame) -> str:
     """Why the law takes less than the whole swing, or not at once; empty when it takes it all at once."""
-    if min(gain, prompt_pu) >= 1.0:
+    if min(law.gain, law.prompt_pu) >= 1.0:
         return ""
     worst = max(budget(checked).items(), key=lambda row: sum(delay.s for delay in row[1]))
     line = max(worst[1], key=lambda delay: delay.s)
-    taken, at_once = (f"{share:.0%}" if share > 0 else "none" for share in (gain, prompt_pu))
-    how = f"{taken} of the swing is taken" + (
-        f", {at_once} of it at once" if gain > 0 > prompt_pu - 1.0 else ""
-    )
+    taken, at_once = (f"{share:.0%}" if share > 0 else "none" for share in (law.gain, law.prompt_pu))
+    how = f"{taken} of the swing is taken"
+    if law.gain > 0 and law.prompt_pu < 1.0:
+        how += f", {at_once} of it at once"
     return (
-        f"slow law, {how}: the loop is {1e3 * loop_delay_s:.1f} ms late, most of it "
+        f"slow law, {how}: the loop is {1e3 * law.loop_delay_s:.1f} ms late, most of it "
         f"{worst[0]}'s {line.name} ({1e3 * line.s:.1f} ms)"
     )
 

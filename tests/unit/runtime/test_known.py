@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.devices.check import check_site
+from controller.image import Frame
 from controller.runtime import keep, known
 from controller.runtime.dynamics import Dynamics, Estimate
 from controller.runtime.fastlink import setup
@@ -104,12 +105,14 @@ def test_the_slow_law_names_its_cause() -> None:
     """A slew of 2: its ramp is the largest line. Full gain: nothing to say."""
     pcs = CHECKED.site.pcs[0].model_copy(update={"slew_pu_per_s": 2.0})
     slow = replace(CHECKED, site=CHECKED.site.model_copy(update={"pcs": (pcs,)}))
-    text = known.why(slow, 0.0, 1.0, 0.205)
+    text = known.why(slow, Frame(gain=0.0, prompt_pu=1.0, loop_delay_s=0.205))
     assert text.startswith("slow law, none of the swing is taken: the loop is 205.0 ms late")
     assert text.endswith("pcs-1's slew (200.0 ms)")
-    assert "40% of the swing is taken:" in known.why(slow, 0.4, 1.0, 0.01)
-    assert "100% of the swing is taken, none of it at once:" in known.why(slow, 1.0, 0.0, 0.005)
-    assert known.why(CHECKED, 1.0, 1.0, 0.004) == ""
+    assert "40% of the swing is taken:" in known.why(slow, Frame(gain=0.4, prompt_pu=1.0, loop_delay_s=0.01))
+    assert "100% of the swing is taken, none of it at once:" in known.why(
+        slow, Frame(gain=1.0, prompt_pu=0.0, loop_delay_s=0.005)
+    )
+    assert known.why(CHECKED, Frame(gain=1.0, prompt_pu=1.0, loop_delay_s=0.004)) == ""
 
 
 def test_the_budget_adds_up() -> None:

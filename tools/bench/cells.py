@@ -1,0 +1,117 @@
+"""No harm in any cell of scene, link and converter, beside the best linear law: python -m tools.bench.cells DIR.
+
+Rows 3 and 4 of the smoothing goals. DIR: the folder of the scenes. Every scene goes through the whole stack on every
+link, with converters of 2, 5, 10 and 50 ms of lag at 200 ratings/s, and of 2 ratings/s. Held in each cell: M5 at most
++0.5 dB, M6 at most 5 % above no battery's, and M2 within 1 dB of the no-harm linear law where the reference has
+designed one for the cell. Exit 0 when all hold. `--scenes`, `--links`, `--converters` choose a part of the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import boards
+from controller.devices.check import check_site
+from tools.bench.scored import Scenes, Score, played
+from tools.plant.links import Link, read_link
+from tools.plant.loads import InputError
+from tools.sim import Scene, VirtualRun
+
+SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
+FILE = Path(__file__).parents[1] / "plant" / "links.yaml"
+WINDOW_S = (90.0, 170.0)
+HARM_DB, RANGE_MAX, SLACK_DB = 0.5, 1.05, 1.0
+SCENES = ("training", "training-fast", "training-slow", "checkpoints", "inference")
+LINKS = ("9600-spec", "19200-spec", "115200-spec", "115200-true", "1M-true")
+CONVERTERS: Mapping[str, dict[str, float]] = MappingProxyType(
+    {f"lag {lag:g}": {"tau_ms": lag} for lag in (2.0, 5.0, 10.0, 50.0)} | {"slew 2": {"slew_pu_s": 2.0}}
+)
+# M2 in dB, no-harm rows of the reference's table "The bound of a linear law", each designed for its cell alone.
+BOUND_DB: Mapping[tuple[str, str, str], float] = MappingProxyType(
+    {
+        ("training", "9600-spec", "lag 10"): -2.3,
+        ("training", "19200-spec", "lag 10"): -8.2,
+        ("training", "115200-spec", "lag 10"): -15.9,
+        ("training", "115200-true", "lag 5"): -30.0,
+        ("training", "115200-true", "lag 10"): -24.9,
+        ("training", "115200-true", "lag 50"): -9.8,
+        ("training", "115200-true", "slew 2"): 0.0,
+        ("training", "1M-true", "lag 2"): -37.4,
+        ("training-fast", "9600-spec", "lag 10"): -2.0,
+        ("training-fast", "115200-true", "lag 5"): 0.0,
+        ("training-fast", "1M-true", "lag 2"): -24.7,
+        ("checkpoints", "9600-spec", "lag 10"): -6.6,
+        ("checkpoints", "115200-true", "lag 5"): -29.7,
+        ("checkpoints", "1M-true", "lag 2"): -33.3,
+        ("inference", "9600-spec", "lag 10"): -3.7,
+        ("inference", "115200-true", "lag 5"): -20.5,
+        ("inference", "1M-true", "lag 2"): -20.6,
+    }
+)
+
+
+def missed(score: Score, bound_db: float | None) -> str:
+    """The bounds that a cell is beyond; empty when it holds. A median range of nothing bounds nothing."""
+    beyond = {
+        "M5": score.m5_db > HARM_DB,
+        "M6": 0.0 < RANGE_MAX * score.m6_none_kw < score.m6_kw,
+        "M2": bound_db is not None and score.m2_db > bound_db + SLACK_DB,
+    }
+    return " ".join(name for name, is_beyond in beyond.items() if is_beyond)
+
+
+def judged(scenes: Scenes, scene: str, link: Link, seed: int) -> Score:
+    """One run."""
+    checked = check_site(SITE)
+    run = VirtualRun(checked, scenes.load(scene, seed), Scene(SITE, SITE, seed=seed, link=link))
+    columns, _ = played(run, WINDOW_S[1])
+    return scenes.judge(columns, WINDOW_S, sum(p.discharge_kw_max for p in checked.site.pcs))
+
+
+def shown(score: Score, bound_db: float | None) -> str:
+    """One cell's figures."""
+    bound = f"{bound_db:6.1f}" if bound_db is not None else f"{'-':>6}"
+    fault = missed(score, bound_db)
+    return (
+        f"{score.m2_db:7.1f} {bound} {score.m5_db:+6.1f} {score.m6_kw:7.0f} {score.m6_none_kw:7.0f}  "
+        f"{'misses ' + fault if fault else 'holds'}"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the table, a row as soon as it is known. Exit status: 0 all cells hold, 1 not, 2 a wrong folder."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.cells", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=1)
+    for name, values in (("scenes", SCENES), ("links", LINKS), ("converters", tuple(CONVERTERS))):
+        parser.add_argument(f"--{name}", nargs="+", choices=values, default=values)
+    options = parser.parse_args(arguments)
+    try:
+        scenes = Scenes(options.folder)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"whole stack in virtual time, seed {options.seed}, {platform.machine()}, Python {platform.python_version()}"
+    )
+    print(f"{'scene':14}{'link':12}{'converter':10}     M2  bound     M5      M6    none")
+    good = True
+    for scene in options.scenes:
+        for name in options.links:
+            for converter in options.converters:
+                link = replace(read_link(FILE, name), **CONVERTERS[converter])
+                bound_db = BOUND_DB.get((scene, name, converter))
+                score = judged(scenes, scene, link, options.seed)
+                good &= not missed(score, bound_db)
+                print(f"{scene:14}{name:12}{converter:10}{shown(score, bound_db)}", flush=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
