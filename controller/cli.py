@@ -179,6 +179,22 @@ def maint(
     _ask(site, dir, "maint-end" if end else "maint")
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def jog(
+    site: SitePath,
+    pcs: Annotated[str, typer.Argument(metavar="PCS", help="name of the converter")],
+    kw: Annotated[float, typer.Argument(metavar="KW", help="> 0 discharges; 4 % of its rating at most")],
+    dir: Folder = None,
+) -> None:
+    """Move one converter of a site in MAINT while a key is held; let go, or after 60 s, it rests. Only at the box."""
+    from controller.runtime import asks, hand
+
+    folder = run_folder(check_site(site).site.name, dir)
+    print("hold any key; let go to stop", file=sys.stderr)
+    told = hand.hold(sys.stdin.fileno(), lambda: asks.ask(folder, "jog", _is_local(), "", pcs, kw))
+    print("the hand is off" if told else "no key was held")
+
+
 @app.command()
 def acknowledge(
     site: SitePath,

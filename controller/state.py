@@ -40,6 +40,16 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Jog:
+    """A hand at one converter in MAINT. kw > 0 discharges."""
+
+    device: str
+    kw: float
+    t_held_ns: int  # when it was last told to be on
+    t_began_ns: int  # since when it has been on without a break
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What people and programs ask of safety in this cycle, as far as they may: see safety.command.
 
@@ -53,6 +63,7 @@ class Asked:
     key: bool = False  # the maintenance key switch
     island: bool = False  # planned: leave the grid
     black_start: bool = False
+    jog: Jog | None = None  # of MAINT: the hand that is on
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,4 +224,5 @@ class ModeState:
     latched: bool = False  # waits for a person
     wanted: bool = False  # a start was asked for, and since then no stop; FAULT and LOCKOUT forget it
     t_faults_ns: tuple[int, ...] = ()  # entries into FAULT of the last day
+    jog: Jog | None = None  # MAINT: what a hand may move now
     released: bool = False  # LOCKOUT: a person has reset it, the self-test goes on

@@ -94,7 +94,11 @@ def watched(checked: CheckedSite, supervisor: Supervisor, plant: Plant) -> Oracl
         true = plant.truth()
         backfeed_s = true["backfeeds"] / checked.site.sampling.rate_hz
         truth = facts.Truth(true["source"], true["position"], true["clashes"], backfeed_s, true["powers_kw"])
-        oracle.take(facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, cycle.mode.mode, cycle.limits, {}))
+        refused = [command for command, _ in cycle.refused]
+        places = tuple(k for k, it in enumerate(cycle.commands) if any(it is other for other in refused))
+        asked = tuple(facts.Order(c.verb, c.rank, c.sequence, c.expires_ns, c.reason) for c in cycle.commands)
+        mode, limits = cycle.mode.mode, cycle.limits
+        oracle.take(facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, mode, limits, {}, asked, places))
 
     supervisor.watchers.append(look)
     return oracle

@@ -97,17 +97,25 @@ def _command(text: bytes) -> Command | None:
         said = json.loads(text)
         verb, rank = str(said["verb"]), Rank[said["rank"]]
         t_ns, reason = int(said["t_ns"]), str(said["reason"])
+        device, kw = str(said.get("device", "")), float(said.get("kw", 0.0))
     except (ValueError, KeyError, TypeError):
         return None
     if verb not in REDUCES and verb not in RAISES:
         return None
-    return Command(verb, rank, t_ns, t_ns + ns(EXPIRY_S_MAX), reason)
+    return Command(verb, rank, t_ns, t_ns + ns(EXPIRY_S_MAX), reason, device, kw)
 
 
-def ask(folder: Path, verb: str, local: bool, reason: str = "") -> None:
+def ask(folder: Path, verb: str, local: bool, reason: str = "", device: str = "", kw: float = 0.0) -> None:
     """Ask a running site. Raises MistakeError where none runs or it refuses, SilentError without an answer."""
     rank = Rank.LOCAL if local else Rank.OPERATOR
-    said = {"verb": verb, "rank": rank.name, "t_ns": time.monotonic_ns(), "reason": reason}
+    said = {
+        "verb": verb,
+        "rank": rank.name,
+        "t_ns": time.monotonic_ns(),
+        "reason": reason,
+        "device": device,
+        "kw": kw,
+    }
     if fault := say(folder, said):
         raise MistakeError(f"{verb} refused: {fault}.")
 

@@ -109,5 +109,10 @@ def _transition(before: ModeState, after: ModeState, now: Instant) -> Iterator[E
         level, cure = LEVELS.get(after.mode, "info"), CURES.get(after.mode, "")
         text = f"{before.mode.name} -> {after.mode.name}: {after.reason}"
         yield Event(now.t_ns, now.utc_s, after.row, "mode", "site", level, text, cure)
+    elif after.jog is not None and (before.jog is None or after.jog.kw != before.jog.kw):
+        text = f"moved by hand: {after.jog.kw:g} kW"
+        yield Event(now.t_ns, now.utc_s, "N6", "jog", after.jog.device, "info", text)
+    elif before.jog is not None and after.jog is None:
+        yield Event(now.t_ns, now.utc_s, "N6", "jog", before.jog.device, "info", "the hand is off")
     elif after.t_stopping_ns and not before.t_stopping_ns:
         yield Event(now.t_ns, now.utc_s, "N6", "mode", "site", "info", "stop asked for: ramping to zero")

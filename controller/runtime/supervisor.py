@@ -38,6 +38,7 @@ class Cycle:
     events: tuple[Event, ...]
     refused: Refused = ()
     hall: Hall = field(default_factory=Hall)
+    commands: tuple[Command, ...] = ()
 
     @property
     def state(self) -> State:
@@ -91,12 +92,13 @@ class Supervisor:
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
         wish = replace(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)
-        self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, self._commands(now)), now)
+        commands = self._commands(now)
+        self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, commands), now)
         limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
         told = refusals(outputs.refused, now) + barriers(outputs.blocked, now) + self.wear.events()
         events = changes(before, self.state, now) + told
-        seen = (self.conditions, self.mode, wish, limits, events, outputs.refused, self.state.hall)
+        seen = (self.conditions, self.mode, wish, limits, events, outputs.refused, self.state.hall, commands)
         self.record(Cycle(now, telemetry, *seen))
         return limits
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from math import isnan
+from math import isfinite, isnan
 
 from controller.image import Instant, Mode
-from controller.state import Asked
+from controller.safety import jog
+from controller.state import Asked, Jog
 from controller.units import ns
 
 EXPIRY_S_MAX = 5.0  # IL-15
@@ -35,6 +36,7 @@ RAISES: Mapping[str, tuple[Rank, ...]] = {
     "black-start": (Rank.LOCAL,),
     "maint": (Rank.LOCAL,),
     "maint-end": (Rank.LOCAL,),
+    "jog": (Rank.LOCAL,),
 }
 
 
@@ -47,6 +49,8 @@ class Command:
     sequence: int  # grows with every command of its source
     expires_ns: int
     reason: str = ""
+    device: str = ""  # of a jog: the converter
+    kw: float = 0.0  # and its power, > 0 discharges
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +60,28 @@ class Desk:
     sequences: Mapping[Rank, int] = field(default_factory=dict)  # last taken of each source
     stopped_by: Rank | None = None  # who stopped the site: a weaker source does not start it again
     key: bool = False  # maintenance
+    jog: Jog | None = None  # the hand that is on
 
 
 Refused = tuple[tuple[Command, str], ...]  # with the reason
 
 
-def settle(desk: Desk, commands: tuple[Command, ...], now: Instant) -> tuple[Desk, Asked, Refused]:
-    """What is asked in this cycle, and which commands were refused. Strongest source first."""
+def settle(
+    desk: Desk, commands: tuple[Command, ...], now: Instant, mode: Mode = Mode.STANDBY
+) -> tuple[Desk, Asked, Refused]:
+    """What is asked in this cycle, and which commands were refused. Strongest source first. mode: the present one."""
     asked: dict[str, Command] = {}
     refused: list[tuple[Command, str]] = []
     for command in sorted(commands, key=lambda c: (c.rank, c.sequence)):
-        fault = _fault(desk, command, now)
+        fault = _fault(desk, command, now, mode)
         if fault:
             refused.append((command, fault))
             continue
         desk = _taken(desk, command)
         asked.setdefault(command.verb, command)
+    told = asked.get("jog")
+    hand = None if told is None else Jog(told.device, told.kw, now.t_ns, now.t_ns)
+    desk = replace(desk, jog=jog.held(desk.jog, hand, now))
     reset = asked.get("reset")
     found = Asked(
         start="start" in asked,
@@ -81,6 +91,7 @@ def settle(desk: Desk, commands: tuple[Command, ...], now: Instant) -> tuple[Des
         key=desk.key,
         island="island" in asked,
         black_start="black-start" in asked,
+        jog=desk.jog,
     )
     return desk, found, tuple(refused)
 
@@ -95,7 +106,7 @@ def turned(asked: Asked, inputs: Mapping[str, float], mode: Mode) -> Asked:
     return replace(asked, key=True, stop=True) if on else asked
 
 
-def _fault(desk: Desk, command: Command, now: Instant) -> str:
+def _fault(desk: Desk, command: Command, now: Instant, mode: Mode) -> str:
     if command.verb not in REDUCES and command.verb not in RAISES:
         return "there is no such command"
     if command.sequence <= desk.sequences.get(command.rank, 0):
@@ -106,6 +117,10 @@ def _fault(desk: Desk, command: Command, now: Instant) -> str:
         return "that source may only reduce"
     if command.verb == "start" and desk.stopped_by is not None and command.rank > desk.stopped_by:
         return f"{desk.stopped_by.name.lower()} has stopped the site"
+    if command.verb == "jog" and mode != Mode.MAINT:
+        return "a converter is moved by hand in MAINT alone"
+    if command.verb == "jog" and not (command.device and isfinite(command.kw)):
+        return "a jog names a converter and a power in kW"
     if command.verb == "reset" and not command.reason:
         return "a reset needs its reason in words"
     return ""
@@ -120,4 +135,4 @@ def _taken(desk: Desk, command: Command) -> Desk:
         stopped_by = None
     elif command.verb in ("maint", "maint-end"):
         key = command.verb == "maint"
-    return Desk(sequences, stopped_by, key)
+    return Desk(sequences, stopped_by, key, desk.jog)

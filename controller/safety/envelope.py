@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import inf, isfinite
 
 from controller.image import Instant, Limits, Mode, Order, Permit, Wish
-from controller.safety import cells
+from controller.safety import cells, jog
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import Hall
 from controller.safety.island import PLANNED
 from controller.safety.losses import carried_kw, left_kw
-from controller.safety.terms import Terms
+from controller.safety.terms import Part, Terms
 from controller.safety.transition import RESTS, STOP_S_MAX, quiet
 from controller.state import Conditions, Effect, ModeState
 from controller.units import ns, seconds
@@ -37,7 +37,8 @@ def limit(
     """
     source_kw = source(terms, state, hall)
     going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
-    engaged = going and conditions.running
+    hand = state.jog
+    engaged = going and (conditions.running if hand is None else jog.ready(hand, conditions))
     lost_kw = carried_kw(terms, conditions, now)
     import_kw_max, export_kw_max = source_kw or (terms.import_kw_max, terms.export_kw_max)
     discharge_pu, charge_pu = shares(terms, conditions, lost_kw) if engaged else (0.0, 0.0)
@@ -45,7 +46,7 @@ def limit(
     objective = engaged and (
         conditions.level == 0 or (conditions.level == 1 and conditions.battery.anchor_due)
     )
-    left = [0.0 if part.name in conditions.losses else 1.0 for part in terms.pcs]
+    most_kw = [_most_kw(part, state, conditions, (discharge_pu, charge_pu)) for part in terms.pcs]
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
     leak_kw = _finite(wish.leak_kw, 0.0)
@@ -55,16 +56,18 @@ def limit(
         valid_until_ns=now.t_ns + ns(terms.lease_s),
         mode=state.mode,
         permit=permit(terms, state, conditions, now) | bars(terms, conditions),
-        discharge_kw_max=tuple(
-            x * p.discharge_kw_max * discharge_pu for x, p in zip(left, terms.pcs, strict=True)
-        ),
-        charge_kw_max=tuple(x * p.charge_kw_max * charge_pu for x, p in zip(left, terms.pcs, strict=True)),
+        discharge_kw_max=tuple(kw for kw, _ in most_kw),
+        charge_kw_max=tuple(kw for _, kw in most_kw),
         import_kw_max=import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)) + lost_kw[0],
         export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)) - lost_kw[1],
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
-        leak_kw=min(max(leak_kw, -rating_kw), rating_kw) if objective else 0.0,
-        gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged else 0.0,
+        leak_kw=-hand.kw
+        if hand is not None
+        else min(max(leak_kw, -rating_kw), rating_kw)
+        if objective
+        else 0.0,
+        gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and hand is None else 0.0,
         prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
         dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),
         orders=orders,
@@ -77,7 +80,7 @@ def source(terms: Terms, state: ModeState, hall: Hall) -> tuple[float, float] | 
     A genset is held inside its load window, so the least is an import: a negative export. On a planned departure
     the grid is brought to zero.
     """
-    if state.mode == Mode.GRID_TIED:
+    if state.mode == Mode.GRID_TIED or state.jog is not None:
         return terms.import_kw_max, terms.export_kw_max
     if state.mode == Mode.GENSET and hall.position == "genset" and terms.fallback is not None:
         kw = ready_kw(terms.fallback, hall)
@@ -96,7 +99,7 @@ def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant)
         return 0  # Safety: INIT is silent
     t_stop_ns = state.t_stopping_ns or state.t_since_ns
     stopped = seconds(now.t_ns - t_stop_ns) >= STOP_S_MAX or quiet(terms, conditions)
-    if state.mode in (Mode.STANDBY, Mode.MAINT) or (state.mode in RESTS and stopped):
+    if (state.mode in (Mode.STANDBY, Mode.MAINT) and state.jog is None) or (state.mode in RESTS and stopped):
         return int(Permit.ORDER)
     return int(Permit.ORDER | Permit.SETPOINT)
 
@@ -134,6 +137,19 @@ def shares(
         min(_share(discharge_kw - lost_kw[1], left_discharge_kw), level_pu),
         min(_share(charge_kw + lost_kw[0], left_charge_kw), level_pu),
     )
+
+
+def _most_kw(
+    part: Part, state: ModeState, conditions: Conditions, pu: tuple[float, float]
+) -> tuple[float, float]:
+    """Discharge and charge limit of one converter: none of one that is left out, little of one in a hand."""
+    if part.name in conditions.losses:
+        return 0.0, 0.0
+    discharge_kw, charge_kw = part.discharge_kw_max * pu[0], part.charge_kw_max * pu[1]
+    if state.jog is None:
+        return discharge_kw, charge_kw
+    hand_kw = jog.caps(state.jog, part)
+    return min(discharge_kw, hand_kw[0]), min(charge_kw, hand_kw[1])
 
 
 def _taper(room_pct: float) -> float:

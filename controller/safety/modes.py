@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import isnan, nan
 
 from controller.image import Instant, Mode
-from controller.safety import island
+from controller.safety import island, jog
 from controller.safety.hall import Hall
 from controller.safety.table import STUCK_PU
 from controller.safety.terms import Terms
@@ -305,6 +305,9 @@ def _stay(view: View) -> ModeState:
     if state.mode == Mode.LOCKOUT:
         hard = any(stop.grade == "D" for stop in view.conditions.stops)
         return replace(state, released=not hard and (state.released or view.conditions.reset == "local"))
+    if state.mode == Mode.MAINT:
+        at_grid = view.terms.fallback is None or view.hall.position == "grid"
+        return replace(state, jog=jog.acting(view.asked.jog, view.terms, view.conditions, at_grid, view.now))
     if state.mode != Mode.GRID_TIED:
         return state
     if not view.conditions.has(Effect.HOLD):

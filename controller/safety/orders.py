@@ -69,6 +69,8 @@ def _order(
         return "" if active else "start"
     if state.mode == Mode.INIT:
         return ""
+    if state.jog is not None and state.jog.device == part.name:
+        return "" if active else "start"
     t_stop_ns = state.t_stopping_ns or state.t_since_ns
     if active:
         still = abs(converter.pcs_kw) <= QUIET_PU * max(part.discharge_kw_max, part.charge_kw_max)

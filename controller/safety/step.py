@@ -45,7 +45,7 @@ class Outputs:
 
 def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[State, Outputs]:
     """One cycle, right for any time between 0.05 and 1 s since the last one (safety.md N5)."""
-    desk, asked, refused = command.settle(state.desk, inputs.commands, now)
+    desk, asked, refused = command.settle(state.desk, inputs.commands, now, state.mode.mode)
     telemetry = inputs.telemetry
     asked = command.turned(asked, telemetry.inputs, state.mode.mode)
     seen = conditions.read(terms, state.conditions, state.mode, telemetry, asked, now, state.hall)

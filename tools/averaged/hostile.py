@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from random import Random
 
@@ -79,6 +79,11 @@ def key_turned(run: AveragedRun, draw: Random) -> Callable[[AveragedRun, Random]
             run.cycle()
     for verb in draw.sample(("start", "reset", "island", "stop"), 3):
         run.ask(verb, draw.choice((Rank.OPERATOR, Rank.SUPERVISOR, Rank.LOCAL)))
+        run.cycle()
+    for _ in range(draw.randint(0, 30)):  # a hand at the first converter, and too much of it
+        word = run.command("jog", draw.choice((Rank.LOCAL, Rank.LOCAL, Rank.OPERATOR)))
+        kw = draw.choice((1e9, -1e9, nan, inf, 10.0))
+        run.inbox.append(replace(word, device=draw.choice((next(iter(run.world.pcs)), "none")), kw=kw))
         run.cycle()
     return lambda run, draw: run.ask("maint-end")
 

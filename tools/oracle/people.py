@@ -7,6 +7,7 @@ from tools.oracle.facts import Order, Plates, Scene
 from tools.oracle.rule import Rule
 
 EXPIRY_S = 5.0  # IL-15
+HAND_S = 1.0  # of a jog in MAINT: told again within it
 LOCAL, OPERATOR = 3, 5  # ranks of 2.6
 PRESSED_S = 15.0  # a reset acts when it is let go, and a lock-out tests itself anew before it opens
 SELF_TEST_S = 3600.0
@@ -57,6 +58,7 @@ class Key(Rule):
         super().__init__(plates)
         self.on = False
         self.mode = Mode.INIT
+        self.hand_ns = 0
 
     def near(self, scene: Scene) -> bool:
         """The key is on."""
@@ -67,6 +69,8 @@ class Key(Rule):
         for place, order in enumerate(scene.commands):
             if place not in scene.refused and order.verb in ("maint", "maint-end") and order.rank == LOCAL:
                 self.on = order.verb == "maint"
+            if place not in scene.refused and order.verb == "jog" and order.rank == LOCAL:
+                self.hand_ns = scene.t_ns
         before, self.mode = self.mode, scene.mode
         if scene.mode != Mode.MAINT:
             return ""
@@ -76,7 +80,7 @@ class Key(Rule):
             return "MAINT without the key"
         return (
             "an order in MAINT"
-            if set(scene.orders) - {self.plates.switch} and "start" in scene.orders.values()
+            if "start" in scene.orders.values() and scene.t_ns - self.hand_ns > round(HAND_S * 1e9)
             else ""
         )
 

@@ -10,6 +10,8 @@ from tools.oracle.rule import Rule
 
 LOST_S = 2.0  # IL-04
 SLACK_KW = 1e-6
+HAND_S, HAND_PU = 1.0, 0.04  # of a jog: told again within it; share of the rating
+LOCAL = 3  # rank of the person at the box
 IDLE = (Mode.INIT, Mode.STANDBY, Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT, Mode.MAINT)
 
 
@@ -118,18 +120,38 @@ class Envelope(Rule):
         return ""
 
 
+def jogged(scene: Scene) -> bool:
+    """A person at the box has said in this scene that the hand is on."""
+    return any(
+        place not in scene.refused and order.verb == "jog" and order.rank == LOCAL
+        for place, order in enumerate(scene.commands)
+    )
+
+
 class Rests(Rule):
     """The safe states of 2.3, and INIT."""
 
     id = "2.3"
     text = "no power of ours at rest; nothing at all is written in INIT"
 
+    def __init__(self, plates: Plates) -> None:
+        super().__init__(plates)
+        self.hand_ns = 0
+
     def near(self, scene: Scene) -> bool:
         """At rest, after power."""
         return scene.mode in (Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT)
 
     def broken(self, scene: Scene) -> str:
-        """Limits or writes where there must be none."""
+        """Limits or writes where there must be none; in MAINT a hand may move one converter a little."""
+        self.hand_ns = scene.t_ns if jogged(scene) else self.hand_ns
+        kw = sorted(
+            x + y for x, y in zip(scene.limits.discharge_kw_max, scene.limits.charge_kw_max, strict=True)
+        )
+        held = self.hand_ns and scene.t_ns - self.hand_ns <= round(HAND_S * 1e9)
+        if scene.mode == Mode.MAINT and held and not sum(kw[:-1]):
+            rating_kw = max(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in self.plates.of("pcs"))
+            return f"{kw[-1]:.1f} kW by hand" if kw[-1] > HAND_PU * rating_kw else ""
         if scene.mode in IDLE and charge_kw(scene.limits) + discharge_kw(scene.limits) > 0.0:
             return f"power allowed in {scene.mode.name}"
         if scene.mode == Mode.INIT and (scene.limits.permit or scene.orders):
