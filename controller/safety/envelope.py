@@ -49,7 +49,7 @@ def limit(
     most_kw = [_most_kw(part, state, conditions, (discharge_pu, charge_pu)) for part in terms.pcs]
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
-    leak_kw = _finite(wish.leak_kw, 0.0)
+    leak_kw = min(max(_finite(wish.leak_kw, 0.0), -rating_kw), rating_kw) if objective else 0.0
     return Limits(
         sequence=now.t_ns,
         t_issue_ns=now.t_ns,
@@ -62,11 +62,7 @@ def limit(
         export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)) - lost_kw[1],
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
-        leak_kw=-hand.kw
-        if hand is not None
-        else min(max(leak_kw, -rating_kw), rating_kw)
-        if objective
-        else 0.0,
+        leak_kw=leak_kw if hand is None else -hand.kw,
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and hand is None else 0.0,
         prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
         dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import boards
 from controller.devices.check import check_site
@@ -29,7 +30,7 @@ WINDOW_S = (90.0, 170.0)
 HARM_DB, RANGE_MAX, SLACK_DB = 0.5, 1.05, 1.0
 SCENES = ("training", "training-fast", "training-slow", "checkpoints", "inference")
 LINKS = ("9600-spec", "19200-spec", "115200-spec", "115200-true", "1M-true")
-CONVERTERS: Mapping[str, dict[str, float]] = MappingProxyType(
+CONVERTERS: Mapping[str, dict[str, Any]] = MappingProxyType(
     {f"lag {lag:g}": {"tau_ms": lag} for lag in (2.0, 5.0, 10.0, 50.0)} | {"slew 2": {"slew_pu_s": 2.0}}
 )
 # M2 in dB, no-harm rows of the reference's table "The bound of a linear law", each designed for its cell alone.
