@@ -113,8 +113,9 @@ class Model:
         count = hour.size
         self._renew(24 * int(day[0]) + int(hour[0]))
         rows = np.full((len(self.names), count), np.nan)
-        told = None if feed_kw is None else feed_kw[:count].reshape(min(len(feed_kw), count), -1)
+        told = None if feed_kw is None or not feed_kw.size else feed_kw[:count]
         if told is not None:
+            told = told.reshape(len(told), -1)
             rows[0, : len(told)] = told.mean(1)
         rows[1:] = self._learned(hour, day, off)
         blend, share = self._blend(rows)

@@ -148,6 +148,16 @@ def test_news_goes_before_experience() -> None:
         assert found.within_kw[2].tolist() == (feed_kw[2] - top_kw if news else np.zeros(4)).tolist()
 
 
+def test_a_feed_of_less_than_an_hour_tells_nothing() -> None:
+    """Goal: what is left of a curve may be no whole hour. Method: none, and none in slots, with bands: as without."""
+    off = np.zeros(24, dtype=bool)
+    plain = fed(Model("load"), 2, None).outlook(None, HOURS, HOURS // 24 + 2, off)
+    for feed_kw in (np.empty(0), np.empty((0, 4))):
+        found = fed(Model("load"), 2, None).outlook(feed_kw, HOURS, HOURS // 24 + 2, off, np.empty((4, 0)))
+        assert np.array_equal(found.expected_kw, plain.expected_kw)
+        assert np.array_equal(found.bands_kw, plain.bands_kw)
+
+
 def test_bands_that_are_told_are_used_as_they_fare() -> None:
     """Goal: a feed's own bands, widened where they are too narrow. Method: errors of 100 kW, told 50."""
     told_kw = np.array([[-100.0], [-50.0], [50.0], [100.0]])
