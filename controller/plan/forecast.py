@@ -18,7 +18,8 @@ SLOTS = (1, 2, 4)  # of an hour
 LEADS = 48  # hours ahead for which skill is kept
 FADE_PER_H = 0.5 ** (1 / (7 * 24))  # memory of skill: half after a week, one turn of the working rhythm
 DAY_FADE = 0.5 ** (1 / 7)  # weight of a similar day, by its age in days
-OTHER_TYPE = 0.1  # weight of a working day for a day off, and the other way round
+OTHER_TYPE = 0.1  # weight of a working day for a day off, and the other way round, ...
+APART_PU = 0.25  # ... unless they differ by more than this at that hour, of the highest load
 LEVEL_H = 12.0  # a deviation from the usual fades: jobs run for hours, not for days
 LEAD_WIDTH = 0.7  # skill at one lead tells about leads within a factor of two: exp(0.7) = 2
 SHARPNESS = 2.0  # weights go with 1 / (mean square error) ** 2: the best leads, the second best helps
@@ -113,8 +114,9 @@ class Model:
         count = hour.size
         self._renew(24 * int(day[0]) + int(hour[0]))
         rows = np.full((len(self.names), count), np.nan)
-        told = None if feed_kw is None else feed_kw[:count].reshape(min(len(feed_kw), count), -1)
+        told = None if feed_kw is None or not feed_kw.size else feed_kw[:count]
         if told is not None:
+            told = told.reshape(len(told), -1)
             rows[0, : len(told)] = told.mean(1)
         rows[1:] = self._learned(hour, day, off)
         blend, share = self._blend(rows)
@@ -251,8 +253,15 @@ class Model:
         seen = np.array(self.seen_kw)
         hours, days, offs = (np.array(x) for x in (self._hour, self._day, self._off))
         age = np.maximum(day[:, None] - days, 0)
-        weight = DAY_FADE**age * np.where(off[:, None] == offs, 1.0, OTHER_TYPE) * (hour[:, None] == hours)
-        weight = np.where(age == 0, 0.0, weight) if days.size > 24 else weight
+        same, like = hour[:, None] == hours, off[:, None] == offs
+        weight = DAY_FADE**age * same * (age > 0 if days.size > 24 else True)
+        own, foreign = weight * like, weight * ~like
+        means_kw = [part @ seen / np.maximum(part.sum(1), 1e-12) for part in (own, foreign)]
+        apart = np.abs(means_kw[0] - means_kw[1]) > APART_PU * seen.max()
+        other = np.where(
+            apart & own.any(1), 0.0, OTHER_TYPE
+        )  # what is another world says nothing of this one
+        weight = own + other[:, None] * foreign
         total = weight.sum(1)
         found = weight @ seen / np.maximum(total, 1e-12)
         return np.asarray(np.where(total > 0, found, seen[-24:].mean()), dtype=np.float64)

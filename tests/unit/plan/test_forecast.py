@@ -60,6 +60,19 @@ def test_a_usual_day_is_learned() -> None:
     assert model.skill()["skill_6h"] > 0.5
 
 
+def test_a_free_weekend_says_little_of_monday() -> None:
+    """Goal: days that differ widely do not mix. Method: five working days of 5000 kW at 18, two days off without."""
+    model = Model("load")
+    for hour in range(7 * 24):
+        off = hour >= 5 * 24
+        ahead_off = (hour + HOURS) % 168 >= 5 * 24
+        model.outlook(None, (hour + HOURS) % 24, (hour + HOURS) // 24, ahead_off)
+        model.observe(5000.0 if hour % 24 == 18 and not off else 500.0, hour % 24, hour // 24, off)
+    found = model.outlook(None, HOURS, np.full(24, 7), np.zeros(24, dtype=bool))
+    assert found.expected_kw[18] == pytest.approx(5000.0, rel=0.015)
+    assert found.expected_kw[12] == pytest.approx(500.0, rel=0.015)
+
+
 def test_a_wrong_feed_loses_its_say() -> None:
     """Goal: a feed is weighed by its errors. Method: 4000 kW told every hour of five days; then hardly believed."""
     expected_kw, _ = ahead(fed(Model("load"), 5, np.full(24, 4000.0)), 5, np.full(24, 4000.0))
@@ -146,6 +159,16 @@ def test_news_goes_before_experience() -> None:
         assert found.expected_kw[2] == pytest.approx(top_kw if news else 500.0, rel=0.05)
         assert found.usual_kw[2] == pytest.approx(500.0, rel=0.05)
         assert found.within_kw[2].tolist() == (feed_kw[2] - top_kw if news else np.zeros(4)).tolist()
+
+
+def test_a_feed_of_less_than_an_hour_tells_nothing() -> None:
+    """Goal: what is left of a curve may be no whole hour. Method: none, and none in slots, with bands: as without."""
+    off = np.zeros(24, dtype=bool)
+    plain = fed(Model("load"), 2, None).outlook(None, HOURS, HOURS // 24 + 2, off)
+    for feed_kw in (np.empty(0), np.empty((0, 4))):
+        found = fed(Model("load"), 2, None).outlook(feed_kw, HOURS, HOURS // 24 + 2, off, np.empty((4, 0)))
+        assert np.array_equal(found.expected_kw, plain.expected_kw)
+        assert np.array_equal(found.bands_kw, plain.bands_kw)
 
 
 def test_bands_that_are_told_are_used_as_they_fare() -> None:
