@@ -75,11 +75,8 @@ def best(loop: Loop, load_w: Column, shape: Shape) -> tuple[float, float]:
     judged = _judged(load_w > 0.0, PROMPTS[:, None])
     harmless = ((grid <= HARM_MAX) | ~judged).all(axis=1) & (shape.prompt_pu >= PROMPTS)
     low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
-    own = OMEGA[: LINES_HZ.size]
-    late_s = float(-(low_w * own * np.angle(loop)).sum() / max((low_w * own**2).sum(), 1e-9))
-    late_s = min(max(late_s, 0.0), MEAN_S)
-    span = PROMPTS * 2.0 * late_s / MEAN_S + (1.0 - PROMPTS) * shape.span(late_s)
-    harmless &= GAINS * (span - 1.0) <= SPAN_MAX
+    late_s = lateness_s(loop, load_w)
+    harmless &= wider(GAINS, PROMPTS, shape, late_s) <= SPAN_MAX
     omega = 2.0 * pi * BELOW_HZ
     taken = passed(GAINS[:, None], PROMPTS[:, None], shape.answer(omega))
     below = abs(1.0 - taken * np.exp(-1j * omega * late_s))
@@ -89,6 +86,20 @@ def best(loop: Loop, load_w: Column, shape: Shape) -> tuple[float, float]:
     left = np.where(harmless, left, np.inf)
     k = int(left.argmin())
     return (float(GAINS[k]), float(PROMPTS[k])) if harmless[k] else (GAIN_MIN, shape.prompt_pu)
+
+
+def lateness_s(loop: Loop, load_w: Column) -> float:
+    """How late the loop is for the load's own lines up to 20 Hz, at most MEAN_S."""
+    low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
+    own = OMEGA[: LINES_HZ.size]
+    late_s = float(-(low_w * own * np.angle(loop)).sum() / max((low_w * own**2).sum(), 1e-9))
+    return min(max(late_s, 0.0), MEAN_S)
+
+
+def wider(gain: Any, prompt_pu: Any, shape: Shape, late_s: float) -> Any:
+    """By how much the 20 ms mean of the grid spans more than that of a load of steps, in steps."""
+    span = prompt_pu * 2.0 * late_s / MEAN_S + (1.0 - prompt_pu) * shape.span(late_s)
+    return gain * (span - 1.0)
 
 
 def _judged(loud: NDArray[np.bool_], prompt_pu: Any) -> NDArray[np.bool_]:
@@ -149,10 +160,13 @@ class Harm:
         """What is best now; a law that takes all of a swing and harms nothing stays as it is."""
         loop: Loop = self._cross / np.maximum(self._square, 1e-9)
         grid = excess(loop, law.gain, law.prompt_pu, self._shape)
+        load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
         seen = HARM_SEEN if self._aim[1] > 0.0 else HARM_AGAIN
-        if self._aim[0] == 1.0 and (grid[_judged(loud, law.prompt_pu)] <= seen).all():
+        kept = bool((grid[_judged(loud, law.prompt_pu)] <= seen).all())
+        kept &= wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w)) <= SPAN_MAX
+        if self._aim[0] == 1.0 and kept:
             return self._aim
-        return best(loop, np.where(loud, self._square * KW_PER_STEP**2, 0.0), self._shape)
+        return best(loop, load_w, self._shape)
 
 
 def _moved(now: float, aim: float, dt_s: float) -> float:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import boards
 from controller.devices.check import check_site
@@ -30,9 +29,9 @@ WINDOW_S = (90.0, 170.0)
 HARM_DB, RANGE_MAX, SLACK_DB = 0.5, 1.05, 1.0
 SCENES = ("training", "training-fast", "training-slow", "checkpoints", "inference")
 LINKS = ("9600-spec", "19200-spec", "115200-spec", "115200-true", "1M-true")
-CONVERTERS: Mapping[str, dict[str, Any]] = MappingProxyType(
-    {f"lag {lag:g}": {"tau_ms": lag} for lag in (2.0, 5.0, 10.0, 50.0)} | {"slew 2": {"slew_pu_s": 2.0}}
-)
+CONVERTERS: Mapping[str, tuple[float | None, float]] = MappingProxyType(
+    {f"lag {lag_ms:g}": (lag_ms, 200.0) for lag_ms in (2.0, 5.0, 10.0, 50.0)} | {"slew 2": (None, 2.0)}
+)  # lag in ms, None: the link's own; slew in ratings/s
 # M2 in dB, no-harm rows of the reference's table "The bound of a linear law", each designed for its cell alone.
 BOUND_DB: Mapping[tuple[str, str, str], float] = MappingProxyType(
     {
@@ -55,6 +54,12 @@ BOUND_DB: Mapping[tuple[str, str, str], float] = MappingProxyType(
         ("inference", "1M-true", "lag 2"): -20.6,
     }
 )
+
+
+def behind(link: Link, converter: str) -> Link:
+    """The link with that converter at its end."""
+    lag_ms, slew_pu_s = CONVERTERS[converter]
+    return replace(link, tau_ms=link.tau_ms if lag_ms is None else lag_ms, slew_pu_s=slew_pu_s)
 
 
 def missed(score: Score, bound_db: float | None) -> str:
@@ -106,7 +111,7 @@ def main(arguments: list[str]) -> int:
     for scene in options.scenes:
         for name in options.links:
             for converter in options.converters:
-                link = replace(read_link(FILE, name), **CONVERTERS[converter])
+                link = behind(read_link(FILE, name), converter)
                 bound_db = BOUND_DB.get((scene, name, converter))
                 score = judged(scenes, scene, link, options.seed)
                 good &= not missed(score, bound_db)

@@ -16,9 +16,12 @@ from controller.runtime.harm import (
     RATE_HZ,
     WARM_S,
     Harm,
+    _judged,
     best,
     carried_on,
     excess,
+    lateness_s,
+    wider,
 )
 from controller.runtime.shape import Shape, shape_of
 
@@ -91,6 +94,23 @@ def test_lines_without_load_are_not_judged() -> None:
     low_w = np.where(LINES_HZ < 10.0, EDGES_W, 0.0)
     whole, low = (best(late(0.006), load_w, LATE)[0] for load_w in (EDGES_W, low_w))
     assert low == 1.0 >= whole
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "gain", "wider_by"), [(5.0, 1.0, -0.5), (10.0, 1.0, 0.0), (12.0, 1.0, 0.2), (12.0, 0.5, 0.1)]
+)
+def test_the_range_of_the_20_ms_mean(late_ms: float, gain: float, wider_by: float) -> None:
+    """A whole answer late by d leaves d / 20 ms of a step each way: from 10 ms on the grid spans more."""
+    assert lateness_s(late(1e-3 * late_ms), EDGES_W) == pytest.approx(1e-3 * late_ms, abs=1e-5)
+    assert wider(gain, 1.0, FAST, 1e-3 * late_ms) == pytest.approx(wider_by)
+
+
+def test_what_lies_above_the_lines_counts_for_what_passes_at_once() -> None:
+    """44 to 50 Hz: judged with the highest line while a part passes at once, never for the shape alone."""
+    loud, quiet_top = np.ones(LINES_HZ.size, bool), np.arange(LINES_HZ.size) < LINES_HZ.size - 1
+    above = [_judged(*case)[LINES_HZ.size :] for case in ((loud, 0.1), (loud, 0.0), (quiet_top, 1.0))]
+    assert [row.all() for row in above] == [True, False, False]
+    assert not np.any(above[1:])
 
 
 def run(harm: Harm, late_s: float, seconds: float, law: Frame = WHOLE) -> None:

@@ -56,7 +56,7 @@ def test_what_is_used_harms_nothing_and_helps(delay_ms: float, slew_kw_per_s: fl
     ms mean of the grid over steps both ways spans no more than the load's 1; in the time domain, at 0.1 ms."""
     found = shape(delay_ms, slew_kw_per_s)
     if found.gain == 0.0:
-        assert delay_ms > 8.5
+        assert delay_ms > 7.0
         return
     fine_s = np.arange(0.0, 1.0, 1e-4)
     for late_ms in {delay_ms, delay_ms + (1.2 if slew_kw_per_s else 0.0)}:
@@ -68,7 +68,7 @@ def test_what_is_used_harms_nothing_and_helps(delay_ms: float, slew_kw_per_s: fl
         run = np.concatenate([np.full(200, -level), grid - level])
         mean = np.convolve(run, np.full(200, 1 / 200), "valid")
         assert 2 * abs(mean).max() <= 1.02
-    assert left[HZ <= 1.0].max() < 0.9
+    assert left[HZ <= 1.0].max() < 0.4
 
 
 def test_the_answer_at_a_frequency_is_the_one_of_the_filter() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tools.bench.cells import BOUND_DB, CONVERTERS, LINKS, SCENES, missed
+from tools.bench.cells import BOUND_DB, CONVERTERS, FILE, LINKS, SCENES, behind, missed
 from tools.bench.scored import Score
+from tools.plant.links import read_link
 
 GOOD = {"m2_db": -20.0, "m5_db": 0.5, "m6_kw": 1050.0, "m6_none_kw": 1000.0}
 
@@ -33,3 +34,10 @@ def test_every_bound_belongs_to_a_cell() -> None:
     """A scene, a link and a converter of the table; none is written in vain."""
     cells = {(scene, link, converter) for scene in SCENES for link in LINKS for converter in CONVERTERS}
     assert set(BOUND_DB) <= cells
+
+
+def test_the_converter_stands_behind_the_link() -> None:
+    """A lag replaces the link's; the slow one keeps it and has 2 ratings a second."""
+    link = read_link(FILE, "115200-true")
+    assert (behind(link, "lag 50").tau_ms, behind(link, "lag 50").slew_pu_s) == (50.0, 200.0)
+    assert (behind(link, "slew 2").tau_ms, behind(link, "slew 2").slew_pu_s) == (link.tau_ms, 2.0)
