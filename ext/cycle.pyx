@@ -267,8 +267,8 @@ cdef class Executive:
             if not before & 1 and lock_same(&p.lock, before):
                 break
         return {"t_ok_ns": t_ok_ns, "words": words, "alike": alike, "misses": p.misses, "exception": p.exception,
-                "raw": p.raw[0], "order_done": p.order_done, "order_result": p.order_result, "asked": p.asked, "answered": p.answered,
-                "errors": tuple(p.errors), "round_trip_ns": p.round_trip_ns}  # fmt: skip
+                "raw": p.raw[0], "order_done": p.order_done, "order_result": p.order_result, "asked": p.asked,
+                "answered": p.answered, "errors": tuple(p.errors), "round_trip_ns": p.round_trip_ns}  # fmt: skip
 
     def round_trips(self, int index):
         """Rows (us from, count) of one poll's round trips, the bins that are not empty."""

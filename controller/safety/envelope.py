@@ -37,8 +37,7 @@ def limit(
     """
     source_kw = source(terms, state, hall)
     going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
-    hand = state.jog
-    engaged = going and (conditions.running if hand is None else jog.ready(hand, conditions))
+    engaged = going and (conditions.running if state.jog is None else jog.ready(state.jog, conditions))
     lost_kw = carried_kw(terms, conditions, now)
     import_kw_max, export_kw_max = source_kw or (terms.import_kw_max, terms.export_kw_max)
     discharge_pu, charge_pu = shares(terms, conditions, lost_kw) if engaged else (0.0, 0.0)
@@ -49,7 +48,7 @@ def limit(
     most_kw = [_most_kw(part, state, conditions, (discharge_pu, charge_pu)) for part in terms.pcs]
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
-    leak_kw = min(max(_finite(wish.leak_kw, 0.0), -rating_kw), rating_kw) if objective else 0.0
+    leak_kw = _finite(wish.leak_kw, 0.0)
     return Limits(
         sequence=now.t_ns,
         t_issue_ns=now.t_ns,
@@ -62,8 +61,8 @@ def limit(
         export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)) - lost_kw[1],
         ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
-        leak_kw=leak_kw if hand is None else -hand.kw,
-        gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and hand is None else 0.0,
+        leak_kw=_leak_kw(state, leak_kw if objective else 0.0, rating_kw),
+        gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and state.jog is None else 0.0,
         prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
         dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),
         orders=orders,
@@ -146,6 +145,11 @@ def _most_kw(
         return discharge_kw, charge_kw
     hand_kw = jog.caps(state.jog, part)
     return min(discharge_kw, hand_kw[0]), min(charge_kw, hand_kw[1])
+
+
+def _leak_kw(state: ModeState, wanted_kw: float, rating_kw: float) -> float:
+    """What is taken from the source beside the load: of the slow wish, or what a hand asks for."""
+    return min(max(wanted_kw, -rating_kw), rating_kw) if state.jog is None else -state.jog.kw
 
 
 def _taper(room_pct: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import nan
 
-from controller.image import Instant, Mode
+from controller.image import Mode
 from controller.safety.hall import Phase, SetRun, unmoved_s
 from controller.safety.look import Look, Row, at
 from controller.safety.losses import left_kw
@@ -33,7 +33,7 @@ def _stuck(look: Look) -> float:
         return nan
     if look.device is None or terms.positions.get(look.device.state, "") == hall.aim:
         return nan
-    return unmoved_s(t_order_ns, look.device.t_ok_ns, terms.switch_stale_s, Instant(look.t_ns, 0.0))
+    return unmoved_s(t_order_ns, look.device.t_ok_ns, terms.switch_stale_s, look.telemetry.now)
 
 
 def _stuck_s_max(look: Look) -> float:

@@ -82,11 +82,13 @@ def may_rest(run: AveragedRun) -> bool:
     state, world = run.state, run.world
     moving = world.switch.moving_s > 0.0 or world.switch.aim != world.switch.position
     starting = any(c.state == "starting" for c in world.pcs.values())
-    # in SAFE_STOP a fault is cleared in a window of its own; a silent BMS is bridged by the worst when it returns
-    clearing = state.mode.mode == Mode.SAFE_STOP and any(c.state == "fault" for c in world.pcs.values())
+    # in SAFE_STOP, and while it is left out, a fault is cleared in a window of its own; a silent BMS is bridged by the
+    # worst when it returns
+    clears = state.mode.mode == Mode.SAFE_STOP or bool(state.conditions.losses)
+    clearing = clears and any(c.state == "fault" for c in world.pcs.values())
     blind = any(part.name in world.spoil.mute for part in run.terms.bms)
     anchoring = state.conditions.battery.band.t_held_ns > 0
-    pressed = state.conditions.t_pressed_ns > 0 or bool(run.inbox)
+    pressed = state.conditions.t_pressed_ns > 0 or bool(run.inbox) or state.desk.jog is not None
     return not (moving or starting or clearing or blind or anchoring or pressed)
 
 

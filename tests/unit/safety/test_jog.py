@@ -52,6 +52,11 @@ def test_who_may_hold_on(changes: dict[str, Any], mode: Mode, why: str) -> None:
     assert [why in text for _, text in refused] == ([] if not why else [True])
 
 
+def test_a_command_moves_nothing_unless_it_says_so() -> None:
+    """Goal: no power that nobody gave. Method: the defaults of a command."""
+    assert (Command("stop", Rank.LOCAL, 1, 1).device, Command("stop", Rank.LOCAL, 1, 1).kw) == ("", 0.0)
+
+
 def test_the_hand_comes_off_by_itself() -> None:
     """Goal: one second after the last word, and not before; a hand that stays keeps its begin. Method: the edges."""
     desk = settle(Desk(), (command(),), at(0.0), Mode.MAINT)[0]

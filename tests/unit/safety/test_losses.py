@@ -273,6 +273,10 @@ def test_only_its_own_rows_are_spared() -> None:
     Method: F21 beside F16, and a latch without a row."""
     rows = conditions.ROWS
     silent = next(k for k, row in enumerate(rows) if row.code == "F16")
+    lone = [(row.code, row.hold_s) for row in rows if row.lone]
+    assert lone == [("F16", 0.0), ("F16", 0.0), ("F20", 0.0), ("F24", 0.0), ("F26", 0.0)], (
+        "F20: only the start"
+    )
     alone = replace(fault(), subject="pcs-2", lone=True)
     watches = {(silent, "pcs-2"): alone, (0, "pcs-2"): fault("D", Effect.TRIP), (-1, "pcs-2"): fault("C")}
     found = losses.spared(rows, watches, {"pcs-2": LOSS})
