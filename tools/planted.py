@@ -196,7 +196,7 @@ PLANTED: dict[str, Planted] = {
     "IL-09": Planted("grid", lambda: (_unwatched("F12"),), _begin("F12", 3.0)),
     "IL-12": Planted("grid", _once, _blink),
     "IL-18": Planted("grid", lambda: (_limit(_wished),), _wishes),
-    "IL-15": Planted("grid", lambda: ((command, "_fault", lambda desk, order, now: ""),), _thief),
+    "IL-15": Planted("grid", lambda: ((command, "_fault", lambda desk, order, now, mode: ""),), _thief),
     "IL-14": Planted("grid", lambda: (_open_guard("N6", target=Mode.MAINT),), _stop),
     "2.4": Planted("discharging", lambda: (_open_guard("T17", target=Mode.STANDBY),), _begin("F21", 3.0)),
 }  # fmt: skip
