@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = "ext.pdu,tools.bench.judging"
+MODULES = "ext.shared,ext.pdu,tools.bench.judging"
 RATE_MIN = 1e6  # frames a second
 
 
