@@ -147,6 +147,7 @@ def check(quick: bool) -> list[str]:
     made = made_of(version, found[version])
     build(made, lambda: lint(made.python, quick))
     if quick:
+        os.environ["STILLWATT_QUICK"] = "1"  # fewer examples, see tests/examples.py
         chosen = ("-m", "not (slow or process or stack)", "--ignore", "tests/cases")
         return [f"{CLOSED} {version}: {run_tests(made, *chosen, *SIDE_BY_SIDE)}"]
     closing = [run_tests(made, "-m", "not slow", *SIDE_BY_SIDE)]

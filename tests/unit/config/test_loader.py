@@ -15,6 +15,7 @@ from controller.config.option import unit_of
 from controller.config.site import CHANNEL_SETS, Channel
 from controller.config.text import BYTES_MAX, DEPTH_MAX, parse
 from controller.image import CHANNELS
+from tests.examples import few
 
 REFERENCE = (BOARDS / "sites" / "reference.yaml").read_bytes()
 SITES = sorted((BOARDS / "sites").glob("*.yaml"))
@@ -118,7 +119,7 @@ EDITS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=few(400), deadline=None)
 @given(EDITS)
 def test_edited_file_gives_a_site_or_findings(edits: list[tuple[int, int, bytes]]) -> None:
     """Goal: never anything but Site or ConfigError.
@@ -129,7 +130,7 @@ def test_edited_file_gives_a_site_or_findings(edits: list[tuple[int, int, bytes]
     expect_site_or_findings(raw)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few(300), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_findings(raw: bytes) -> None:
     """Goal: the same for bytes that were never a site. Method: arbitrary bytes."""
@@ -143,7 +144,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few(300), deadline=None)
 @given(st.dictionaries(st.sampled_from(list(Site.model_fields)), TREES, max_size=6))
 def test_wrong_shapes_give_findings(tree: dict[str, object]) -> None:
     """Goal: every error kind of the schema has words. Method: known names with values of any shape."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import few
 from tests.unit.ext.bus import (
     BLOCKED,
     FRAME_NS,
@@ -265,7 +266,7 @@ def test_it_counts_what_it_blocks() -> None:
 
 
 @given(frame=st.binary(min_size=1, max_size=255), permit=st.integers(0, 3), kw=st.floats(0, 2000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few(300), deadline=None)
 def test_no_bytes_get_past_the_rules(frame: bytes, permit: int, kw: float) -> None:
     """Goal: whatever the master makes, what leaves is a read, an allowed value or nothing. Method: random
     bytes, raw and sealed, and random setpoints."""

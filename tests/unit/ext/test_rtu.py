@@ -18,6 +18,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
+from tests.examples import few
 from tests.unit.ext.bus import (
     BLOCKED,
     CHAR_NS,
@@ -59,7 +60,7 @@ def test_crc_of_the_standard() -> None:
 
 
 @given(unit=st.integers(1, 247), address=st.integers(0, 65535 - 125), count=st.integers(1, 125))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=few(60), deadline=None)
 def test_reads_are_byte_equal_to_pymodbus(unit: int, address: int, count: int) -> None:
     """Goal: frames as another master makes them. Method: functions 3 and 4 over all units and addresses."""
     for function, kind in ((3, ReadHoldingRegistersRequest), (4, ReadInputRegistersRequest)):
@@ -68,7 +69,7 @@ def test_reads_are_byte_equal_to_pymodbus(unit: int, address: int, count: int) -
 
 
 @given(unit=st.integers(1, 247), address=st.integers(0, 65533), counts=st.integers(-32767, 32767))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=few(60), deadline=None)
 def test_writes_are_byte_equal_to_pymodbus(unit: int, address: int, counts: int) -> None:
     """Goal: the same for functions 6 and 16, one register and two in either order."""
     word, pair = counts & 0xFFFF, (counts * 7 & 0xFFFFFFFF)
@@ -178,7 +179,7 @@ def test_the_newest_setpoint_takes_the_free_wire() -> None:
     full=st.lists(st.booleans(), min_size=300, max_size=300),
     delay_ns=st.integers(0, 3 * MS),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=few(40), deadline=None)
 def test_the_value_is_the_newest_at_its_first_byte(kw: list[float], full: list[bool], delay_ns: int) -> None:
     """Goal: the property of the bus. Method: any values, any slave delay, a wire that stalls now and then."""
     line = Line(setpoint(counts_per_kw=10.0))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import few
 from tests.unit.ext.bus import (
     CHAR_NS,
     FRAME_NS,
@@ -74,7 +75,7 @@ def test_one_value_for_all_is_one_that_all_may_carry(kw: list[int], told: int) -
     delay_ns=st.integers(0, 3 * MS),
     row=st.sampled_from([BLOCK, WIDE, SHARED, BLOCK | TO_ALL, WIDE | TO_ALL, SHARED | TO_ALL]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=few(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_value_is_the_newest_at_the_first_byte(
     kw: list[tuple[float, ...]], full: list[bool], delay_ns: int, row: dict[str, Any]
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import few
 from tests.unit.ext.bus import (
     CHAR_NS,
     CRC,
@@ -122,7 +123,7 @@ def test_exceptions(code: int) -> None:
 
 
 @given(cuts=st.lists(st.integers(1, 12), max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=few(30), deadline=None)
 def test_a_reply_in_pieces_is_one_reply(cuts: list[int]) -> None:
     """Goal: adapters deliver in bursts. Method: the right reply cut anywhere, a frame between the pieces."""
     line = Line(poll(period_ns=1000 * MS))
@@ -229,7 +230,7 @@ def test_a_reply_that_was_there_before_the_request_is_none() -> None:
 
 
 @given(noise=st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=40)), max_size=60))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=few(80), deadline=None)
 def test_any_bytes_at_any_time_end_in_service(noise: list[tuple[int, bytes]]) -> None:
     """Goal: no state without an end. Method: random bytes at random frames, then silence: the port
     answers."""

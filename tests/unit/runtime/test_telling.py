@@ -81,7 +81,7 @@ def test_blackbox_is_bounded_and_holds_the_reaction(tmp_path: Path) -> None:
     for k in range(400, 430):
         box.record(cycle(0.1 * k, Mode.SAFE_STOP))
     assert box.dumps == 1
-    for _ in range(2 * FILES_MAX):
+    for _ in range(FILES_MAX + 2):
         box.dump()
     writer.close(60.0)
     rows = [json.loads(row) for row in (tmp_path / "blackbox-1.jsonl").read_text().splitlines()]

@@ -15,6 +15,7 @@ from controller.safety import facts
 from controller.safety.envelope import FALL_S, limit
 from controller.safety.terms import Part
 from controller.state import Battery, Conditions, Converter, Effect, ModeState
+from tests.examples import few
 from tests.unit.safety.sites import TERMS, at
 from tests.unit.safety.test_modes import fault, with_faults
 
@@ -170,7 +171,7 @@ numbers = st.floats(allow_nan=True, allow_infinity=True)
 powers = st.floats(-1e4, 1e4) | st.sampled_from([nan, inf, -inf])
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=few(500), deadline=None, derandomize=True)
 @given(soc=powers, charge=powers, discharge=powers, load=powers, leak=numbers, ramp=numbers, gain=numbers,
        mode=st.sampled_from(list(Mode)), effect=st.sampled_from(list(Effect)))  # fmt: skip
 def test_no_limit_above_any_source(

@@ -14,6 +14,7 @@ from controller.safety import modes
 from controller.safety.modes import INIT_S_MAX, ROWS, next_mode
 from controller.safety.transition import ISLANDS, RESTS
 from controller.state import Asked, Battery, Condition, Conditions, Converter, Effect, ModeState
+from tests.examples import few
 from tests.unit.safety.sites import TERMS, at
 
 NOTHING = Asked()
@@ -270,7 +271,7 @@ def test_maintenance_by_the_key() -> None:
     assert step(state, READY, 9.0).mode == Mode.STANDBY
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=few(300), deadline=None, derandomize=True)
 @given(
     steps=st.lists(
         st.tuples(

@@ -16,6 +16,7 @@ from controller.safety.envelope import shares
 from controller.safety.soc import Reading, due, hull, track
 from controller.safety.terms import CellRow, CellTable
 from controller.state import Battery, SocBand
+from tests.examples import few
 from tests.unit.safety.sites import BMS, PCS, TERMS, Story, at
 from tests.unit.safety.test_envelope import battery
 
@@ -113,7 +114,7 @@ def test_the_bms_always_lies_inside() -> None:
     assert hull(begun(), told(90.0)) == (45.0, 90.0)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=few(200), deadline=None, derandomize=True)
 @given(
     flows=st.lists(st.tuples(st.floats(-800.0, 1000.0), st.sampled_from([0.1, 1.0, 5.0, 30.0]), st.booleans()),
                    max_size=60),
