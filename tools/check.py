@@ -31,7 +31,7 @@ from tools.environment import (
     system_packages,
 )
 
-EXTRAS = ("dev", "report")
+EXTRAS = ("dev", "style", "report")
 SIDE_BY_SIDE = ("-n", str(os.cpu_count() or 1))
 CLOSED = "checked on Python"
 CLOSING = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|deselected|xfailed).* in [\d.:]+s.*?)\s*=*$")
@@ -110,11 +110,11 @@ def beside() -> Iterator[list[str]]:
     closing += [line for line in output.splitlines() if line.startswith(CLOSED)]
 
 
-def made_of(version: str, interpreter: Path) -> Environment:
+def made_of(version: str, interpreter: Path, extras: tuple[str, ...] = EXTRAS) -> Environment:
     """The environment of one Python, its commands on the path; its build under way."""
     afresh = afresh_of(version)
     cure = f"Is a package index within reach? {afresh}"
-    made = step(f"python {version}: environment", cure, prepare, version, interpreter, EXTRAS)
+    made = step(f"python {version}: environment", cure, prepare, version, interpreter, extras)
     step(f"python {version}: pip check", afresh, output_of, made.python, "-m", "pip", "check")
     commands = str(made.python.parent)  # cython-lint calls pycodestyle, tests call stillwatt
     os.environ["PATH"] = os.pathsep.join([commands, os.environ["PATH"]])
@@ -144,7 +144,7 @@ def check(quick: bool) -> list[str]:
     if lacking:
         print(lacking)
     version = next(iter(found))
-    made = made_of(version, found[version])
+    made = made_of(version, found[version], EXTRAS[:1] if quick else EXTRAS)
     build(made, lambda: lint(made.python, quick))
     if quick:
         os.environ["STILLWATT_QUICK"] = "1"  # fewer examples, see tests/examples.py

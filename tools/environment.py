@@ -180,7 +180,8 @@ def prepare(version: str, interpreter: Path, extras: Iterable[str]) -> Environme
     if not sound:
         output_of(interpreter, "-m", "venv", "--clear", folder)
     stamp.unlink(missing_ok=True)
-    shutil.rmtree(ROOT / "build" / version, ignore_errors=True)
+    if lines[0] != stamp_of(version):
+        shutil.rmtree(ROOT / "build" / version, ignore_errors=True)
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     output_of(*pip, *requires)
