@@ -106,7 +106,7 @@ cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) no
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
     cdef double swing_kw = preview_step(&w.preview, load_kw) - w.target_kw
     shape_take(&w.shape, load_kw - w.target_kw, max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5)))
-    if command.prompt_pu < 1.0:
+    if command.prompt_pu < 1.0 and command.gain > 0.0:
         swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
     return command.gain * swing_kw - w.leak_kw
 

@@ -15,6 +15,7 @@ cdef struct Lock:
     double step_sin
     int32_t half_samples        # of a nominal half cycle
     double rms_per_sum          # RMS of one phase for the length of the half cycle's sum
+    double rocof_part           # of the way that its low-pass goes in a sample
     double cos1                 # unit phasor of phase a
     double sin1
     double omega_rad_per_s

@@ -34,6 +34,7 @@ cdef void lock_init(Lock *lock, double rate_hz, double frequency_hz, double volt
     lock.step_cos = cos(2.0 * M_PI * frequency_hz / rate_hz)
     lock.step_sin = sin(2.0 * M_PI * frequency_hz / rate_hz)
     lock.half_samples = min(HALF_MAX, <int32_t>(0.5 * rate_hz / frequency_hz + 0.5))
+    lock.rocof_part = lock.dt_s / ROCOF_S
     lock.rms_per_sum = ROOT_HALF / lock.half_samples
     lock.cos1 = 1.0
     lock.omega_rad_per_s = 2.0 * M_PI * frequency_hz
@@ -112,4 +113,4 @@ cdef void lock_step(Lock *lock, const double *v) noexcept nogil:
     error *= NATURAL_RAD_PER_S
     lock.omega_rad_per_s += error * lock.dt_s
     lock.omega_rad_per_s = clip(lock.omega_rad_per_s, (1.0 - REACH) * middle, (1.0 + REACH) * middle)
-    lock.rocof_hz_per_s += (error / (2.0 * M_PI) - lock.rocof_hz_per_s) * lock.dt_s / ROCOF_S
+    lock.rocof_hz_per_s += (error * (0.5 / M_PI) - lock.rocof_hz_per_s) * lock.rocof_part

@@ -64,6 +64,7 @@ cdef struct Power:
     int32_t cycle_samples
     int32_t halves_200ms        # half cycles in 200 ms
     double per_cycle            # 1 / cycle_samples
+    double delay_s[2]           # of what is told: without a lock, with one
     double learn                # share of what is left that the weights take in one turn
     double usual                # the same of the usual remainder, while learning
     double usual_hold           # and while learning rests

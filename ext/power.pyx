@@ -72,6 +72,8 @@ cdef void power_init(Power *p, const PowerSetup *setup) noexcept nogil:
     p.cycle_samples = min(CYCLE_MAX, <int32_t>(setup.rate_hz / setup.frequency_hz + 0.5))
     p.halves_200ms = <int32_t>(0.4 * setup.frequency_hz + 0.5)
     p.per_cycle = 1.0 / p.cycle_samples
+    p.delay_s[0] = 0.5 * (p.cycle_samples - 1) / setup.rate_hz
+    p.delay_s[1] = 0.5 * (p.setup.median_samples - 1) / setup.rate_hz
     # The 12th line must not fold onto a lower one in the samples that are learnt from.
     p.turn_mask = TURN_COUNT - 1 if p.cycle_samples >= 25 * TURN_COUNT else 0
     p.learn = (p.turn_mask + 1) * 2.0 / (LEARN_S * setup.rate_hz)
@@ -189,10 +191,8 @@ cdef void feeder_step(const Power *p, Feeder *f, const Sample *sample, double ba
 
 cdef void feeder_quality(Feeder *f, const Sample *sample, int32_t fault, int32_t locked) noexcept nogil:
     """The worst of the six channels, the feeder's wiring fault, and whether the phase is known."""
-    cdef int32_t k
-    f.quality = fault
-    for k in range(f.first, f.first + 6):
-        f.quality |= sample.quality[k]
+    cdef const int32_t *q = &sample.quality[f.first]
+    f.quality = fault | q[0] | q[1] | q[2] | q[3] | q[4] | q[5]
     f.wired = not f.quality & QUALITY_ABSENT
     if not locked:
         f.quality |= QUALITY_UNLOCKED
@@ -272,7 +272,7 @@ cdef void power_step(Power *p, const Sample *sample, double model_kw, Track *tra
     track.quality = f.quality
     track.grid_quality = p.pcc.quality
     track.dc_quality = sample.quality[<int32_t>DC_V] | sample.quality[<int32_t>DC_A]
-    track.frequency_hz = p.lock.omega_rad_per_s / (2.0 * M_PI)
+    track.frequency_hz = p.lock.omega_rad_per_s * (0.5 / M_PI)
     track.rocof_hz_per_s = p.lock.rocof_hz_per_s
     track.voltage_v = p.lock.voltage_v
-    track.delay_s = 0.5 * ((p.setup.median_samples if p.lock.locked else p.cycle_samples) - 1) / p.setup.rate_hz
+    track.delay_s = p.delay_s[p.lock.locked]

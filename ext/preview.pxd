@@ -27,6 +27,11 @@ cdef enum Guess:
 
 cdef struct Preview:
     PreviewSetup setup
+    int32_t short_frames        # the times of preview.pyx
+    int32_t long_frames
+    int32_t calm_frames
+    int32_t settle_frames
+    int32_t ahead_frames[GUESS_KINDS]   # how far each kind of guess looks
     double load_kw[BACK_MAX]    # of the last frames
     int64_t at                  # frames seen; 32 bits would run over after 60 h
     int32_t rest_frames         # since the last edge

@@ -17,7 +17,7 @@ cdef double CALM_S = 0.002          # between edges: slope over this time
 cdef double CALM_PU = 0.005        # less is ripple
 cdef double CALM_SHARE = 1.0
 cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: lag and slew hold back what follows an edge
-cdef double SETTLE_S = 0.02         # after an edge: the load has reached its level
+cdef double SETTLE_S = 0.0125       # after an edge: the load has reached its level
 cdef double SAME_PU = 0.04          # levels nearer than this are one
 cdef double SURE = 1.5              # weight of a level that has been met at least twice
 cdef double FADE = 0.97             # of all weights with every level met
@@ -26,13 +26,19 @@ cdef double TRUST = 0.9             # a guess that misses less than this share o
 cdef double FORGET = 0.001          # of what is known of the guesses, with each that is judged
 
 
+cdef int32_t frames(const Preview *v, double seconds) noexcept nogil:
+    return min(<int32_t>(seconds / v.setup.frame_s + 0.5), BACK_MAX - 1)
+
+
 cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     memset(v, 0, sizeof(Preview))
     v.setup = setup[0]
-
-
-cdef inline int32_t frames(const Preview *v, double seconds) noexcept nogil:
-    return min(<int32_t>(seconds / v.setup.frame_s + 0.5), BACK_MAX - 1)
+    v.short_frames = frames(v, SHORT_S)
+    v.long_frames = frames(v, LONG_S)
+    v.calm_frames = frames(v, CALM_S)
+    v.settle_frames = <int32_t>(SETTLE_S / setup.frame_s + 0.5)
+    v.ahead_frames[<int32_t>GUESS_EDGE] = frames(v, setup.horizon_s + OVERRUN_S)
+    v.ahead_frames[<int32_t>GUESS_CALM] = frames(v, setup.horizon_s)
 
 
 cdef inline double back(const Preview *v, int32_t count) noexcept nogil:
@@ -74,9 +80,9 @@ cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) 
     return load_kw + sign * min(way_kw, fabs(slope_kw_per_s) * (v.setup.horizon_s + OVERRUN_S))
 
 
-cdef void judge(Preview *v, int32_t kind, double ahead_s, double load_kw) noexcept nogil:
+cdef void judge(Preview *v, int32_t kind, double load_kw) noexcept nogil:
     """What was guessed that long ago is the load now, or it is not."""
-    cdef int32_t ago = <int32_t>((v.at - 1 - frames(v, ahead_s)) & (BACK_MAX - 1))
+    cdef int32_t ago = <int32_t>((v.at - 1 - v.ahead_frames[kind]) & (BACK_MAX - 1))
     if v.kind[ago] != kind:
         return
     v.missed[kind] += (load_kw - v.guess_kw[ago]) ** 2 - FORGET * v.missed[kind]
@@ -91,10 +97,10 @@ cdef double note(Preview *v, int32_t kind, double guess_kw, double load_kw) noex
     return guess_kw if v.missed[kind] < TRUST * v.moved[kind] else load_kw
 
 
-cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s, int32_t long_frames) noexcept nogil:
+cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept nogil:
     cdef double guess_kw
-    if v.rest_frames > long_frames:
-        v.before_kw = back(v, long_frames)
+    if v.rest_frames > v.long_frames:
+        v.before_kw = back(v, v.long_frames)
     v.rest_frames = 0
     guess_kw = carried_on(v, load_kw, slope_kw_per_s)
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
@@ -102,25 +108,24 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s, int32_t l
 
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     """Load power now to load power at the horizon, kW."""
-    cdef int32_t short_frames = frames(v, SHORT_S), long_frames = frames(v, LONG_S), calm_frames = frames(v, CALM_S)
     cdef double short_kw, long_kw, calm_kw
     v.load_kw[v.at & (BACK_MAX - 1)] = load_kw
     v.at += 1
     if v.at < BACK_MAX:
         return load_kw
-    judge(v, GUESS_EDGE, v.setup.horizon_s + OVERRUN_S, load_kw)
-    judge(v, GUESS_CALM, v.setup.horizon_s, load_kw)
-    short_kw, long_kw = load_kw - back(v, short_frames), load_kw - back(v, long_frames)
+    judge(v, GUESS_EDGE, load_kw)
+    judge(v, GUESS_CALM, load_kw)
+    short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
     if fabs(short_kw) > SHORT_PU * v.setup.rating_kw:
-        return on_edge(v, load_kw, short_kw / SHORT_S, long_frames)
+        return on_edge(v, load_kw, short_kw / SHORT_S)
     if fabs(long_kw) > LONG_PU * v.setup.rating_kw:
-        return on_edge(v, load_kw, long_kw / LONG_S, long_frames)
+        return on_edge(v, load_kw, long_kw / LONG_S)
     v.rest_frames += 1
-    if v.rest_frames == frames(v, SETTLE_S):
+    if v.rest_frames == v.settle_frames:
         learn(v, load_kw)
-    if v.rest_frames <= calm_frames:
+    if v.rest_frames <= v.calm_frames:
         return note(v, GUESS_NONE, load_kw, load_kw)
-    calm_kw = load_kw - back(v, calm_frames)
+    calm_kw = load_kw - back(v, v.calm_frames)
     calm_kw -= min(max(calm_kw, -CALM_PU * v.setup.rating_kw), CALM_PU * v.setup.rating_kw)
     calm_kw *= CALM_SHARE * v.setup.horizon_s / CALM_S
     return note(v, GUESS_CALM if calm_kw != 0.0 else GUESS_NONE, load_kw + calm_kw, load_kw)

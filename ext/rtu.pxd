@@ -34,6 +34,7 @@ cdef struct RtuPort:
     int64_t turnaround_ns_max   # of all devices of the port
     int64_t gap_ns_min          # of all requests of the port
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
+    int32_t closed          # 1: it has no tty, and that is known
     uint32_t epoch
     uint64_t unsolicited    # bytes when no request was out (F84, F30)
 

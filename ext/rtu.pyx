@@ -311,8 +311,9 @@ cdef int32_t is_down(Rtu *r, RtuPort *q, int32_t port, Port *p, int64_t now_ns) 
     """1: no tty. Losing one and taking one both end what was under way and start with silence (BUS-14)."""
     cdef int32_t closed = p.lost or (p.fd < 0 and p.wire_out == NULL)
     cdef int32_t i
-    if not closed and q.epoch == p.epoch:
-        return 0
+    if closed == q.closed and q.epoch == p.epoch:
+        return closed
+    q.closed = closed
     q.t_taken_ns = 0 if closed else now_ns
     if q.state == PORT_SENDING or q.state == PORT_WAITING:
         fail(r, q, &r.poll[q.active], p, RTU_IO, now_ns)

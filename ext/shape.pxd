@@ -18,7 +18,7 @@ cdef struct ShapeSetup:
 
 cdef struct Shape:
     ShapeSetup setup
-    double swing_kw[SWING_MAX]  # deviation in the last frames
+    double swing_kw[2 * SWING_MAX]  # deviation in the last frames, twice: whoever looks back never meets an end
     int64_t at                  # frames taken
     double lag_kw[LAG_MAX]      # deviation through each lag
     double part[LAG_MAX]        # of the way that a lag goes in a frame
