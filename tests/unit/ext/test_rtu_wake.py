@@ -23,6 +23,16 @@ def test_silence_wakes_nobody() -> None:
     assert line.bench.wake_ns(t_ns) is None
 
 
+def test_a_port_without_a_tty_wakes_nobody() -> None:
+    """Goal: nothing is looked for where nothing can come. Method: the wire taken away, its quarantine over."""
+    line, _, _ = asked()
+    line.bench.unwire(0)
+    line.run(1)
+    assert line.bench.wake_ns(line.t_ns - FRAME_NS) == line.t_ns - FRAME_NS + 20 * MS
+    line.run(20 * MS // FRAME_NS)
+    assert line.bench.wake_ns(line.t_ns - FRAME_NS) is None
+
+
 def test_a_reply_that_has_begun_is_expected_at_its_end() -> None:
     """Goal: its last byte and 1.5 characters, to the ns. Method: five bytes are there; they began no later than
     five characters before this look."""
