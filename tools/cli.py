@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -63,11 +64,23 @@ class Waveform(StrEnum):
     BAD = "bad"
 
 
+def placed(out: Path) -> Path:
+    """Where a result goes: looked at before the work, so that no work is lost. Raises MistakeError."""
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise MistakeError(f"{out}: a file in a folder that is there and may be written is wanted. Name one.")
+    return out
+
+
+ResultPath = Annotated[
+    Path, typer.Option(callback=placed, help="Result table; packed unless its name ends in .csv.")
+]
+
+
 @app.command()
 def sim(
     site: SitePath,
     load: Annotated[Path, typer.Option(help="Load trace: CSV or CSV.gz with t_s, load_kw.")],
-    out: Annotated[Path, typer.Option(help="Result table; packed unless its name ends in .csv.")],
+    out: ResultPath,
     link: Annotated[str | None, typer.Option(help="Name in the links file; default: the site's own.")] = None,
     links: Annotated[Path, typer.Option(help="File of links.")] = LINKS,
     waveform: Annotated[Waveform, typer.Option(help="Quality of the simulated waveform.")] = Waveform.TYPICAL,
@@ -201,7 +214,7 @@ Forecasts = Annotated[str, typer.Option(help="Kind of forecast tables; own: the 
 def season(
     site: SitePath,
     tables: Tables,
-    out: Annotated[Path, typer.Option(help="Result table; packed unless its name ends in .csv.")],
+    out: ResultPath,
     forecast: Forecasts = "scheduler",
     reserve: Annotated[bool, typer.Option(help="Keep the reserves of the site's battery section.")] = True,
 ) -> None:

@@ -103,6 +103,20 @@ def test_a_wrong_link_is_named_with_its_cure(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("place", ["", "no/such/result.csv"])
+def test_a_place_that_takes_no_result_is_refused_before_the_work(tmp_path: Path, place: str) -> None:
+    """Goal: nothing is lost to a slip in --out. Method: a folder, and a folder that is not there; the load is not
+    even read: there is none."""
+    from controller.cli import MistakeError
+
+    told = ["sim", SITE, "--load", str(tmp_path / "none.csv"), "--out", str(tmp_path / place)]
+    ran = CliRunner().invoke(app, told)
+    assert isinstance(ran.exception, MistakeError)
+    assert str(ran.exception) == (
+        f"{tmp_path / place}: a file in a folder that is there and may be written is wanted. Name one."
+    )
+
+
 def test_a_broken_interlock_is_a_fault_in_operation(
     load: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
