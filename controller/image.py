@@ -207,7 +207,8 @@ class Limits:
     charge_kw_max: tuple[float, ...]
     import_kw_max: float
     export_kw_max: float
-    ramp_kw_per_s_max: float
+    ramp_up_kw_per_s_max: float
+    ramp_down_kw_per_s_max: float
     fall_kw_per_s: float
     leak_kw: float
     gain: float

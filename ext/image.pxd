@@ -119,7 +119,8 @@ cdef struct Limits:
     double charge_kw_max[PCS_MAX]       # >= 0
     double import_kw_max        # at the grid connection
     double export_kw_max
-    double ramp_kw_per_s_max    # of the grid power
+    double ramp_up_kw_per_s_max     # of the grid power
+    double ramp_down_kw_per_s_max
     double fall_kw_per_s        # how fast a command may lag behind a limit that shrinks
     double leak_kw              # added to the grid target to bring the SOC back, > 0 charges
     double gain                 # share of the deviation that the battery takes, 0 to 1

@@ -69,16 +69,19 @@ cdef void model_step(Law *w, double sent_kw, double dt_s) noexcept nogil:
 
 cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_low_kw, double room_high_kw,
                       double dt_s) noexcept nogil:
-    """Move the target: two lags, ramp limit, never farther from the load than the battery can bridge."""
-    cdef double step_kw = limits.ramp_kw_per_s_max * dt_s
+    """Move the target: two lags, ramp limit, never farther from the load than the battery can bridge. The leak has what
+    the target leaves of the ramp."""
+    cdef double rise_kw = limits.ramp_up_kw_per_s_max * dt_s
+    cdef double drop_kw = limits.ramp_down_kw_per_s_max * dt_s
     cdef double part = dt_s / (w.setup.target_lag_s + dt_s)
+    cdef double moved_kw
     w.lagged_kw += (load_kw - w.lagged_kw) * part
     w.lagged_kw = clip(w.lagged_kw, load_kw - room_high_kw, load_kw + room_low_kw)
     w.smooth_kw += (w.lagged_kw - w.smooth_kw) * part
     w.smooth_kw = clip(w.smooth_kw, load_kw - room_high_kw, load_kw + room_low_kw)
-    w.target_kw += clip(w.smooth_kw - w.target_kw, -step_kw, step_kw)
-    w.target_kw = clip(w.target_kw, load_kw - room_high_kw, load_kw + room_low_kw)
-    w.leak_kw += clip(limits.leak_kw - w.leak_kw, -step_kw, step_kw)
+    moved_kw = clip(w.smooth_kw - w.target_kw, -drop_kw, rise_kw)
+    w.target_kw = clip(w.target_kw + moved_kw, load_kw - room_high_kw, load_kw + room_low_kw)
+    w.leak_kw += clip(limits.leak_kw - w.leak_kw, -drop_kw - min(moved_kw, 0.0), rise_kw - max(moved_kw, 0.0))
 
 
 cdef double lead(const Law *w, double wanted_kw) noexcept nogil:

@@ -43,7 +43,9 @@ cdef int32_t is_sound(const Limits *x, int64_t now_ns) noexcept nogil:
         if not is_amount(x.discharge_kw_max[i]) or not is_amount(x.charge_kw_max[i]):
             return 0
     # Safety: with a fall of 0 a limit that shrinks would never be followed.
-    if not is_amount(x.ramp_kw_per_s_max) or not is_amount(x.fall_kw_per_s) or x.fall_kw_per_s == 0:
+    if not is_amount(x.fall_kw_per_s) or x.fall_kw_per_s == 0:
+        return 0
+    if not is_amount(x.ramp_up_kw_per_s_max) or not is_amount(x.ramp_down_kw_per_s_max):
         return 0
     if not isfinite(x.import_kw_max) or not isfinite(x.export_kw_max) or not isfinite(x.leak_kw):
         return 0

@@ -15,6 +15,7 @@ from controller.config.inputs import Inputs
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
 from controller.config.tariff import Tariff
+from controller.config.utility import Utility
 
 # Bounds of the frame's fixed tables, ext.image: PCS_MAX, PORT_MAX, CHANNEL_MAX.
 PCS_MAX = 8
@@ -233,6 +234,10 @@ class Control(Section):
         9, "lag of the grid target behind the load, passed through twice", low=0.1, high=600,
         why="longer than training steps of 2 to 7 s; a step of 2 MW then takes 10 kWh",
     )  # fmt: skip
+    valley_kw: float = option(
+        0, "grid power below which the battery charges; 0: none", low=0, high=1_000_000,
+        why="a tariff's plan fills the valleys that pay",
+    )  # fmt: skip
     lease_s: float = option(
         0.5, "life of what the supervisor allows", low=0.2, high=5, why="five missed cycles of 100 ms (P08)"
     )
@@ -267,6 +272,9 @@ class Site(Section):
         (), "transfer switches", why="many sites have none", max_length=PCS_MAX
     )
     pv: Pv = option(Pv(), "photovoltaics", why="most sites have none")
+    utility: Utility = option(
+        Utility(), "what the utility asks of the feeder", why="many specifications are silent"
+    )
     support: Support = option(
         Support(), "help for the grid's frequency", why="a contract asks for it, or nobody"
     )

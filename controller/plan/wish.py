@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import copysign, isfinite, nan
+from math import copysign, inf, isfinite, nan
 
 from controller.config.tariff import Tariff
 from controller.image import Forecast, Instant, Telemetry, Wish
@@ -15,6 +15,7 @@ LEAK_PU_MAX = 0.04  # of the converters' rating: more than they lose at full pow
 LEAK_S = 300.0  # from nothing to the whole leak: far below 0.02 Hz, whatever step the BMS tells
 DT_S_MAX = 1.0  # a longer cycle moves the leak no farther
 GAP_S_MAX = 5.0  # a longer hole in the telemetry is not metered
+CALM_S = 60.0  # lag behind the load with which valleys are filled: its swings are the law's
 HOLD_S = 60.0  # how long the battery may wait before it must save a window: a slow ramp still fits in
 
 
@@ -31,15 +32,19 @@ class Wisher:
         ramp_kw_per_s_max: float,
         tariff: Tariff | None = None,
         sun: tuple[str, ...] = (),
+        valley_kw: float = 0.0,
     ) -> None:
         self.soc_pct_target = soc_pct_target
         self.rating_kw = rating_kw
         self.ramp_kw_per_s_max = ramp_kw_per_s_max
         self.meter = Meter(tariff) if tariff is not None and tariff.demand else None
+        self.valley_kw = valley_kw
         self._sun = sun
         self._last_utc_s: float | None = None
         self._leak_kw = 0.0
         self._t_ns: int | None = None
+        self._calm_kw = 0.0
+        self._t_calm_ns: int | None = None
 
     def decide(self, telemetry: Telemetry, forecast: Forecast, now: Instant, fill: bool = False) -> Wish:
         """Leak in kW, > 0 charges: at 2000 kW and 49.25 % of 50 %, (0.75 - 0.5) / 0.5 of 80 kW = 40 kW, after 150 s.
@@ -54,6 +59,7 @@ class Wisher:
         if fill:
             pcs_kw = -LEAK_PU_MAX * self.rating_kw
         if isfinite(net_kw):
+            pcs_kw = self._filled(pcs_kw, net_kw, now)
             pcs_kw = self._kept(pcs_kw, net_kw, forecast, now)
         leak_kw = min(max(-pcs_kw, -self.rating_kw), self.rating_kw)
         return Wish(leak_kw=leak_kw, ramp_kw_per_s_max=self.ramp_kw_per_s_max)
@@ -67,6 +73,14 @@ class Wisher:
         grid_kw = net_kw - _sum(telemetry, "pcs_kw", names)
         if isfinite(grid_kw):
             self.meter.count(before_s, now.utc_s - before_s, grid_kw)
+
+    def _filled(self, pcs_kw: float, net_kw: float, now: Instant) -> float:
+        """Battery power that leaves no valley in the grid's: a calm load of 300 kW and a valley of 500 charge 200."""
+        past_s = inf if self._t_calm_ns is None else seconds(now.t_ns - self._t_calm_ns)
+        self._t_calm_ns = now.t_ns
+        share = past_s / (past_s + CALM_S) if 0.0 <= past_s <= GAP_S_MAX else 1.0
+        self._calm_kw += (net_kw - self._calm_kw) * share
+        return min(pcs_kw, self._calm_kw - self.valley_kw) if self.valley_kw else pcs_kw
 
     def _kept(self, pcs_kw: float, net_kw: float, forecast: Forecast, now: Instant) -> float:
         """Battery power within what the running windows allow: charge less at once, discharge when it must be."""

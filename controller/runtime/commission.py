@@ -68,7 +68,8 @@ def narrowed(limits: Limits, pcs: int, step_kw: float) -> Limits:
         limits,
         discharge_kw_max=only(limits.discharge_kw_max, max(step_kw, 0.0)),
         charge_kw_max=only(limits.charge_kw_max, max(-step_kw, 0.0)),
-        ramp_kw_per_s_max=STEP_RAMP_KW_PER_S,
+        ramp_up_kw_per_s_max=STEP_RAMP_KW_PER_S,
+        ramp_down_kw_per_s_max=STEP_RAMP_KW_PER_S,
         leak_kw=-step_kw,
         gain=0.0,
     )

@@ -112,7 +112,8 @@ class Supervisor:
             sequence=now.t_ns, t_issue_ns=now.t_ns, valid_until_ns=now.t_ns + ns(self.terms.lease_s),
             mode=self.mode.mode, permit=0, discharge_kw_max=none, charge_kw_max=none,
             import_kw_max=self.terms.import_kw_max, export_kw_max=self.terms.export_kw_max,
-            ramp_kw_per_s_max=0.0, fall_kw_per_s=1.0, leak_kw=0.0, gain=0.0, prompt_pu=0.0,
+            ramp_up_kw_per_s_max=0.0, ramp_down_kw_per_s_max=0.0, fall_kw_per_s=1.0, leak_kw=0.0, gain=0.0,
+            prompt_pu=0.0,
         )  # fmt: skip
         self.fastlink.publish(limits)
         return limits

@@ -29,6 +29,7 @@ GUARDED = ("pcs", "bms", "meters")  # gensets and switches concern the fallback 
 def terms(checked: CheckedSite) -> Terms:
     """The numbers that safety needs, each the tightest of site file and profile."""
     site = checked.site
+    ramp_up_kw_per_s, ramp_down_kw_per_s = site.utility.ramps_kw_per_s(site.control.ramp_kw_per_s_max)
     return Terms(
         parts=tuple(
             part(unit, checked.profiles[unit.profile]) for path, unit in site.units() if path[0] in GUARDED
@@ -40,7 +41,8 @@ def terms(checked: CheckedSite) -> Terms:
         export_kw_max=site.grid.export_kw_max,
         soc_pct_min=site.battery.soc_pct_min,
         soc_pct_max=site.battery.soc_pct_max,
-        ramp_kw_per_s_max=site.control.ramp_kw_per_s_max,
+        ramp_up_kw_per_s_max=ramp_up_kw_per_s,
+        ramp_down_kw_per_s_max=ramp_down_kw_per_s,
         lease_s=site.control.lease_s,
         clear_hold_s=site.control.clear_hold_s,
         # With sensors at the connection alone the frame's load is already net of the sun.
@@ -128,7 +130,8 @@ def wisher(checked: CheckedSite) -> Wisher:
     site = checked.site
     rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in site.pcs)
     ramp_kw_per_s = site.control.ramp_kw_per_s_max
-    return Wisher(site.battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun(checked))
+    valley_kw = site.control.valley_kw
+    return Wisher(site.battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun(checked), valley_kw)
 
 
 def sun(checked: CheckedSite) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def limit(
     )
     most_kw = [_most_kw(part, state, conditions, (discharge_pu, charge_pu)) for part in terms.pcs]
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
-    ramp_kw_per_s = _finite(wish.ramp_kw_per_s_max, terms.ramp_kw_per_s_max)
+    ramp_kw_per_s = max(_finite(wish.ramp_kw_per_s_max, inf), 0.0)
     leak_kw = _finite(wish.leak_kw, 0.0)
     return Limits(
         sequence=now.t_ns,
@@ -59,7 +59,8 @@ def limit(
         charge_kw_max=tuple(kw for _, kw in most_kw),
         import_kw_max=import_kw_max + max(0.0, _finite(conditions.pv_kw, 0.0)) + lost_kw[0],
         export_kw_max=export_kw_max - max(0.0, _finite(conditions.pv_kw, 0.0)) - lost_kw[1],
-        ramp_kw_per_s_max=min(max(ramp_kw_per_s, 0.0), terms.ramp_kw_per_s_max),
+        ramp_up_kw_per_s_max=min(ramp_kw_per_s, terms.ramp_up_kw_per_s_max),
+        ramp_down_kw_per_s_max=min(ramp_kw_per_s, terms.ramp_down_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=_leak_kw(state, leak_kw if objective else 0.0, rating_kw),
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and state.jog is None else 0.0,

@@ -143,7 +143,8 @@ class Terms:
     export_kw_max: float
     soc_pct_min: float
     soc_pct_max: float
-    ramp_kw_per_s_max: float
+    ramp_up_kw_per_s_max: float
+    ramp_down_kw_per_s_max: float
     lease_s: float
     clear_hold_s: float
     pv_kw_max: float = 0.0

@@ -44,8 +44,8 @@ WHOLE_MAX, RECEIVE_MAX, IDLE_MAX = 0.65, 0.35, 2.0
 FRAME_US = 100.0  # the longest call of a transaction, p99; the exchange itself takes ten times as long
 IDLE_LEASE = {
     "sequence": 1, "t_issue_ns": 0, "valid_until_ns": 2**62, "mode": 0, "permit": 0, "discharge_kw_max": [0.0] * 8,
-    "charge_kw_max": [0.0] * 8, "import_kw_max": 0.0, "export_kw_max": 0.0, "ramp_kw_per_s_max": 0.0,
-    "fall_kw_per_s": 1.0, "leak_kw": 0.0, "gain": 0.0, "prompt_pu": 1.0, "dc_v_max": 0.0,
+    "charge_kw_max": [0.0] * 8, "import_kw_max": 0.0, "export_kw_max": 0.0, "ramp_up_kw_per_s_max": 0.0,
+    "ramp_down_kw_per_s_max": 0.0, "fall_kw_per_s": 1.0, "leak_kw": 0.0, "gain": 0.0, "prompt_pu": 1.0, "dc_v_max": 0.0,
     "orders": [{"poll": -1, "sequence": 0, "words": [0] * 4}] * 8,
 }  # fmt: skip
 Read = Callable[[int, int], list[int] | None]

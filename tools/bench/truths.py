@@ -145,7 +145,7 @@ def _powers(tree: Any, checked: CheckedSite) -> Iterator[str]:
         yield "the SOC window is upside down"
     if (
         not LEASE_S[0] <= found.lease_s <= LEASE_S[1]
-        or found.ramp_kw_per_s_max <= 0
+        or min(found.ramp_up_kw_per_s_max, found.ramp_down_kw_per_s_max) <= 0
         or found.clear_hold_s < 0
     ):
         yield "lease, ramp or hold make no sense"

@@ -85,7 +85,7 @@ def limits_kept(run: AveragedRun) -> bool:
     return (
         limits is not None and run.mode == Mode.GRID_TIED and sum(limits.discharge_kw_max) > 0.0
         and limits.import_kw_max == run.terms.import_kw_max and not isnan(limits.leak_kw + limits.gain)
-        and 0.0 <= limits.gain <= 1.0 and 0.0 <= limits.ramp_kw_per_s_max <= run.terms.ramp_kw_per_s_max
+        and 0.0 <= limits.gain <= 1.0 and 0.0 <= limits.ramp_up_kw_per_s_max <= run.terms.ramp_up_kw_per_s_max
     )  # fmt: skip
 
 

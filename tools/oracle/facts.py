@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, nan
 
-from controller.config.site import Meter, Pcs, Unit
+from controller.config.site import Meter, Pcs, Site, Unit
 from controller.devices.check import CheckedSite
 from controller.image import Device, Limits, Mode, Telemetry
 
@@ -34,7 +34,7 @@ class Plates:
     devices: Mapping[str, Plate]
     import_kw_max: float
     export_kw_max: float
-    ramp_kw_per_s_max: float
+    ramp_kw_per_s_max: tuple[float, float]  # up, down
     lease_s: float
     soc_pct_min: float
     pv_kw_max: float = 0.0
@@ -127,7 +127,7 @@ def plates_of(checked: CheckedSite) -> Plates:
         devices={unit.name: _plate(unit, checked) for _, unit in site.units()},
         import_kw_max=site.grid.import_kw_max,
         export_kw_max=site.grid.export_kw_max,
-        ramp_kw_per_s_max=site.control.ramp_kw_per_s_max,
+        ramp_kw_per_s_max=_ramps(site),
         lease_s=site.control.lease_s,
         soc_pct_min=site.battery.soc_pct_min,
         pv_kw_max=site.pv.kw_max,
@@ -135,6 +135,14 @@ def plates_of(checked: CheckedSite) -> Plates:
         switch=switch.name if switch is not None else "",
         positions=positions,
     )
+
+
+def _ramps(site: Site) -> tuple[float, float]:
+    utility, own = site.utility, [site.control.ramp_kw_per_s_max]
+    if utility.range_kw_max is not None:
+        own.append(utility.range_kw_max / utility.range_s)
+    up, down = utility.ramp_up_kw_per_s_max, utility.ramp_down_kw_per_s_max
+    return min([*own, *([up] if up is not None else [])]), min([*own, *([down] if down is not None else [])])
 
 
 def _plate(unit: Unit, checked: CheckedSite) -> Plate:

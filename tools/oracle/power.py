@@ -107,8 +107,9 @@ class Envelope(Rule):
             return (
                 f"import {limits.import_kw_max:.0f}, export {limits.export_kw_max:.0f} kW at the connection"
             )
-        if not 0.0 <= limits.ramp_kw_per_s_max <= plates.ramp_kw_per_s_max:
-            return f"a ramp of {limits.ramp_kw_per_s_max} kW/s"
+        ramps = limits.ramp_up_kw_per_s_max, limits.ramp_down_kw_per_s_max
+        if not all(0.0 <= ramp <= most for ramp, most in zip(ramps, plates.ramp_kw_per_s_max, strict=True)):
+            return f"ramps of {ramps} kW/s"
         if not 0 <= limits.valid_until_ns - scene.t_ns <= round(plates.lease_s * 1e9):
             return "a lease that lasts longer than the site's"
         if scene.mode == Mode.GENSET and scene.position(plates) == "genset":

@@ -53,7 +53,8 @@ def limits(**changes: Any) -> dict[str, Any]:
     row = {
         "sequence": 1, "t_issue_ns": 0, "valid_until_ns": 10**15, "mode": 2, "permit": 3,
         "discharge_kw_max": [1000.0] * 8, "charge_kw_max": [1000.0] * 8, "import_kw_max": 6000.0,
-        "export_kw_max": 500.0, "ramp_kw_per_s_max": 50.0, "fall_kw_per_s": 1e6, "leak_kw": 0.0, "gain": 1.0,
+        "export_kw_max": 500.0, "ramp_up_kw_per_s_max": 50.0,
+        "ramp_down_kw_per_s_max": 50.0, "fall_kw_per_s": 1e6, "leak_kw": 0.0, "gain": 1.0,
         "prompt_pu": 1.0, "dc_v_max": 0.0, "orders": [NO_ORDER] * 8,
     }  # fmt: skip
     return row | changes

@@ -38,13 +38,14 @@ def setup(**law: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def limits(**changes: Any) -> dict[str, Any]:
-    """A lease of 2000 kW both ways, valid from t = 0 for 2 s unless changed."""
+def limits(ramp_kw_per_s_max: float = 50.0, **changes: Any) -> dict[str, Any]:
+    """A lease of 2000 kW both ways, valid from t = 0 for 2 s unless changed. ramp_kw_per_s_max: up and down."""
     none = {"poll": -1, "sequence": 0, "words": [0, 0, 0, 0]}
     return {
         "sequence": 1, "t_issue_ns": 0, "valid_until_ns": 2 * NS, "mode": 2, "permit": 3,
         "discharge_kw_max": [2000.0] + [0.0] * 7, "charge_kw_max": [2000.0] + [0.0] * 7,
-        "import_kw_max": 6000.0, "export_kw_max": 500.0, "ramp_kw_per_s_max": 50.0, "fall_kw_per_s": 4000.0,
+        "import_kw_max": 6000.0, "export_kw_max": 500.0, "fall_kw_per_s": 4000.0,
+        "ramp_up_kw_per_s_max": ramp_kw_per_s_max, "ramp_down_kw_per_s_max": ramp_kw_per_s_max,
         "leak_kw": 0.0, "gain": 1.0, "prompt_pu": 1.0, "dc_v_max": 0.0, "orders": [none] * 8,
     } | changes  # fmt: skip
 

@@ -51,6 +51,18 @@ def test_ramp_limit_is_the_leases(ramp: float) -> None:
     assert climb.max() <= ramp + 1e-6
 
 
+def test_up_and_down_have_a_ramp_each_and_the_leak_what_is_left_of_it() -> None:
+    """Goal: what the utility sees never moves faster. Method: a step up at 80 kW/s, one down at 20, each while the leak
+    would go the same way at once; before them it goes alone."""
+    ramps = {"ramp_up_kw_per_s_max": 80.0, "ramp_down_kw_per_s_max": 20.0}
+    for low_kw, high_kw, leak_kw, most in ((3000.0, 4600.0, 500.0, 80.0), (4600.0, 3000.0, -500.0, -20.0)):
+        _, out = run(step(low_kw, high_kw), {"target_lag_s": 1.0}, leak_kw=leak_kw, **ramps)
+        climb = np.diff(out["target_kw"]) * RATE_HZ * np.sign(most)
+        assert climb[: RATE_HZ // 10 - 5].mean() == pytest.approx(abs(most), rel=0.02), "the leak alone"
+        assert climb[RATE_HZ // 10 + 200 :].max() <= abs(most) + 1e-6
+        assert climb[-1000:].mean() == pytest.approx(abs(most), rel=0.01)
+
+
 def test_the_command_never_leaves_the_lease() -> None:
     """Limits of 700 kW discharge and 300 kW charge against steps of 1600 kW: both are met exactly, never passed."""
     load = np.concatenate([step(3000, 4600, 0.3), step(4600, 3000, 0.3)])

@@ -59,6 +59,40 @@ def test_the_leak_moves_slowly() -> None:
 NOON_S = utc_s("2022-01-11T12:00")
 
 
+def filling(
+    valley_kw: float, load_kw: list[float], dt_s: float = 1.0, planned_kw: float = 0.0
+) -> list[float]:
+    """What the battery is wished to take, kW, of a site at its target SOC over a load with a value every dt_s."""
+    wisher = Wisher(50.0, 2000.0, 60.0, valley_kw=valley_kw)
+    curve = Curve(NOON_S, 36_000.0, (planned_kw,), valid_until_utc_s=NOON_S + 36_000.0)
+    seconds = [dt_s * k for k in range(len(load_kw))]
+    return [
+        wisher.decide(seen(s, kw, 0.0), Forecast(pcs_kw=curve), Instant(ns(s), NOON_S + s)).leak_kw
+        for s, kw in zip(seconds, load_kw, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("valley_kw", "load_kw", "planned_kw", "taken_kw"),
+    [(500.0, 300.0, 0.0, 200.0), (500.0, 500.0, 0.0, 0.0), (500.0, 501.0, 0.0, 0.0), (500.0, 499.0, 0.0, 1.0),
+     (0.0, 300.0, 0.0, 0.0), (500.0, 900.0, 600.0, -400.0), (500.0, 300.0, -300.0, 300.0),
+     (9000.0, 300.0, 0.0, 2000.0)],
+)  # fmt: skip
+def test_a_valley_is_filled(valley_kw: float, load_kw: float, planned_kw: float, taken_kw: float) -> None:
+    """Goal: the grid carries valley_kw at least, as far as the converters reach; a plan may charge more, and give
+    down to it. Method: both sides of the edge."""
+    assert filling(valley_kw, [load_kw], planned_kw=planned_kw) == [pytest.approx(taken_kw)]
+
+
+def test_a_valley_is_no_swing() -> None:
+    """Goal: training steps about the level move little power. Method: 500 kW either side of it every 2 s, ten minutes;
+    then a hole in the telemetry, after which the load counts as it is."""
+    swinging = filling(1000.0, [1500.0 if k // 4 % 2 else 500.0 for k in range(1200)], dt_s=0.5)
+    assert max(swinging[600:]) < 12.0 < 500.0
+    assert filling(1000.0, [2000.0, 400.0], dt_s=5.1)[-1] == pytest.approx(600.0)
+    assert filling(1000.0, [2000.0, 400.0], dt_s=5.0)[-1] == 0.0, "a long cycle is no hole"
+
+
 def planned(pcs_kw: float, **limits_kw: float) -> Forecast:
     """One hour of a plan from noon on."""
     curve = Curve(NOON_S, 3600.0, (pcs_kw,), valid_until_utc_s=NOON_S + 1800.0)

@@ -23,7 +23,8 @@ TERMS = Terms(
     export_kw_max=100.0,
     soc_pct_min=10.0,
     soc_pct_max=90.0,
-    ramp_kw_per_s_max=50.0,
+    ramp_up_kw_per_s_max=50.0,
+    ramp_down_kw_per_s_max=40.0,
     lease_s=0.5,
     clear_hold_s=30.0,
 )

@@ -197,7 +197,7 @@ def test_no_limit_above_any_source(
         assert found.discharge_kw_max[0] == 0.0
     if soc >= 90.0:
         assert found.charge_kw_max[0] == 0.0
-    assert 0.0 <= found.ramp_kw_per_s_max <= 50.0
+    assert 0.0 <= found.ramp_up_kw_per_s_max <= 50.0 and 0.0 <= found.ramp_down_kw_per_s_max <= 40.0
     assert 0.0 <= found.gain <= 1.0
     assert isfinite(found.leak_kw) and abs(found.leak_kw) <= 1000.0
 

@@ -17,18 +17,22 @@ from tests.unit.safety.test_modes import fault, with_faults
 
 
 @pytest.mark.parametrize(
-    ("wish", "ramp", "leak", "gain"),
+    ("wish", "ramps", "leak", "gain"),
     [
-        (Wish(ramp_kw_per_s_max=20.0, leak_kw=30.0, gain=0.5), 20.0, 30.0, 0.5),
-        (Wish(ramp_kw_per_s_max=50.1, leak_kw=1000.1, gain=1.1), 50.0, 1000.0, 1.0),
-        (Wish(ramp_kw_per_s_max=-1.0, leak_kw=-1000.1, gain=-0.1), 0.0, -1000.0, 0.0),
-        (Wish(ramp_kw_per_s_max=nan, leak_kw=nan, gain=nan), 50.0, 0.0, 0.0),
+        (Wish(ramp_kw_per_s_max=20.0, leak_kw=30.0, gain=0.5), (20.0, 20.0), 30.0, 0.5),
+        (Wish(ramp_kw_per_s_max=40.1, leak_kw=30.0, gain=0.5), (40.1, 40.0), 30.0, 0.5),
+        (Wish(ramp_kw_per_s_max=50.1, leak_kw=1000.1, gain=1.1), (50.0, 40.0), 1000.0, 1.0),
+        (Wish(ramp_kw_per_s_max=-1.0, leak_kw=-1000.1, gain=-0.1), (0.0, 0.0), -1000.0, 0.0),
+        (Wish(ramp_kw_per_s_max=nan, leak_kw=nan, gain=nan), (50.0, 40.0), 0.0, 0.0),
     ],
 )
-def test_a_wish_moves_inside_its_limits(wish: Wish, ramp: float, leak: float, gain: float) -> None:
+def test_a_wish_moves_inside_its_limits(
+    wish: Wish, ramps: tuple[float, float], leak: float, gain: float
+) -> None:
     """Goal: IL-18: ramp, leak and gain of any wish end inside the site's. Method: within, above, below, no number."""
     found = limits(wish=wish)
-    assert (found.ramp_kw_per_s_max, found.leak_kw, found.gain) == (ramp, leak, gain)
+    assert (found.ramp_up_kw_per_s_max, found.ramp_down_kw_per_s_max) == ramps
+    assert (found.leak_kw, found.gain) == (leak, gain)
 
 
 @pytest.mark.parametrize(("pv_kw", "moved_kw"), [(50.0, 50.0), (-50.0, 0.0), (nan, 0.0)])

@@ -171,5 +171,5 @@ def test_how_a_site_lives_without_the_grid_unless_told() -> None:
     assert {name: value for name, value in found.items() if isinstance(value, int | float)} == {
         "frequency_hz": 50.0, "switch_stale_s": 0.5, **FALLBACK,
     }  # fmt: skip
-    site = terms.Terms((), 230.0, 50.0, 5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    site = terms.Terms((), 230.0, 50.0, 5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     assert (site.pv_kw_max, site.frame_s, site.soc_error_pct) == (0.0, 1e-4, 0.0)
