@@ -121,6 +121,16 @@ class PortLook:
 
 
 @dataclass(frozen=True, slots=True)
+class Feeder:
+    """What the connection has carried lately, see runtime.feeder; nan: not known."""
+
+    range_kw: float = float("nan")  # of the 20 ms mean within the utility's window
+    line_kw: float = float("nan")  # largest amplitude between 0.1 and 20 Hz
+    line_hz: float = float("nan")
+    band_pct: float = float("nan")  # of the energy of all motion, what lies between 0.1 and 20 Hz
+
+
+@dataclass(frozen=True, slots=True)
 class Backstop:
     """Whether the battery amplifies: grid over load, the worst line of 0.1 to 20 Hz."""
 
@@ -130,6 +140,7 @@ class Backstop:
     excess_db: float = 0.0
     grid_kw: float = 0.0  # amplitude of that line
     prompt_pu: float = 1.0  # of what is taken of a swing, the part that may pass at once without harm
+    feeder: Feeder = Feeder()
     blind: bool = False  # one set of sensors only: battery and load cannot be told apart
 
 

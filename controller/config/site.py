@@ -326,6 +326,7 @@ class Site(Section):
                 yield Fault(("inputs", name, "device"), text)
         yield from self._meters_apart()
         yield from self._support_fits()
+        yield from self._band_is_seen()
         for name in self.tcp:
             if name in self.ports:
                 yield Fault(
@@ -335,6 +336,18 @@ class Site(Section):
             if "genset" in (switch.source_1, switch.source_2) and not self.gensets:
                 yield Fault(
                     ("switches", index), "switches to a genset; the site has none. Add it under gensets."
+                )
+
+    def _band_is_seen(self) -> Iterator[Fault]:
+        wired = [
+            name for name, channels in CHANNEL_SETS.items() if set(channels) <= set(self.sampling.channels)
+        ]
+        for name in ("band_kw_max", "band_pct_max"):
+            if getattr(self.utility, name) is not None and len(wired) < 2:
+                yield Fault(
+                    ("utility", name),
+                    f"is asked, and sampling.channels has {' and '.join(wired)} alone: battery and load cannot be told "
+                    f"apart. Add dc_v and dc_a, or the connection's channels, or leave it out.",
                 )
 
     def _support_fits(self) -> Iterator[Fault]:

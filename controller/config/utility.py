@@ -21,7 +21,7 @@ class Utility(Section):
         why="no number is common; 10 % of the job is the one example",
     )  # fmt: skip
     range_s: float = option(
-        10, "window of range_kw_max", low=1, high=3600, why="the window of the dynamic range, M6 of the control page"
+        10, "window of range_kw_max", low=1, high=60, why="that of the dynamic range, M6"
     )  # fmt: skip
     band_kw_max: float | None = option(
         None, "largest line of grid power between 0.1 and 20 Hz, amplitude", low=0.1, high=100_000,

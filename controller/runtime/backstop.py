@@ -25,6 +25,7 @@ from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
 from controller.image import Frame, Instant
 from controller.runtime.fastlink import resonate, shape_in
+from controller.runtime.feeder import Feeder
 from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
 from controller.runtime.waveform import Column, Powers, Waveform
@@ -162,6 +163,7 @@ class Backstop:
         self._mean = np.full(self._fine, 1.0 / self._fine)
         self._coarse_mean = np.full(self._size // self._fine, self._fine / self._size)
         self._spectrum = Spectrum()
+        self.feeder = Feeder(checked.site.utility)
         self._tiers = Tiers()
         self._rest: Column = np.empty((2, 0))  # before, grid: not yet a whole mean
         self._t_last_s = -GAP_S_MAX
@@ -193,6 +195,7 @@ class Backstop:
             self._spectrum.reset()
         self._engaged = engaged
         self._feed(self._waveform.take(ring), law)
+        self.feeder.judge(now)
         if engaged:
             self._harm.judge(law, dt_s)
         excess_db = self._spectrum.excess_db(self._floor_kw)
@@ -202,7 +205,7 @@ class Backstop:
         line = int(np.argmax(excess_db[0])) if worst is None else worst
         grid_kw = float(self._spectrum.amplitudes_kw[1, line])
         told = float(LINES_HZ[line]), float(excess_db[:, line].max()), grid_kw
-        return Look(self._tiers.tier, self.gain, *told, self.prompt_pu)
+        return Look(self._tiers.tier, self.gain, *told, self.prompt_pu, self.feeder.seen)
 
     def _feed(self, powers: Powers, law: Frame) -> None:
         if powers.t_s.size == 0:
@@ -210,6 +213,7 @@ class Backstop:
         if powers.t_s[0] - self._t_last_s > GAP_S_MAX:
             self._spectrum.reset()
             self._harm.reset()
+            self.feeder.reset()
             self._rest = self._rest[:, :0]
         self._t_last_s = float(powers.t_s[-1])
         kept = self._rest.shape[1]
@@ -219,7 +223,9 @@ class Backstop:
         whole = sides.shape[1] // self._size * self._size
         if whole:
             fine_kw = sides[:, :whole].reshape(2, -1, self._fine) @ self._mean
-            self._spectrum.take(fine_kw.reshape(2, -1, self._coarse_mean.size) @ self._coarse_mean)
+            coarse_kw = fine_kw.reshape(2, -1, self._coarse_mean.size) @ self._coarse_mean
+            self._spectrum.take(coarse_kw)
+            self.feeder.take(coarse_kw[1])
             if self._engaged:
                 fine_kw[1] = fine_kw[0] - fine_kw[1]
                 self._harm.take(fine_kw, law)

@@ -114,7 +114,7 @@ class Health:
             "gain": frame.gain,
             "loop_delay_s": frame.loop_delay_s,
             "slow_law": known.why(self._checked, frame) if tied else "",
-            "backstop": frame.backstop,
+            "backstop": frame.backstop,  # with what the connection has carried lately
             "latency": known.budget(self._checked),
             "follows": known.rows(self._file, self._checked, self.dynamics),
             "sent_kw": frame.sent_kw[: len(cycle.conditions.converters)],

@@ -97,6 +97,7 @@ class Supervisor:
         limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
         told = refusals(outputs.refused, now) + barriers(outputs.blocked, now) + self.wear.events()
+        told += self.backstop.feeder.events()
         events = changes(before, self.state, now) + told
         seen = (self.conditions, self.mode, wish, limits, events, outputs.refused, self.state.hall, commands)
         self.record(Cycle(now, telemetry, *seen))
