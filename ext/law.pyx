@@ -2,7 +2,7 @@
 
     preview  the load at the instant at which a command sent now takes effect
     target   follows the load through two lags, then a ramp limit (control.md 6, controller C)
-    pcs_kw   = shape(load ahead - target) - leak + what the grid's frequency asks, inside the lease
+    pcs_kw   = shape(load ahead - target), less the dead zone - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
 shape: of what is taken, the prompt share passes at once and the rest through a filter that makes no frequency worse,
@@ -111,6 +111,7 @@ cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) no
     shape_take(&w.shape, load_kw - w.target_kw, max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5)))
     if command.prompt_pu < 1.0 and command.gain > 0.0:
         swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
+    swing_kw -= clip(swing_kw, -w.setup.dead_zone_kw, w.setup.dead_zone_kw)
     return command.gain * swing_kw - w.leak_kw
 
 

@@ -234,6 +234,10 @@ class Control(Section):
         9, "lag of the grid target behind the load, passed through twice", low=0.1, high=600,
         why="longer than training steps of 2 to 7 s; a step of 2 MW then takes 10 kWh",
     )  # fmt: skip
+    dead_zone_kw: float = option(
+        0, "swing of the load, either way, that is left to the grid", low=0, high=100_000,
+        why="smoothing first; where a converter's losses and wear cost more, 2 % of its rating saves most of them",
+    )  # fmt: skip
     valley_kw: float = option(
         0, "grid power below which the battery charges; 0: none", low=0, high=1_000_000,
         why="a tariff's plan fills the valleys that pay",

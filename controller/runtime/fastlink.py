@@ -158,9 +158,9 @@ def _support(checked: CheckedSite) -> dict[str, float]:
 
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    times = _times(checked, table)
-    own = {"target_lag_s": float(checked.site.control.target_lag_s), "pcs_count": len(checked.site.pcs)}
-    return times | own | shape_of(**times).fields(times["frame_s"])
+    times, site = _times(checked, table), checked.site
+    own = {name: float(getattr(site.control, name)) for name in ("target_lag_s", "dead_zone_kw")}
+    return times | own | {"pcs_count": len(site.pcs)} | shape_of(**times).fields(times["frame_s"])
 
 
 def shape_in(checked: CheckedSite, table: BusTable) -> Shape:

@@ -63,6 +63,14 @@ def test_up_and_down_have_a_ramp_each_and_the_leak_what_is_left_of_it() -> None:
         assert climb[-1000:].mean() == pytest.approx(abs(most), rel=0.01)
 
 
+def test_what_lies_in_the_dead_zone_is_left_to_the_grid() -> None:
+    """Goal: a small swing costs no losses, a large one is answered less the zone. Method: 100 kW of zone; steps of 95
+    and 105 kW, and of 600 either way, before the target has moved."""
+    for step_kw, taken_kw in ((95.0, 0.0), (105.0, 5.0), (600.0, 500.0), (-600.0, -500.0)):
+        _, out = run(step(4000.0, 4000.0 + step_kw), {"dead_zone_kw": 100.0})
+        assert out["pcs_kw"][RATE_HZ // 10 + 50] == pytest.approx(taken_kw, abs=4.0)
+
+
 def test_the_command_never_leaves_the_lease() -> None:
     """Limits of 700 kW discharge and 300 kW charge against steps of 1600 kW: both are met exactly, never passed."""
     load = np.concatenate([step(3000, 4600, 0.3), step(4600, 3000, 0.3)])
