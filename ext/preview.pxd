@@ -1,6 +1,8 @@
 """Where the load will be when a command that is sent now takes effect."""
 from libc.stdint cimport int32_t, int64_t
 
+from ext.period cimport Period
+
 
 cdef enum:
     BACK_MAX = 128              # frames of load history: 6 ms at 20 kHz, a power of two
@@ -22,7 +24,8 @@ cdef enum Guess:
     GUESS_NONE = 0
     GUESS_EDGE = 1              # slope up to a known level
     GUESS_CALM = 2              # half of the slope between edges
-    GUESS_KINDS = 3
+    GUESS_PERIOD = 3            # what the load did a period ago
+    GUESS_KINDS = 4
 
 
 cdef struct Preview:
@@ -36,6 +39,8 @@ cdef struct Preview:
     int64_t at                  # frames seen; 32 bits would run over after 60 h
     int32_t rest_frames         # since the last edge
     double before_kw            # where the present edge began
+    int64_t edge_at             # and when, in frames of the period's memory
+    Period period
     Level level[LEVEL_MAX]
     double guess_kw[BACK_MAX]   # of the last frames
     int32_t kind[BACK_MAX]      # Guess

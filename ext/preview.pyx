@@ -3,11 +3,14 @@
 GPU sites move between a few powers, along edges of 1 to 50 ms. On an edge the slope is carried on to the horizon, but
 never past the level at which such an edge has ended before; without a level that fits, nothing is guessed. Every
 guess is judged when its time has come, and a kind that has lately missed more than it won is not used. Between
-edges half of the slope of 2 ms is carried on, less what may be the waveform's ripple.
+edges half of the slope of 2 ms is carried on, less what may be the waveform's ripple; and an edge that came a period
+ago is expected again, see ext.period.
 """
 from libc.math cimport fabs
 from libc.stdint cimport int32_t
 from libc.string cimport memset
+
+from ext.period cimport period_init, period_load_kw, period_rise, period_take
 
 cdef double SHORT_S = 0.0003        # an edge: this much time and
 cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
@@ -19,6 +22,7 @@ cdef double CALM_SHARE = 1.0
 cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: lag and slew hold back what follows an edge
 cdef double SETTLE_S = 0.0125       # after an edge: the load has reached its level
 cdef double SAME_PU = 0.04          # levels nearer than this are one
+cdef double RISE_PU = 0.1           # a rise as large as this counts for the period
 cdef double SURE = 1.5              # weight of a level that has been met at least twice
 cdef double FADE = 0.97             # of all weights with every level met
 cdef double PULL = 0.3              # of a level towards what was met
@@ -31,7 +35,8 @@ cdef int32_t frames(const Preview *v, double seconds) noexcept nogil:
 
 
 cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
-    memset(v, 0, sizeof(Preview))
+    memset(v, 0, sizeof(Preview))       # all of it is touched now: no page of the memory is missing later
+    period_init(&v.period)
     v.setup = setup[0]
     v.short_frames = frames(v, SHORT_S)
     v.long_frames = frames(v, LONG_S)
@@ -39,6 +44,7 @@ cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     v.settle_frames = <int32_t>(SETTLE_S / setup.frame_s + 0.5)
     v.ahead_frames[<int32_t>GUESS_EDGE] = frames(v, setup.horizon_s + OVERRUN_S)
     v.ahead_frames[<int32_t>GUESS_CALM] = frames(v, setup.horizon_s)
+    v.ahead_frames[<int32_t>GUESS_PERIOD] = frames(v, setup.horizon_s)
 
 
 cdef inline double back(const Preview *v, int32_t count) noexcept nogil:
@@ -101,6 +107,7 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
     cdef double guess_kw
     if v.rest_frames > v.long_frames:
         v.before_kw = back(v, v.long_frames)
+        v.edge_at = v.period.at
     v.rest_frames = 0
     guess_kw = carried_on(v, load_kw, slope_kw_per_s)
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
@@ -108,13 +115,15 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
 
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     """Load power now to load power at the horizon, kW."""
-    cdef double short_kw, long_kw, calm_kw
+    cdef double short_kw, long_kw, calm_kw, period_kw
     v.load_kw[v.at & (BACK_MAX - 1)] = load_kw
     v.at += 1
+    period_take(&v.period, load_kw)
     if v.at < BACK_MAX:
         return load_kw
     judge(v, GUESS_EDGE, load_kw)
     judge(v, GUESS_CALM, load_kw)
+    judge(v, GUESS_PERIOD, load_kw)
     short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
     if fabs(short_kw) > SHORT_PU * v.setup.rating_kw:
         return on_edge(v, load_kw, short_kw / SHORT_S)
@@ -123,8 +132,13 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     v.rest_frames += 1
     if v.rest_frames == v.settle_frames:
         learn(v, load_kw)
+        if load_kw - v.before_kw > RISE_PU * v.setup.rating_kw:
+            period_rise(&v.period, v.edge_at)
     if v.rest_frames <= v.calm_frames:
         return note(v, GUESS_NONE, load_kw, load_kw)
+    period_kw = period_load_kw(&v.period, v.ahead_frames[<int32_t>GUESS_PERIOD], load_kw, SAME_PU * v.setup.rating_kw)
+    if fabs(period_kw - load_kw) > LONG_PU * v.setup.rating_kw:
+        return note(v, GUESS_PERIOD, period_kw, load_kw)
     calm_kw = load_kw - back(v, v.calm_frames)
     calm_kw -= min(max(calm_kw, -CALM_PU * v.setup.rating_kw), CALM_PU * v.setup.rating_kw)
     calm_kw *= CALM_SHARE * v.setup.horizon_s / CALM_S

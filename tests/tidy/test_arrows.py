@@ -28,6 +28,7 @@ PIPELINE = (
         "ext.mailbox",
         "ext.fast",
         "ext.support",
+        "ext.period",
         "ext.preview",
         "ext.shape",
         "ext.law",
