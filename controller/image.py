@@ -78,6 +78,8 @@ class Track:
     grid_200ms_kw: float = 0.0
     battery_kw: float = 0.0
     dc_kw: float = 0.0
+    dc_kwh: float = 0.0
+    dc_s: float = 0.0
     dc_v: float = 0.0
     frequency_hz: float = 0.0
     rocof_hz_per_s: float = 0.0

@@ -89,6 +89,8 @@ class SocBand:
     t_anchor_ns: int = 0  # last proven full or empty; the first reading at first
     t_held_ns: int = 0  # since when the cells look full or empty, 0: they do not
     dc_kw: float = float("nan")  # of that reading, > 0 discharges
+    frame_kwh: float = float("nan")  # and what the frame had counted out of the battery by then
+    frame_s: float = float("nan")  # in so many seconds
     below_pct: float = float("nan")  # how far low lies below what the BMS says; kept over a restart
     above_pct: float = float("nan")  # and high above
 

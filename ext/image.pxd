@@ -93,6 +93,8 @@ cdef struct Track:
     double grid_200ms_kw    # mean of the last 200 ms like the load's
     double battery_kw       # AC power of the battery at the same instant: by its DC bus, or the law's model
     double dc_kw            # battery DC power, positive discharges
+    double dc_kwh           # energy that has left the battery by its DC bus since start; good samples alone
+    double dc_s             # time that is counted in it
     double dc_v             # battery DC voltage
     double frequency_hz     # of the phase voltages
     double rocof_hz_per_s   # rate of change of the frequency

@@ -74,6 +74,7 @@ cdef struct Power:
     int32_t started
     int32_t upper               # 1 in the upper half of the cycle of phase a
     int64_t t_ns                # of the last sample
+    int64_t t_dc_ns             # of the last sample whose DC power was counted
     double battery_kw[MEDIAN_MAX]   # of the last samples: delayed like the load
     int32_t battery_at
     Lock lock

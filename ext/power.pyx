@@ -38,7 +38,9 @@ cdef double USUAL_UNKNOWN = 0.25    # remainder taken for usual before anything 
 cdef double USUAL_S = 0.3           # time constant of the usual remainder while learning
 cdef double USUAL_HOLD_S = 3.0      # and while resting: a ripple that has changed is not taken for load for ever
 cdef double VOLTAGE_PU_MIN = 0.2    # below this there is no phase to lock to
+cdef double PER_HOUR = 1.0 / 3600.0
 cdef double FAR_KW = 1e300          # pads a median shorter than five
+cdef int64_t HOLE_NS = 2_000_000    # F06: what flowed between samples farther apart is not known
 
 
 cdef inline double lower(double a, double b) noexcept nogil:
@@ -242,6 +244,16 @@ cdef void sample_step(Power *p, const Sample *sample, double battery_kw) noexcep
     p.started = 1
 
 
+cdef inline void count_step(Power *p, int64_t t_ns, Track *track) noexcept nogil:
+    """Energy by the DC bus. A slow reader of its power would meet a swing at the same few places again and again."""
+    cdef int64_t past_ns = t_ns - p.t_dc_ns
+    cdef double past_s = past_ns * 1e-9
+    p.t_dc_ns = t_ns
+    if 0 < past_ns <= HOLE_NS:
+        track.dc_kwh += track.dc_kw * past_s * PER_HOUR
+        track.dc_s += past_s
+
+
 cdef void power_step(Power *p, const Sample *sample, double model_kw, Track *track) noexcept nogil:
     """Sample to Track. model_kw: what the battery gives at the instant of the sample by the law's model, discharge
     positive. The DC bus is believed more; with current transformers at one place only the battery turns load into grid
@@ -257,6 +269,7 @@ cdef void power_step(Power *p, const Sample *sample, double model_kw, Track *tra
             track.dc_kw = sample.si[<int32_t>DC_V] * sample.si[<int32_t>DC_A] * 1e-3
             if sample.fresh:
                 battery_kw = align_step(&p.align, track.dc_kw, model_kw)
+                count_step(p, sample.t_ns, track)
     if sample.fresh and (p.load.wired or p.pcc.wired):
         sample_step(p, sample, battery_kw)
     f = &p.load if p.load.wired else &p.pcc

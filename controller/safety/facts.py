@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 
-from controller.image import Device, Instant, Telemetry
+from controller.image import Device, Instant, Telemetry, Track
 from controller.safety import cells, soc
 from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms
@@ -157,7 +157,7 @@ def battery_of(
         for name in ("charge_a_max", "discharge_a_max")
     )
     discharge_kw *= DISCHARGE_AC_PER_DC
-    seen = reading_of(racks)
+    seen = reading_of(racks, telemetry.track)
     band = soc.track(before.band, terms, seen, now)
     low_pct, high_pct = soc.hull(band, seen)
     return Battery(
@@ -183,12 +183,14 @@ def _dc_v_max(racks: list[Device]) -> float:
     return min((DC_OVER_PU * v_max for v_max in told if v_max > 0), default=inf)
 
 
-def reading_of(racks: list[Device]) -> soc.Reading:
-    """What the count of the state of charge takes from one reply of every rack."""
+def reading_of(racks: list[Device], track: Track) -> soc.Reading:
+    """What the count of the state of charge takes from one reply of every rack, and from the waveform."""
     return soc.Reading(
         soc_pct_low=_all(min, _of(racks, "soc_pct")),
         soc_pct_high=_all(max, _of(racks, "soc_pct")),
         dc_kw=sum(rack.values.get("dc_a", nan) * rack.values.get("dc_v", nan) / 1000.0 for rack in racks),
+        frame_kwh=track.dc_kwh,
+        frame_s=track.dc_s,
         cell_v_low=_all(max, _of(racks, "cell_v_min")),
         cell_v_high=_all(min, _of(racks, "cell_v_max")),
     )

@@ -23,16 +23,19 @@ ANCHOR_PCT = 2.0  # what a full or an empty battery leaves open
 HELD_S = 60.0  # voltage and small current must last so long
 SMALL_C = 0.05  # current that no longer lifts or sinks the cell voltage much, of the capacity an hour
 GAP_S_MAX = 10.0  # a longer hole in the count is bridged by the most that could have flowed
+MISS_PU = 0.1  # of the time between two readings: what the frame may miss and still speak for all of it
 DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What all racks say together; nan where one is silent about it. dc_kw > 0 discharges."""
+    """What all racks say together, nan where one is silent about it, and the frame's count. dc_kw > 0 discharges."""
 
     soc_pct_low: float  # of the emptiest rack
     soc_pct_high: float  # of the fullest
     dc_kw: float = nan
+    frame_kwh: float = nan  # energy out of the battery by the samples of its DC bus
+    frame_s: float = nan  # time in it; it stands still where there is no DC bus
     cell_v_low: float = nan  # the highest of the racks' lowest cells: all are empty when it is
     cell_v_high: float = nan  # the lowest of the racks' highest cells: all are full when it is
 
@@ -102,12 +105,12 @@ def _inside(soc_pct: float) -> float:
 
 
 def _counted(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
-    """Energy that flowed since the last reading, by both powers' mean; and what use and time add to the width."""
+    """Energy that flowed since the last reading; and what use and time add to the width."""
     past_s = seconds(now.t_ns - band.t_ns)
     pct_per_kw_s = 100.0 / (3600.0 * terms.capacity_kwh)
     grown_pct = DAY_PCT * past_s / DAY_S
-    mean_kw = 0.5 * (band.dc_kw + seen.dc_kw)
-    if isfinite(mean_kw) and past_s <= GAP_S_MAX:
+    mean_kw = _mean_kw(band, seen, past_s)
+    if isfinite(mean_kw):
         moved_pct = -mean_kw * past_s * pct_per_kw_s
         grown_pct += CYCLE_PCT * abs(moved_pct) / 200.0
         down_pct = up_pct = 0.5 * grown_pct
@@ -120,7 +123,21 @@ def _counted(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBan
         low_pct=band.low_pct + moved_pct - down_pct,
         high_pct=band.high_pct + moved_pct + up_pct,
         dc_kw=seen.dc_kw,
+        frame_kwh=seen.frame_kwh,
+        frame_s=seen.frame_s,
     )
+
+
+def _mean_kw(band: SocBand, seen: Reading, past_s: float) -> float:
+    """Power since the last reading; nan: not known.
+
+    By the frame, which sees every swing. Two readings of the BMS see what happens to be there; beside a load that
+    repeats in step with them they are wrong the same way each time, 16 kW at the reference site.
+    """
+    frame_s = seen.frame_s - band.frame_s
+    if frame_s > 0.0 and abs(frame_s - past_s) <= MISS_PU * past_s:
+        return 3600.0 * (seen.frame_kwh - band.frame_kwh) / frame_s
+    return 0.5 * (band.dc_kw + seen.dc_kw) if past_s <= GAP_S_MAX else nan
 
 
 def _anchored(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:

@@ -49,6 +49,8 @@ def counted(band: SocBand, terms: Terms, past_s: float) -> SocBand:
     return replace(
         band,
         t_ns=band.t_ns + ns(past_s),
+        frame_kwh=band.frame_kwh + band.dc_kw * past_s / 3600.0,
+        frame_s=band.frame_s + past_s,
         low_pct=min(max(low_pct, 0.0), 100.0),
         high_pct=min(max(high_pct, 0.0), 100.0),
     )

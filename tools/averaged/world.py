@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
-from controller.image import Device, Frame, Instant, Limits, Permit, PortLook, Quality, Telemetry, Track
+from controller.image import Device, Frame, Instant, Limits, Permit, PortLook, Telemetry, Track
 from controller.plan.economy import Plant
 from controller.safety.terms import Part, Terms
 from controller.units import NS_PER_S, ns
@@ -69,6 +69,7 @@ class World:
         )  # of the BMS: charge, discharge
         self.cell_c = (20.0, 25.0)
         self.source, self.grid_kw, self.pcs_kw = "grid", load_kw, 0.0
+        self.dc_kwh = self.dc_s = 0.0  # what the frame has counted out of the battery
         self.backfeed_s = 0.0  # converters have formed a bus that is tied to a dead grid
         self.lapses = self.frames = 0
         self.last: dict[str, Device] = {}
@@ -83,6 +84,11 @@ class World:
     def soc_pct(self) -> float:
         """True state of charge."""
         return 100.0 * self.energy_kwh / self.capacity_kwh
+
+    @property
+    def dc_kw(self) -> float:
+        """Power out of the battery."""
+        return self.pcs_kw * (EFFICIENCY_PU if self.pcs_kw < 0 else 1.0 / EFFICIENCY_PU)
 
     @property
     def bus_pu(self) -> float:
@@ -158,6 +164,7 @@ class World:
             share = genset.kw_max / rating_kw if self.source == "genset" and genset in running else 0.0
             genset.step(left_kw * share, self.terms.frequency_hz, step_s)
         self.grid_kw = left_kw if self.source == "grid" else 0.0
+        self.dc_kwh, self.dc_s = self.dc_kwh + self.dc_kw * step_s / 3600.0, self.dc_s + step_s
         given_kw, self.energy_kwh = battery_step(self.battery, self.energy_kwh, self.pcs_kw, step_s / 3600.0)
         if abs(given_kw - self.pcs_kw) > 1.0:  # empty or full: the BMS opens
             for converter in self.pcs.values():
@@ -206,7 +213,7 @@ class World:
         bus_v = self.bus_pu * self.terms.voltage_v
         track = Track(
             t_ns=self.t_ns, load_kw=self.load_kw, load_kw_mean=self.load_kw, frequency_hz=self.bus_hz,
-            voltage_v=bus_v, dc_v=DC_V, dc_quality=int(Quality.ABSENT),
+            voltage_v=bus_v, dc_kw=self.dc_kw, dc_kwh=self.dc_kwh, dc_s=self.dc_s, dc_v=DC_V, dc_quality=0,
         )  # fmt: skip
         return replace(track, **self.spoil.track) if self.spoil.track else track
 
@@ -232,10 +239,9 @@ class World:
         racks, soc_pct = len(self.terms.bms), self.soc_pct
         cell_v = CELL_V_FULL if soc_pct > 99.0 else CELL_V_EMPTY if soc_pct < 1.0 else CELL_V
         charge_kw, discharge_kw = self.limit_kw if soc_pct < 99.9 else (0.0, self.limit_kw[1])
-        dc_kw = self.pcs_kw * (EFFICIENCY_PU if self.pcs_kw < 0 else 1.0 / EFFICIENCY_PU)
         return {
             "soc_pct": min(max(soc_pct + self.spoil.bms_soc_pct, 0.0), 100.0), "dc_v": DC_V,
-            "dc_a": 1000.0 * dc_kw / DC_V / racks, "charge_a_max": 1000.0 * charge_kw / DC_V / racks,
+            "dc_a": 1000.0 * self.dc_kw / DC_V / racks, "charge_a_max": 1000.0 * charge_kw / DC_V / racks,
             "discharge_a_max": 1000.0 * discharge_kw / DC_V / racks, "cell_v_min": cell_v, "cell_v_max": cell_v,
             "cell_c_min": self.cell_c[0], "cell_c_max": self.cell_c[1],
         }, "unknown", False  # fmt: skip

@@ -10,7 +10,6 @@ that left above its converter's share, which is its limit in the lease. Exit 0 w
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from controller.devices.table import compile as compile_table
 from controller.image import Limits
 from controller.runtime.supervisor import Cycle
 from ext.witness import setpoints
-from tools.bench.scored import Scenes, played
-from tools.plant.loads import InputError
+from tools.bench.scored import Scenes, ended, played, verdict
 from tools.sim import Scene, VirtualRun
 
 SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
@@ -94,14 +92,10 @@ def main(arguments: list[str]) -> int:
     for when, score in (("before", before), ("after", after)):
         print(f"{when:7} M2 {score.m2_db:6.2f} dB  M5 {score.m5_db:+5.2f} dB  M6 {score.m6_kw:5.0f} kW")
     print(f"most that a setpoint was above its share: {shares.above_kw:.2f} kW")
-    good = at_work and before.m2_db <= HELP_DB and after.m2_db <= before.m2_db + SLACK_DB
+    good = before.m2_db <= HELP_DB and after.m2_db <= before.m2_db + SLACK_DB
     good = good and max(before.m5_db, after.m5_db) <= HARM_DB and shares.above_kw <= COUNT_KW
-    print(f"{'at work all the time' if at_work else 'LEFT GRID_TIED'}; {'holds' if good else 'MISSED'}")
-    return 0 if good else 1
+    return verdict(at_work, good)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        sys.exit(f"fleet: {error}")
+    ended(main, "fleet")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -68,3 +68,18 @@ def played(
     run.bring_up()
     columns = run.scene(until_s + LATE_S, acts=acts)
     return columns, bool((columns["mode"] == Mode.GRID_TIED).all())
+
+
+def verdict(at_work: bool, good: bool) -> int:
+    """A bench's last line. Returns its exit status: 0 the site stayed at work and its bounds hold, 1 not."""
+    holds = at_work and good
+    print(f"{'at work all the time' if at_work else 'LEFT GRID_TIED'}; {'holds' if holds else 'MISSED'}")
+    return 0 if holds else 1
+
+
+def ended(main: Callable[[list[str]], int], name: str) -> NoReturn:
+    """A bench from the command line, with its exit status; a wrong folder or scene is told in one line."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        sys.exit(f"{name}: {error}")

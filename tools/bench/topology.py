@@ -11,7 +11,6 @@ most 5 % above no battery's, and the site stays at work with the backstop's whol
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +20,9 @@ import boards
 from controller.config.site import CHANNEL_SETS
 from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
-from tools.bench.scored import Scenes, Score, played
+from tools.bench.scored import Scenes, Score, ended, played
 from tools.plant.links import read_link
-from tools.plant.loads import InputError, Load
+from tools.plant.loads import Load
 from tools.sim import Scene, VirtualRun
 
 LINKS = Path(__file__).parents[1] / "plant" / "links.yaml"
@@ -168,7 +167,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        sys.exit(f"topology: {error}")
+    ended(main, "topology")

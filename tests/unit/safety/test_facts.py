@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.image import Device, PortLook, Telemetry
+from controller.image import Device, PortLook, Telemetry, Track
 from controller.safety import facts, hall
 from controller.safety.hall import Hall
 from controller.safety.terms import Part
@@ -191,9 +191,10 @@ def test_what_several_racks_say_together() -> None:
     two = replace(
         RACK, values={"soc_pct": 60.0, "dc_a": -50.0, "dc_v": 700.0, "cell_v_min": 3.2, "cell_v_max": 3.4}
     )
-    found = facts.reading_of([one, two])
+    found = facts.reading_of([one, two], Track(dc_kwh=7.0, dc_s=3.0))
     assert (found.soc_pct_low, found.soc_pct_high, found.dc_kw) == (40.0, 60.0, 45.0)
     assert (found.cell_v_low, found.cell_v_high) == (3.2, 3.2)
-    silent = facts.reading_of([one, replace(two, values={"dc_a": 1.0, "dc_v": 700.0})])
+    assert (found.frame_kwh, found.frame_s) == (7.0, 3.0)
+    silent = facts.reading_of([one, replace(two, values={"dc_a": 1.0, "dc_v": 700.0})], Track())
     assert isnan(silent.soc_pct_low)
     assert isnan(silent.cell_v_high)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.devices.check import check_site
-from tools.bench.scored import Scenes
-from tools.bench.soc import CYCLE_S, RATE_HZ, coarse
+from tools.bench.scored import Scenes, ended, verdict
+from tools.bench.soc import CYCLE_S, RATE_HZ, blind, coarse
 from tools.bench.topology import ERRORS, Error, topologies
 from tools.plant.loads import InputError
 from tools.plant.loop import RING_SLOTS
@@ -48,3 +48,38 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     """Goal: a wrong folder is told with its cure. Method: an empty one."""
     with pytest.raises(InputError, match=r"needed are scene\.py and score\.py"):
         Scenes(tmp_path)
+
+
+def test_a_site_without_a_dc_bus_has_all_else() -> None:
+    """Goal: the same day, counted another way. Method: the channels that are left."""
+    gone = set(CHECKED.site.sampling.channels) - set(blind(CHECKED).site.sampling.channels)
+    assert gone == {"dc_v", "dc_a"}
+
+
+@pytest.mark.parametrize(
+    ("at_work", "good", "line"),
+    [
+        (True, True, "at work all the time; holds"),
+        (True, False, "at work all the time; MISSED"),
+        (False, True, "LEFT GRID_TIED; MISSED"),
+    ],
+)
+def test_the_last_line_and_the_exit_status_say_the_same(
+    at_work: bool, good: bool, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Goal: a site that stopped has not held its bounds. Method: each case, and what is printed."""
+    assert verdict(at_work, good) == int(not (at_work and good))
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_a_bench_ends_with_its_status_or_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: no traceback for a wrong folder. Method: a bench that returns 1, one that refuses what it was given."""
+
+    def refuses(arguments: list[str]) -> int:
+        raise InputError(f"{arguments[0]}: none")
+
+    monkeypatch.setattr("sys.argv", ["bench", "here"])
+    with pytest.raises(SystemExit, match=r"^1$"):
+        ended(lambda arguments: len(arguments), "bench")
+    with pytest.raises(SystemExit, match=r"^bench: here: none$"):
+        ended(refuses, "bench")
