@@ -167,6 +167,11 @@ def test_a_closing_out_of_step_is_counted(angle_deg: float, clashes: int) -> Non
     switch = Switch("open", "grid", angle_deg=angle_deg)
     switch.step(0.1, 50.0, 50.0)
     assert (switch.position, switch.clashes) == ("grid", clashes)
+    alone = Switch("open", "grid", angle_deg=angle_deg)
+    alone.step(0.1, 50.0, 50.0, alone=True)  # nobody takes the order back: the relay in the coil does
+    assert (alone.position, alone.aim, alone.clashes) == (
+        ("open", "open", 0) if clashes else ("grid", "grid", 0)
+    )
     dead = Switch("open", "grid", angle_deg=angle_deg)
     dead.step(1.0, 0.0, 50.0)
     assert dead.clashes == 0
@@ -177,6 +182,14 @@ def test_pairs_are_all_pairs() -> None:
     found = list(all_pairs(1, 2))
     assert len(found) == len(set(found)) == 2 * len({pair[:2] for pair in found})
     assert pair("F16", "F48", SEED).violations == 0
+
+
+@pytest.mark.parametrize(("one", "other"), [("F28", "F52"), ("F53", "F68")])
+def test_pairs_that_once_broke_an_interlock(one: str, other: str) -> None:
+    """Goal: a former that may not be told to follow meets no source (IL-02); an order that nobody takes back is the
+    sync-check relay's (IL-01, H). Method: both pairs at the phases that showed it."""
+    for seed in (SEED, SEED + 1):
+        assert pair(one, other, seed).violations == 0
 
 
 @pytest.mark.stack
