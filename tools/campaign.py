@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -73,12 +74,13 @@ class Campaign:
         self.run.until_ready()
         self.hostile.plan(self.run)
         self.near_ns = 0
+        self.turn_ns = 0  # a stretch that ends here was seen to change something; past: none is known
         self.start_ns = self.run.world.t_ns
 
     def _count(self, seen: Any) -> None:
         mode = self.run.state.mode
         if seen.before.mode.t_since_ns != mode.t_since_ns:
-            self.near_ns = self.run.world.t_ns + ns(NEAR_S)
+            self.near_ns, self.turn_ns = self.run.world.t_ns + ns(NEAR_S), 0
             self.tally.modes[mode.mode.name] += 1
             self.tally.rows[mode.row] += 1
         self.tally.fine += seen.step_s < 1.0
@@ -99,7 +101,7 @@ class Campaign:
     def _advance(self, end_ns: int) -> None:
         run = self.run
         if self.hostile.act(run):
-            self.near_ns = run.world.t_ns + ns(NEAR_S)
+            self.near_ns, self.turn_ns = run.world.t_ns + ns(NEAR_S), 0
         due_s = (min(self.hostile.due_ns(), end_ns) - run.world.t_ns) / NS_PER_S
         assert run.outputs is not None
         acting = run.mode in ISLANDS and bool(run.outputs.orders)
@@ -110,8 +112,20 @@ class Campaign:
         before = settled(run)
         run.cycle(1.0)
         due_s -= 1.0
-        if may_rest(run) and settled(run) == before:
-            self.tally.left_out_h += leap(run, min(due_s, self._room_s())) / HOUR_S
+        if settled(run) != before:
+            self.turn_ns = 0
+        elif may_rest(run):
+            self._leave_out(min(due_s, self._room_s()))
+
+    def _leave_out(self, most_s: float) -> None:
+        """Up to most_s; where something is known to turn, half the way there, so that hardly a try is in vain."""
+        t_ns = self.run.world.t_ns
+        if self.turn_ns > t_ns:
+            most_s = min(most_s, (self.turn_ns - t_ns) / NS_PER_S / 2.0)
+        past_s, turn_s = leap(self.run, most_s)
+        if turn_s < inf:
+            self.turn_ns = t_ns + ns(turn_s)
+        self.tally.left_out_h += past_s / HOUR_S
 
     def _wish(self) -> None:
         """In quiet the slow wish keeps the battery half full, and full when its charge is to be proven."""

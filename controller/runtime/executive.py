@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ from controller.runtime.disk import Disk
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.health import Health
+from controller.runtime.keep import Latch
 from controller.runtime.keeper import Keeper
 from controller.runtime.ladder import Ladder, Rung
 from controller.runtime.lock import lock
@@ -40,11 +42,18 @@ REST_S = 0.3  # after the last setpoint: the wire empties
 LAPSE_S = 1.2  # lease, ramp and one exchange: what a process that dies in order still waits for
 COLLECT_S = 5.0  # what came to be since start is swept in a few ms; left to itself it grows by whole arenas
 PORTS_S = 0.1
+WHY_MAX = 200  # characters of a failure's own words: it goes into the record
+AT_ZERO = "the power is at zero; send the blackbox with the report"
+UNLOCK = "after that, at the box: stillwatt acknowledge SITE --reason TEXT"
 
 
 def clock() -> Instant:
     """Now, on both clocks."""
     return Instant(time.monotonic_ns(), time.time())
+
+
+class CycleError(Exception):
+    """The supervisor's cycle has failed (F98); why stands in its cause."""
 
 
 class Executive:
@@ -120,8 +129,7 @@ class Executive:
             fault = self._supervisor.mode.mode in RESTS
         except Exception as error:  # Safety: were this lease to fail too, the frame ramps to zero by itself
             self._supervisor.rest(clock())
-            self._tell(_assertion(error))
-            self._blackbox.dump()
+            self._fail(error)
             time.sleep(LAPSE_S)
             fault = True
         self._end(ladder)
@@ -160,7 +168,20 @@ class Executive:
 
     def _supervise(self, now: Instant) -> None:
         self._supervisor.inbox += self._asks.take()
-        self._supervisor.cycle(now)
+        try:
+            self._supervisor.cycle(now)
+        except Exception as error:
+            raise CycleError from error
+
+    def _fail(self, error: Exception) -> None:
+        """Told and dumped. Safety: after a cycle that failed the next start is in LOCKOUT (F98, T16)."""
+        now, where = clock(), _place(error.__cause__ or error)
+        told = Event(now.t_ns, now.utc_s, "process", "task-failed", "site", "error", where, AT_ZERO)
+        if isinstance(error, CycleError):
+            told = replace(told, code="F98", name="kernel-assert", cure=f"{AT_ZERO}; {UNLOCK}")
+            self._keeper.lock(Latch(told.code, told.name, told.unit, where, UNLOCK, now.utc_s))
+        self._tell(told)
+        self._blackbox.dump()
 
     def _look_outside(self, now: Instant) -> None:
         self._ports.step(now)
@@ -257,12 +278,11 @@ def _rung_event(rung: Rung, now: Instant, unit: str = "site") -> Event:
     return Event(now.t_ns, now.utc_s, "ladder", rung.step, unit, level, rung.detail)
 
 
-def _assertion(error: Exception) -> Event:
-    now = clock()
+def _place(error: BaseException) -> str:
+    """What failed and where, in one line."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
-    text = f"the supervisor failed: {type(error).__name__} at {where}: {error}"
-    cure = "the power is at zero; send the blackbox with the report"
-    return Event(now.t_ns, now.utc_s, "F98", "kernel-assert", "site", "error", text, cure)
+    why = next(iter(str(error).splitlines()), "")[:WHY_MAX]
+    return f"the supervisor failed: {type(error).__name__} at {where}: {why}"

@@ -121,6 +121,13 @@ class Keeper:
         elif self._failed and cycle.now.t_ns - self._t_offered_ns > RETRY_NS:
             self._offer(2)
 
+    def lock(self, latch: Latch) -> None:
+        """A class D latch that no cycle can tell any more, for it was the cycle that failed. Asks nothing of it."""
+        self.record_now = replace(
+            self.record_now, latches=_merged(self.record_now.latches, (latch,), Mode.LOCKOUT)
+        )
+        self._queue(2)
+
     def learn(self, dynamics: Mapping[str, Dynamics]) -> None:
         """Keep what was measured; written with the next record."""
         self.record_now = replace(self.record_now, dynamics=self.record_now.dynamics | dict(dynamics))
@@ -142,8 +149,11 @@ class Keeper:
             self.record_now = replace(self.record_now, books=self.books())
 
     def _offer(self, slots: int) -> bool:
-        """Have the record as it is now written into one slot or both; False: there was no room."""
+        """Gather, and have the record written into one slot or both; False: there was no room."""
         self._gather()
+        return self._queue(slots)
+
+    def _queue(self, slots: int) -> bool:
         self._t_offered_ns = self._t_ns
         records = [replace(self.record_now, sequence=self.record_now.sequence + 1 + i) for i in range(slots)]
         self.record_now = records[-1]

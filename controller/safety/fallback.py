@@ -10,7 +10,7 @@ from controller.image import Device, Instant, Mode
 from controller.safety import gensets
 from controller.safety.hall import HOUR_S, Hall, held_s, unmoved_s
 from controller.safety.hall_rows import OVERLOAD_PU
-from controller.safety.island import DEAD_S, PLANNED, can_form, leaving
+from controller.safety.island import DEAD_S, PLANNED, can_form, leaving, unheeded
 from controller.safety.losses import left_kw
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import ISLANDS, View, active_names, within
@@ -63,6 +63,8 @@ def position_wanted(view: View) -> str:
     state, hall, terms = view.state, view.hall, view.terms.fallback
     assert terms is not None
     ready = bool(gensets.ready_kw(terms, hall))
+    if state.mode in (Mode.GENSET_START, Mode.GENSET, Mode.RESYNC) and unheeded(view):
+        return "" if hall.position == "open" and state.mode != Mode.GENSET else "open"
     if state.mode == Mode.ISLANDING:
         balanced = held_s(hall.t_balanced_ns, view.now) >= BALANCED_S
         return "open" if state.row != PLANNED or balanced or hall.position != "grid" else ""
@@ -169,14 +171,23 @@ def _motoring(view: View) -> bool:
 def _transfers(terms: FallbackTerms, hall: Hall, before: ModeState, state: ModeState, now: Instant) -> Hall:
     """IL-20: losses of a source and returns are counted, and too many hold the present one."""
     seen = within(hall.t_transfers_ns, now, terms.chatter_s)
-    if state.mode != before.mode and state.row in ("T04", "T07", "T08", "T10"):
+    if state.mode != before.mode and _transferred(before, state):
         seen = (*seen, now.t_ns)
     t_chatter_ns = hall.t_chatter_ns
-    if len(seen) >= terms.chatter_max and not t_chatter_ns:
+    formed = before.mode == Mode.ISLANDING and state.mode == Mode.ISLANDED
+    if t_chatter_ns and formed:
+        t_chatter_ns = now.t_ns  # from here on this source is the present one
+    elif len(seen) >= terms.chatter_max and not t_chatter_ns:
         t_chatter_ns = now.t_ns
     elif t_chatter_ns and held_s(t_chatter_ns, now) >= terms.chatter_hold_s:
         t_chatter_ns, seen = 0, ()
     return replace(hall, t_transfers_ns=seen, t_chatter_ns=t_chatter_ns)
+
+
+def _transferred(before: ModeState, state: ModeState) -> bool:
+    """Whether this change of mode is one of the source: a loss, a planned departure, a black start, a return."""
+    begun = before.row == PLANNED or before.mode == Mode.BLACK_START
+    return state.row in ("T04", "T07", "T08", "T10") or (begun and state.mode in (Mode.ISLANDED, Mode.GENSET))
 
 
 def _shed(view: View, hall: Hall) -> Hall:

@@ -51,6 +51,17 @@ def forming(view: View) -> bool:
     return bool(converters) and all(c.fresh and c.state == "running" and c.forming for c in converters)
 
 
+def unheeded(view: View) -> str:
+    """Why converters that form could not be told to follow a source; empty: they could, or none forms.
+
+    Nothing is written to any while one is not the expected (F28): one left forming beside a source breaks IL-02.
+    """
+    converters = view.conditions.converters
+    refused = [c.name for c in converters if not c.accepted]
+    forms = any(c.forming and c.state == "running" for c in converters)
+    return f"{', '.join(refused)} may not be told to follow (F28)" if refused and forms else ""
+
+
 def _bus_formed(view: View) -> bool:
     return held_s(view.hall.t_bus_ns, view.now) >= BUS_S and forming(view)
 
@@ -118,8 +129,10 @@ def _island_lost(view: View) -> str:
 
 def _start_genset(view: View) -> str:
     terms, hall, battery = _terms(view), view.hall, view.conditions.battery
-    if hall.t_utility_ns or not terms.sets or held(view):
-        return held(view) or "the grid is back, or there is no genset"
+    if hall.t_utility_ns or not terms.sets:
+        return "the grid is back, or there is no genset"
+    if why := held(view) or unheeded(view):
+        return why
     able = any(hall.sets.get(part.name, SetRun()).phase != Phase.LOCKED for part in terms.sets)
     if not able:
         return "every genset is locked"
@@ -161,7 +174,7 @@ def _taken_back(view: View) -> str:
 
 def _may_return(view: View) -> str:
     terms, hall = _terms(view), view.hall
-    if why := held(view):
+    if why := held(view) or unheeded(view):
         return why
     if len(within(hall.t_resyncs_ns, view.now, HOUR_S)) >= terms.resyncs_per_h_max:
         return f"{terms.resyncs_per_h_max} tries to return within the hour"
@@ -238,11 +251,12 @@ ROWS = (
     Row("T12", (Mode.ISLANDED, Mode.GENSET_START), Mode.SAFE_STOP, "automatic", "the island's bus is lost",
         _island_lost, _bus_text, waits=False),
     Row("T09", (Mode.ISLANDED,), Mode.RESYNC, "automatic, operator",
-        "grid healthy for return_s by two witnesses, fewer than resyncs_per_h_max tries, no chatter",
+        "grid healthy for return_s by two witnesses, fewer than resyncs_per_h_max tries, no chatter, and the "
+        "converters that form may be told to follow",
         _may_return, lambda view: "the grid is back"),
     Row("T06", (Mode.ISLANDED,), Mode.GENSET_START, "automatic",
-        "grid away, a set not locked; SOC low end below start_pct, or start_delay_s over, or a condition that stops, "
-        "or a converter left out",
+        "grid away, a set not locked, no chatter, the converters that form may be told to follow; SOC low end below "
+        "start_pct, or start_delay_s over, or a condition that stops, or a converter left out",
         _start_genset, lambda view: "the grid stays away"),
     Row("T07", (Mode.GENSET_START,), Mode.GENSET, "automatic",
         "a set is warm, exactly one of sync-check and dead-bus permissive let the switch close, its bus holds",

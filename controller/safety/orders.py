@@ -66,6 +66,8 @@ def _order(
             return "follow"
         return "arm" if part.can_arm and not converter.armed else ""
     if state.mode == Mode.GRID_TIED and not state.t_stopping_ns:
+        if converter.forming:
+            return "follow"  # IL-02: heard again after the return, it forms beside the grid
         return "" if active else "start"
     if state.mode == Mode.INIT:
         return ""
@@ -82,12 +84,14 @@ def _order(
 
 def _recovery(part: Part, converter: Converter, terms: Terms, age_s: float) -> str:
     """What brings back a converter that is left out (F27), once it answers again: without power until it is back."""
-    if not converter.fresh or converter.state in ("running", "starting"):
+    if not converter.fresh:
         return ""
     if converter.state == "fault":
         return "clear" if _in_clear_window(terms, age_s) else ""
     if converter.forming:
         return "follow"
+    if converter.state in ("running", "starting"):
+        return ""
     return "arm" if part.can_arm and not converter.armed else "start"
 
 

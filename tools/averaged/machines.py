@@ -126,8 +126,12 @@ class Switch:
     angle_deg: float = 0.0  # of the aimed source against the bus
     clashes: int = 0  # closings of a live source onto a live bus out of step
 
-    def step(self, step_s: float, bus_hz: float, source_hz: float) -> None:
-        """One movement, while the angle turns. bus_hz, source_hz: 0 where there is no voltage."""
+    def step(self, step_s: float, bus_hz: float, source_hz: float, alone: bool = False) -> None:
+        """One movement, while the angle turns. bus_hz, source_hz: 0 where there is no voltage.
+
+        alone: nobody is there to take an order back. Then the sync-check relay in series with the closing coil
+        (IL-01, H) gives up a closing out of step; nobody who is there may need it.
+        """
         deg_per_s = 360.0 * (source_hz - bus_hz) if bus_hz and source_hz else 0.0
         began_deg = self.angle_deg
         self.angle_deg = _turned(began_deg, deg_per_s * step_s)
@@ -140,7 +144,11 @@ class Switch:
         self.moving_s = 0.0
         if self.position == "open":
             apart_deg = abs(_turned(began_deg, deg_per_s * spent_s))
-            self.clashes += bool(bus_hz and source_hz and apart_deg > CLASH_DEG)
+            apart = bool(bus_hz and source_hz and apart_deg > CLASH_DEG)
+            if apart and alone:
+                self.aim = self.position
+                return
+            self.clashes += apart
             self.position = self.aim
         else:
             self.position = "open"  # and no further: the bus must be looked at anew before it may close

@@ -9,6 +9,7 @@ such stretches second by second and compares. The count of the state of charge i
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from controller.image import Mode
@@ -94,18 +95,21 @@ def may_rest(run: AveragedRun) -> bool:
     return not (moving or starting or clearing or blind or anchoring or pressed)
 
 
-def leap(run: AveragedRun, most_s: float) -> float:
-    """Leaves out as much as can be proved, at most most_s; returns how much, 0: nothing.
+def leap(run: AveragedRun, most_s: float) -> tuple[float, float]:
+    """Leaves out as much as can be proved, at most most_s; returns how much, 0: nothing, and the shortest stretch
+    that did change something, inf: none was met.
 
     run must have made at least one whole cycle of a second that changed nothing.
     """
-    past_s = most_s
+    past_s, turn_s = most_s, inf
+    before = settled(run)
     while past_s >= SHORTEST_S:
-        copy, before = run.copied(), settled(run)
+        copy = run.copied()
         copy.state = shifted(run.state, run.terms, past_s - 1.0)
         copy.cycle(past_s)
         if settled(copy) == before:
             run.world, run.state, run.outputs = copy.world, copy.state, copy.outputs
-            return past_s
+            return past_s, turn_s
+        turn_s = past_s
         past_s = past_s / SHRINK
-    return 0.0
+    return 0.0, turn_s

@@ -66,11 +66,13 @@ class AveragedRun:
     def drift(self, step_s: float) -> None:
         """The site alone, for part of a cycle."""
         orders = self.outputs.orders if self.outputs is not None else {}
+        self.world.alone = self.hung
         self.world.step(step_s, orders, self.limits, self.state.hall.shed_stage)
 
     def decide(self, step_s: float = CYCLE_S) -> None:
         """The safety step on what the site tells now, with the commands of the inbox."""
         if self.hung:
+            self.outputs = replace(self.outputs, orders={}) if self.outputs is not None else None
             return
         commands = tuple(self.inbox)
         self.inbox.clear()

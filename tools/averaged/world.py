@@ -72,6 +72,7 @@ class World:
         self.dc_kwh = self.dc_s = 0.0  # what the frame has counted out of the battery
         self.backfeed_s = 0.0  # converters have formed a bus that is tied to a dead grid
         self.lapses = self.frames = 0
+        self.alone = False  # the supervisor does not come round: nothing is ordered
         self.last: dict[str, Device] = {}
         self.told_ns: dict[str, int] = {}
 
@@ -131,7 +132,7 @@ class World:
         grid_hz = self.grid_hz if self.grid_pu > 0.1 else 0.0
         set_hz = max((g.hz for g in self.gensets.values()), default=0.0)
         aimed_hz = {"grid": grid_hz, "genset": set_hz}.get(self._aimed(), 0.0)
-        self.switch.step(step_s, self.bus_hz if self.source != "none" else 0.0, aimed_hz)
+        self.switch.step(step_s, self.bus_hz if self.source != "none" else 0.0, aimed_hz, self.alone)
         forms = any(c.forming and c.state == "running" for c in self.pcs.values())
         position = self.switch.position
         if position == "grid" and self.grid_pu > 0.1:

@@ -232,7 +232,7 @@ PEOPLE = (
         "F98",
         "kernel-assert",
         "tests/cases/supervisor-blocked/test_supervisor_fails.py::test_zero_does_not_wait_for_the_end_of_the_lease",
-        "zero on the wire within 10 ms, dump, end of the process",
+        "zero on the wire within 10 ms, dump, end of the process; the next start in LOCKOUT",
     ),
 )
 FAULTS = {fault.code: fault for fault in (*SENSING, *CONVERTERS, *BATTERY, *SUPPLY, *COMPUTER, *BUS, *PEOPLE)}

@@ -112,6 +112,7 @@ def test_when_the_switch_is_ordered(mode: Mode, here: Hall, order: str) -> None:
     assert fallback.switch_order(view(mode, here, terms=TERMS)) == {}
 
 
+REFUSED = replace(FORMS, converters=(replace(FORMS.converters[0], accepted=False),))
 LOCKS: list[Any] = [
     ("IL-01", "switch", "grid", replace(ISLAND, sync=True), {}, ""),
     ("IL-01", "switch", "grid", replace(ISLAND, dead=True), {}, ""),
@@ -122,6 +123,10 @@ LOCKS: list[Any] = [
     ("IL-02", "pcs", "form", HEALTHY, {}, "not proven open"),
     ("IL-02", "pcs", "form", replace(ISLAND, position=""), {}, "not proven open"),
     ("IL-02", "pcs", "follow", HEALTHY, {}, ""),
+    ("IL-02", "switch", "grid", replace(ISLAND, sync=True), {"conditions": REFUSED}, "may not be told to follow"),
+    ("IL-02", "switch", "genset", replace(ISLAND, dead=True), {"conditions": REFUSED}, "may not be told to follow"),
+    ("IL-02", "switch", "open", ISLAND, {"conditions": REFUSED}, ""),
+    ("IL-02", "switch", "grid", replace(ISLAND, sync=True), {"conditions": FORMS}, ""),
     ("IL-03", "switch", "grid", replace(ISLAND, sync=True, position=""), {}, "not known"),
     ("IL-03", "switch", "grid", replace(ISLAND, sync=True), {"conditions": with_faults(replace(fault("C",
      Effect.NOTE), code="F53"))}, "F53"),
@@ -287,8 +292,18 @@ def test_the_first_shedding_need_not_wait() -> None:
     assert fallback.step(look, look.state, {}).shed_stage == 1
 
 
+TRANSFERS = [
+    (Mode.GRID_TIED, "T04", Mode.ISLANDING, True), (Mode.RESYNC, "T10", Mode.GRID_TIED, True),
+    (Mode.ISLANDING, "T05", Mode.ISLANDED, True), (Mode.ISLANDING, "T05", Mode.SAFE_STOP, False),
+    (Mode.ISLANDING, "T03", Mode.GRID_TIED, False), (Mode.BLACK_START, "N6", Mode.ISLANDED, True),
+    (Mode.BLACK_START, "N6", Mode.GENSET, True), (Mode.BLACK_START, "N6", Mode.SAFE_STOP, False),
+    (Mode.ISLANDED, "T09", Mode.RESYNC, False),
+]  # fmt: skip
+
+
 def test_transfers_are_counted_and_hold() -> None:
-    """Goal: IL-20. Method: three changes of source within 60 s, the first just outside; the hold at its end."""
+    """Goal: IL-20. Method: three changes of source within 60 s, the first just outside; the hold at its end; planned
+    departures and black starts count, what fails to leave does not."""
 
     def moved(times_s: tuple[float, ...], row: str = "T10", **memory: Any) -> Hall:
         here = replace(HEALTHY, t_transfers_ns=tuple(since(t) for t in times_s), **memory)
@@ -301,8 +316,23 @@ def test_transfers_are_counted_and_hold() -> None:
     assert moved((-59.9, -1.0), row="T02").t_chatter_ns == 0
     held = moved((), t_chatter_ns=since(-599.9))
     assert held.t_chatter_ns == since(-599.9)
+    for source, row, mode, counts in TRANSFERS:
+        look = view(mode, replace(ISLAND, t_transfers_ns=()), row=row)
+        before = replace(look.state, mode=source, row="T03" if row == "T05" else "T11")
+        assert bool(fallback.step(look, before, {}).t_transfers_ns) is counts, (source, row, mode)
     free = moved((-1.0,), t_chatter_ns=since(-600.0))
     assert (free.t_chatter_ns, free.t_transfers_ns) == (0, ())
+
+
+@pytest.mark.parametrize(("source", "held", "since_s"), [
+    (Mode.ISLANDING, True, 0.0), (Mode.GENSET_START, True, -300.0), (Mode.ISLANDING, False, None),
+])  # fmt: skip
+def test_the_hold_begins_when_the_new_source_carries(source: Mode, held: bool, since_s: float | None) -> None:
+    """Goal: IL-20: ten minutes of the present source, not of the way to it. Method: an island formed while held; one
+    that only gave a genset up; none held."""
+    look = view(Mode.ISLANDED, replace(ISLAND, t_chatter_ns=since(-300.0) if held else 0), row="T05")
+    found = fallback.step(look, replace(look.state, mode=source, row="T04"), {}).t_chatter_ns
+    assert found == (0 if since_s is None else since(since_s))
 
 
 def test_tries_to_return_are_counted() -> None:

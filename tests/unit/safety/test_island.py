@@ -40,6 +40,7 @@ def after(mode: Mode, here: Hall, conditions: Conditions = FORMS, asked: Asked |
 
 
 ASKED = Asked(island=True)
+REFUSED = replace(FORMS, converters=(replace(FORMS.converters[0], accepted=False),))
 ROWS: list[Any] = [
     ("T01", Mode.INIT, ISLAND, FORMS, {}, Mode.ISLANDED),
     ("", Mode.INIT, replace(ISLAND, t_bus_ns=since(-0.9)), FORMS, {}, Mode.INIT),
@@ -119,6 +120,8 @@ ROWS: list[Any] = [
      Mode.ISLANDED),
     ("T09", Mode.ISLANDED, replace(ISLAND, t_utility_ns=LONG, t_chatter_ns=since(-600.0)), FORMS, {},
      Mode.RESYNC),
+    ("", Mode.ISLANDED, replace(ISLAND, t_utility_ns=since(-300.0)), REFUSED, {}, Mode.ISLANDED),
+    ("", Mode.ISLANDED, ISLAND, REFUSED, {"t_since_ns": since(-10.0)}, Mode.ISLANDED),
     ("T10", Mode.RESYNC, HEALTHY, FOLLOWS, {}, Mode.GRID_TIED),
     ("", Mode.RESYNC, replace(HEALTHY, t_position_ns=since(-2.0)), FORMS, {}, Mode.RESYNC),
     ("T10", Mode.RESYNC, replace(HEALTHY, t_position_ns=since(-2.1)), FORMS, {}, Mode.LOCKOUT),
@@ -211,3 +214,22 @@ def test_a_latch_of_an_earlier_run_ends_no_island_that_bears_it(
     terms = HALL_TERMS if fallback else replace(HALL_TERMS, fallback=None)
     look = view(Mode.INIT, ISLAND, conditions=seen, terms=terms)
     assert next_mode(look.terms, look.state, seen, look.asked, look.now, look.hall).mode == mode
+
+
+@pytest.mark.parametrize(
+    ("mode", "position", "aim"),
+    [
+        (Mode.RESYNC, "open", ""), (Mode.RESYNC, "grid", "open"), (Mode.GENSET_START, "open", ""),
+        (Mode.GENSET_START, "genset", "open"), (Mode.GENSET, "genset", "open"), (Mode.GENSET, "open", "open"),
+        (Mode.ISLANDED, "open", ""),
+    ],
+)  # fmt: skip
+def test_no_source_beside_one_that_cannot_follow(mode: Mode, position: str, aim: str) -> None:
+    """Goal: IL-02: what forms under a refused identity (F28) is not switched to a source, and backed out of one.
+    Method: the aim in each mode; at rest, following or accepted it goes on."""
+    here = replace(ISLAND, position=position, sets=READY_SET)
+    assert fallback.position_wanted(view(mode, here, conditions=REFUSED)) == aim
+    onward = {Mode.RESYNC: "grid", Mode.GENSET_START: "genset"}.get(mode, "")
+    for change in ({"accepted": True}, {"forming": False}, {"state": "standby"}):
+        sound = replace(REFUSED, converters=(replace(REFUSED.converters[0], **change),))
+        assert fallback.position_wanted(view(mode, here, conditions=sound)) == onward

@@ -188,7 +188,8 @@ def test_the_left_must_run() -> None:
 RECOVERY = [
     ({"state": "running"}, 1.0, ""), ({"state": "starting"}, 1.0, ""), ({"fresh": False, "state": "standby"}, 1.0, ""),
     ({"state": "standby"}, 1.0, "start"), ({"state": "standby", "armed": False}, 1.0, "arm"),
-    ({"state": "standby", "forming": True}, 1.0, "follow"), ({"state": "fault"}, 29.9, ""),
+    ({"state": "standby", "forming": True}, 1.0, "follow"), ({"state": "running", "forming": True}, 1.0, "follow"),
+    ({"state": "running", "forming": True, "fresh": False}, 1.0, ""), ({"state": "fault"}, 29.9, ""),
     ({"state": "fault"}, 30.0, "clear"), ({"state": "fault", "accepted": False}, 30.0, ""),
 ]  # fmt: skip
 

@@ -22,6 +22,7 @@ TABLE: list[tuple[Mode, dict[str, Any], dict[str, Any], float, str]] = [
     (Mode.GRID_TIED, {}, {"state": "standby"}, 1.0, "start"),
     (Mode.GRID_TIED, {}, {"state": "starting"}, 1.0, ""),
     (Mode.GRID_TIED, {}, {"state": "running"}, 1.0, ""),
+    (Mode.GRID_TIED, {}, {"state": "running", "forming": True}, 1.0, "follow"),
     (Mode.GRID_TIED, STOPPING, {"state": "running", "pcs_kw": 20.1}, 1.0, ""),
     (Mode.GRID_TIED, STOPPING, {"state": "running", "pcs_kw": -20.0}, 1.0, "stop"),
     (Mode.SAFE_STOP, {}, {"state": "running", "pcs_kw": 500.0}, 1.9, ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tools import campaign
 from tools.averaged import hostile
 from tools.averaged.machines import Switch
 from tools.averaged.pairs import all_pairs, pair
-from tools.averaged.quiet import leap, settled
+from tools.averaged.quiet import SHORTEST_S, leap, settled
 from tools.averaged.run import AveragedRun
 from tools.oracle.watch import RULES
 from tools.planted import PLANTED, caught, cycles
@@ -66,12 +67,12 @@ def recorded(
     """Stretches that a campaign left out: the site before, how long, and the site after."""
     found = []
 
-    def watched(run: AveragedRun, most_s: float) -> float:
+    def watched(run: AveragedRun, most_s: float) -> tuple[float, float]:
         before = run.copied()
-        past_s = leap(run, min(most_s, 900.0))
+        past_s, turn_s = leap(run, min(most_s, 900.0))
         if past_s:
             found.append((before, past_s, run.copied()))
-        return past_s
+        return past_s, turn_s
 
     monkeypatch.setattr(campaign, "leap", watched)
     campaign.Campaign(seed).hours(hours)
@@ -103,7 +104,8 @@ def test_what_is_left_out_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stretch_in_which_something_is_due_is_not_left_out() -> None:
-    """Goal: no timer is jumped over. Method: a stop that goes on alone after 30 s; leaps before it, never across."""
+    """Goal: no timer is jumped over. Method: a stop that goes on alone after 30 s; leaps before it, never across, and
+    what was seen to turn is told; a stretch before it tells nothing."""
     run = campaign.Campaign(SEED).run
     run.world.spoil.frame["trips"] = 1
     run.cycle()
@@ -111,9 +113,11 @@ def test_a_stretch_in_which_something_is_due_is_not_left_out() -> None:
     cycles(run, 5.0)
     assert run.mode.name == "SAFE_STOP"
     began_ns = run.world.t_ns
-    assert leap(run, 3600.0) < 30.0
+    past_s, turn_s = leap(run, 3600.0)
+    assert past_s < 30.0 and past_s < turn_s <= 4.0 * max(past_s, SHORTEST_S)
+    assert leap(run, SHORTEST_S) == (SHORTEST_S, inf)
     while run.mode.name == "SAFE_STOP":
-        if not leap(run, 3600.0):
+        if not leap(run, 3600.0)[0]:
             run.cycle(1.0)
     assert 20e9 < run.world.t_ns - began_ns < 32e9
 
@@ -163,6 +167,11 @@ def test_a_closing_out_of_step_is_counted(angle_deg: float, clashes: int) -> Non
     switch = Switch("open", "grid", angle_deg=angle_deg)
     switch.step(0.1, 50.0, 50.0)
     assert (switch.position, switch.clashes) == ("grid", clashes)
+    alone = Switch("open", "grid", angle_deg=angle_deg)
+    alone.step(0.1, 50.0, 50.0, alone=True)  # nobody takes the order back: the relay in the coil does
+    assert (alone.position, alone.aim, alone.clashes) == (
+        ("open", "open", 0) if clashes else ("grid", "grid", 0)
+    )
     dead = Switch("open", "grid", angle_deg=angle_deg)
     dead.step(1.0, 0.0, 50.0)
     assert dead.clashes == 0
@@ -173,6 +182,14 @@ def test_pairs_are_all_pairs() -> None:
     found = list(all_pairs(1, 2))
     assert len(found) == len(set(found)) == 2 * len({pair[:2] for pair in found})
     assert pair("F16", "F48", SEED).violations == 0
+
+
+@pytest.mark.parametrize(("one", "other"), [("F28", "F52"), ("F53", "F68")])
+def test_pairs_that_once_broke_an_interlock(one: str, other: str) -> None:
+    """Goal: a former that may not be told to follow meets no source (IL-02); an order that nobody takes back is the
+    sync-check relay's (IL-01, H). Method: both pairs at the phases that showed it."""
+    for seed in (SEED, SEED + 1):
+        assert pair(one, other, seed).violations == 0
 
 
 @pytest.mark.stack
