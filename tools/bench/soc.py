@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fine", action="store_true", help="the site's own clocks")
     parser.add_argument(
-        "--blind", action="store_true", help="without the DC bus: by the BMS and the law's model"
+        "--blind", action="store_true", help="without the DC bus: by the BMS's readings alone"
     )
     options = parser.parse_args(arguments)
     load = day(Scenes(options.scenes), options.seed, options.hours)

@@ -79,6 +79,7 @@ def test_a_hole_in_the_count_is_bridged_by_the_most_that_could_flow(
         (10.0, 0.0, 90.0, 90.0),  # no DC bus
         (10.0, -5.0, 90.0, 90.0),  # the frame has begun anew
         (10.0, nan, 90.0, 90.0),
+        (0.0, 0.0, 90.0, 90.0),  # the same instant
         (3600.0, 3600.0, nan, 360.0),  # the BMS was silent for an hour, the frame has seen all of it
     ],
 )
