@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import nan
+from math import inf, nan
 
 import numpy as np
 
@@ -281,6 +281,12 @@ class Planner:
                 found[each.name] = self.current.limits_kw[key]
         return found
 
+    def _limit_kw(self, t_s: float) -> float:
+        """The least of the limits whose windows count at t_s; infinite where none does."""
+        zone, limits_kw = self.tariff.time_zone, self.limits_kw(t_s)
+        counting = (each.name for each in self.tariff.demand if demand.window_at(each, zone, t_s).counts)
+        return min((limits_kw[name] for name in counting if name in limits_kw), default=inf)
+
     def _set_kw(self, t_s: float) -> dict[str, float]:
         """Demand name -> what its peak is already: what may be reached without a plan's licence."""
         month = calendar.moment(self.tariff.time_zone, t_s)[0]
@@ -324,10 +330,9 @@ class Planner:
         )
         band_kw = float(np.hypot(load_band_kw, sun_band_kw))  # sun and load err each for itself
         usual_kw = max(band_kw, SURPRISE_PU * max(self.load.seen_kw[-24:], default=0.0))
-        limits_kw = self.limits_kw(t_s)
         tops_kw = load_kw + plan.load.within_kw_top[lead] + up_kw + max(off_kw, 0.0) - sun_kw_low
         surprised = abs(off_kw) > usual_kw
-        at_limit = bool(limits_kw) and grid_kw > min(limits_kw.values()) - AT_LIMIT_KW
+        at_limit = grid_kw > self._limit_kw(t_s) - AT_LIMIT_KW
         return _Wanted(
             pcs_kw, grid_kw, Rung.LAST if self.trouble else Rung.LP, surprised,
             at_limit and pcs_kw < -AT_LIMIT_KW and not shaped,

@@ -17,7 +17,7 @@ from controller.plan.demand import Meter, cap_kw
 from controller.plan.economy import Plant
 from controller.plan.planner import Feed, Planner, Rung, _balanced, _Wanted, plant_of
 from controller.plan.program import PlanError
-from tests.unit.plan.tariffs import hours, plant, tariff
+from tests.unit.plan.tariffs import hours, plant, tariff, utc_s
 from tools.season import Season
 from tools.tables import Curves, Tables
 
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.stack
 
 SITES = Path(__file__).parents[3] / "boards" / "sites"
 MONTH = Demand(name="month", per_kw=21)
+HIGH = Demand(name="high", per_kw=66, weekdays=(0, 1, 2, 3, 4), hours=(6, 22))
 NONE = Curves(None, None, None, False)
 
 
@@ -213,6 +214,22 @@ def test_sun_is_kept_where_the_plan_does_not_sell(
     wanted = _Wanted(pcs_kw, grid_kw, Rung.LP, surprised=False, at_limit=False, later=())
     assert _balanced(wanted, net_kw)[0] == given_kw
     assert _balanced(replace(wanted, surprised=True), net_kw)[0] == pcs_kw
+
+
+def test_the_limit_of_the_day_does_not_fill_the_night() -> None:
+    """Goal: only a limit whose windows count makes charging fill up to it. Method: 2917 kWh in two hours of a night.
+
+    The dearer hour takes what the cheaper one leaves: above the day's limit, below the month's.
+    """
+    planner, t_s = Planner(tariff(MONTH, HIGH), plant(), 3600.0), utc_s("2022-01-11T02:00")
+    for each, kw in ((MONTH, 6000.0), (HIGH, 3000.0)):
+        planner.meter.ledger.add(each, t_s - 86_400, 202201, 1, kw)
+    planner.replan(t_s, 1000.0, Feed(np.array([0.3, 0.2, *[2.0] * 8]), np.full(10, 3000.0)))
+    assert planner.current is not None
+    first = planner.current.horizon.near_t_s < t_s + 3600
+    planned_kw = 2000 - 2800 / 0.96
+    assert planner.current.dispatch.pcs_kw[first].mean() == pytest.approx(planned_kw, abs=0.1)
+    assert planner.decide(t_s, 3000.0, 900.0).pcs_kw == pytest.approx(planned_kw, abs=0.1)
 
 
 def burst_day(days: int) -> Tables:
