@@ -42,7 +42,7 @@ class Shed:
 def slots(plan: Plan, plant: Plant, tariff: Tariff, now_s: float) -> tuple[Slot, ...]:
     """The exact part of a plan from now_s on. Battery and sun as planned: they carry besides the grid."""
     near, dispatch, found = plan.horizon.steps.near, plan.dispatch, []
-    per_kw = {(c.demand.name, c.period): c.per_kw for c in plan.horizon.charges}
+    per_kw = {(c.demand.name, c.period): c.demand.per_kw for c in plan.horizon.charges}
     for i in range(near):
         begin_s = max(float(plan.horizon.near_t_s[i]), now_s)
         end_s = float(plan.horizon.near_t_s[i] + plan.horizon.near_s[i])
