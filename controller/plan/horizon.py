@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -19,6 +19,7 @@ FINE_H = 2  # slots as they are; later whole hours, unless price or load moves w
 SHAPED_PU = 0.1  # of the highest load: what moves less within an hour is noise
 DAYS_MAX = 62  # that are remembered
 WORKDAYS, DAYS_OFF = 6, 4  # typical days of either type: the last week and the last two week-ends
+DOUBT_PU = 0.3  # a peak costs so much more while no typical day is known: raised once, it stays; it can wait
 BAD_CHANCE = 1 / 6  # the worst sixth of a Gauss curve ...
 BAD_SIGMA = 1.5  # ... and its mean, which lies half-way between the ends of the 68 and 95 % bands
 BAD_STAMP = 1 << 43  # names steps of the bad case apart from those as expected
@@ -82,12 +83,16 @@ class Horizon:
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """Typical days, one row each: begin of a date of their kind, weight, month, and three tables of 24."""
+    """Typical days, one row each: begin of a date of their kind, weight, name, and three tables of 24.
+
+    known_pu: how many of the days that are wanted were seen.
+    """
 
     start_s: Floats
     weight: Floats
     name: Ints
     tables: Floats
+    known_pu: float = 1.0
 
 
 def build(
@@ -101,6 +106,8 @@ def build(
     fine_h: int = FINE_H,
 ) -> Horizon:
     """The horizon of a plan. opened: demand name -> kWh imported so far in its running window.
+
+    The worth of a peak is that of the typical days; few of them tell it badly, and the highest of many guesses wins.
 
     last: no day follows near time. fine_h: hours whose slots stay as they are.
     """
@@ -119,8 +126,9 @@ def build(
     steps, all_t_s = _steps(
         tariff, (t_s, step_s, load_kw, pv_kw, spot, bad_kw), days, near.now_s, near.bad_chance
     )
+    dear = 1.0 + DOUBT_PU * (1.0 - days.known_pu)
     charges = tuple(
-        charge
+        replace(charge, per_kw=dear * charge.per_kw)
         for demand in tariff.demand
         for charge in _charges(demand, tariff.time_zone, steps, all_t_s, ledger, near, opened)
     )
@@ -168,6 +176,7 @@ def _typical(tariff: Tariff, whole: Mapping[int, Floats], end_s: float) -> _Days
     for day in calendar.rest_of_month(first):
         ahead.setdefault(_kind(tariff, day.weekday()), []).append(day)
     rows: list[tuple[float, float, int]] = []
+    wanted = sum(DAYS_OFF if kind[0] else WORKDAYS for kind in ahead)
     known = sorted(whole, reverse=True)
     for kind, dates in ahead.items():
         alike = [d for d in known if _kind(tariff, date.fromordinal(d).weekday()) == kind]
@@ -179,6 +188,7 @@ def _typical(tariff: Tariff, whole: Mapping[int, Floats], end_s: float) -> _Days
         np.array([r[0] for r in rows]), np.array([r[1] for r in rows]),
         np.array([r[2] for r in rows], dtype=np.int64),
         np.array([whole[r[2]] for r in rows]).reshape(-1, 3, 24),
+        len(rows) / wanted,
     )  # fmt: skip
 
 

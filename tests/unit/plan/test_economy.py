@@ -152,6 +152,18 @@ def test_only_the_overrun_costs() -> None:
     assert found.grid_kw[12] == pytest.approx(2500.0, abs=0.1)
 
 
+def test_a_peak_is_dearer_while_few_days_are_known() -> None:
+    """Goal: a peak waits until its worth is known. Method: one, three and ten of ten days; the price by hand."""
+    sold = tariff(MONTH)
+    prices = []
+    for days in (1, 3, 14):
+        past, begin = Past(sold.time_zone), hours("2022-01-15T00:00", 24 * days)
+        past.put(begin, *np.ones((3, begin.size)))
+        near = Near(float(begin[-1]) + 3600, 3600.0, np.ones(4), np.zeros(4), np.ones(4), np.zeros(4))
+        prices.append(build(sold, past, near, Ledger(), {}).charges[0].per_kw)
+    assert prices == pytest.approx([21 * (1 + 0.3 * 0.8), 21 * (1 + 0.3 * 0.7), 21.0])
+
+
 def test_the_time_limit_is_told() -> None:
     """Goal: a plan in time or none. Method: no time at all for a program the presolve cannot finish alone."""
     t_s = hours(JULY, 24)
