@@ -1,4 +1,5 @@
 """What those who watch the frame from outside reckon at its pace: powers of the sample ring, lines of a spectrum."""
+from libc.math cimport isnan
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 import numpy as np
@@ -59,49 +60,120 @@ def powers(const uint8_t[::1] ring not None, uint64_t known, const double[::1] s
     return head, np.asarray(t_s)[:n], np.asarray(kw)[:, :n]
 
 
-def resonate(const double[:, ::1] step_kw not None, const double[::1] keep not None,
+cdef enum:
+    SIDES = 2               # what lies before the battery, and what lies behind it
+    COARSE_MAX = 16
+
+
+cdef class Thinner:
+    """Means over `fine` values of two powers, and over `coarse` of those means. What is not a whole coarse mean yet
+    waits for the next call."""
+
+    cdef int32_t fine, coarse       # lengths
+    cdef int32_t values, means      # so far, of a fine mean, of a coarse one
+    cdef double[SIDES] sum_kw
+    cdef double[SIDES][COARSE_MAX] mean_kw
+
+    def __cinit__(self, int32_t fine, int32_t coarse):
+        if not (fine > 0 and 0 < coarse <= COARSE_MAX):
+            raise ValueError(f"means of {fine} and {coarse}; allowed are 1 and more, 1 to {COARSE_MAX}")
+        self.fine, self.coarse = fine, coarse
+        self.reset()
+
+    def reset(self):
+        """Forget what waits."""
+        self.values = self.means = 0
+        self.sum_kw[0] = self.sum_kw[1] = 0.0
+
+    def take(self, const double[::1] first not None, const double[::1] second not None):
+        """Whole means of the next values of both powers, as many of each: fine (2, n coarse), coarse (2, n)."""
+        cdef Py_ssize_t k, count = min(first.shape[0], second.shape[0]), n = 0
+        cdef Py_ssize_t whole = (self.fine * self.means + self.values + count) // (self.fine * self.coarse)
+        cdef double[:, ::1] fine = np.empty((SIDES, whole * self.coarse)), coarse = np.empty((SIDES, whole))
+        cdef int32_t side
+        for k in range(count):
+            self.sum_kw[0] += first[k]
+            self.sum_kw[1] += second[k]
+            self.values += 1
+            if self.values == self.fine:
+                for side in range(SIDES):
+                    self.mean_kw[side][self.means] = self.sum_kw[side] / self.fine
+                    self.sum_kw[side] = 0.0
+                self.values = 0
+                self.means += 1
+            if self.means == self.coarse:
+                for side in range(SIDES):
+                    coarse[side, n] = self.hand(side, &fine[side, n * self.coarse])
+                self.means = 0
+                n += 1
+        return np.asarray(fine), np.asarray(coarse)
+
+    cdef double hand(self, int32_t side, double *fine) noexcept nogil:
+        """Fine means of a whole coarse one, which is returned."""
+        cdef double sum_kw = 0.0
+        cdef int32_t k
+        for k in range(self.coarse):
+            fine[k] = self.mean_kw[side][k]
+            sum_kw += fine[k]
+        return sum_kw / self.coarse
+
+
+cdef inline double stepped(const double[:, :] kw, int32_t side, int32_t k, double last_kw) noexcept nogil:
+    """From the value before to value k; the first of all steps is none."""
+    if k > 0:
+        return kw[side, k] - kw[side, k - 1]
+    return 0.0 if isnan(last_kw) else kw[side, 0] - last_kw
+
+
+def resonate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
              const double complex[::1] turn not None, const double[::1] average not None,
              double complex[:, :, ::1] state not None, double[:, :, ::1] square not None):
-    """Put steps (sides, n) through the lines of a spectrum: two damped resonators in a row each, in place.
+    """Put the steps of powers (sides, n) through the lines of a spectrum: two damped resonators in a row, in place.
 
-    keep, turn, average: a value a line. state (sides, 2, lines): of the two resonators. square (2, sides, lines):
-    means of the squares of the second, over the average's time and over the memory of the line."""
-    cdef int32_t side, k, line
+    last_kw (sides): the values before, nan: none. keep, turn, average: a value a line. state (sides, 2, lines): of the
+    two resonators. square (2, sides, lines): means of the squares of the second, over the average's time and over the
+    memory of the line."""
+    cdef int32_t side, k, line, count = <int32_t>kw.shape[1]
     cdef double complex first, second
     cdef double part, power
-    for side in range(<int32_t>step_kw.shape[0]):
+    for side in range(<int32_t>kw.shape[0]):
         for line in range(<int32_t>keep.shape[0]):
             first, second, part = state[side, 0, line], state[side, 1, line], 1.0 - keep[line]
-            for k in range(<int32_t>step_kw.shape[1]):
-                first = turn[line] * first + part * step_kw[side, k]
+            for k in range(count):
+                first = turn[line] * first + part * stepped(kw, side, k, last_kw[side])
                 second = turn[line] * second + part * first
                 power = second.real * second.real + second.imag * second.imag
                 square[0, side, line] += (1.0 - average[line]) * (power - square[0, side, line])
                 square[1, side, line] += part * (power - square[1, side, line])
             state[side, 0, line], state[side, 1, line] = first, second
+        if count:
+            last_kw[side] = kw[side, count - 1]
 
 
-def correlate(const double[:, ::1] step_kw not None, const double[::1] keep not None,
+def correlate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
               const double complex[::1] turn not None, double forget, const double complex[::1] inverse not None,
               double complex[:, :, ::1] state not None, double[::1] square not None,
               double complex[::1] cross not None):
-    """Put steps (2, n), of a load and of what answers it, through the same lines; in place.
+    """Put the steps of two powers (2, n), a load's and its answer's, through the same lines; in place.
 
-    Means over time, of which `forget` is lost with each value: square (lines) of the load, cross (lines) of the load's
-    conjugate by the answer's and inverse (lines). cross / square is then what the answer is to the load."""
-    cdef int32_t k, line
+    last_kw: as resonate() has it. Means over time, of which `forget` is lost with each value: square (lines) of the
+    load, cross (lines) of the load's conjugate by the answer's and inverse (lines). cross / square is then what the
+    answer is to the load."""
+    cdef int32_t k, line, count = <int32_t>kw.shape[1]
     cdef double complex load_1, load_2, answer_1, answer_2
     cdef double part
     for line in range(<int32_t>keep.shape[0]):
         part = 1.0 - keep[line]
         load_1, load_2 = state[0, 0, line], state[0, 1, line]
         answer_1, answer_2 = state[1, 0, line], state[1, 1, line]
-        for k in range(<int32_t>step_kw.shape[1]):
-            load_1 = turn[line] * load_1 + part * step_kw[0, k]
+        for k in range(count):
+            load_1 = turn[line] * load_1 + part * stepped(kw, 0, k, last_kw[0])
             load_2 = turn[line] * load_2 + part * load_1
-            answer_1 = turn[line] * answer_1 + part * step_kw[1, k]
+            answer_1 = turn[line] * answer_1 + part * stepped(kw, 1, k, last_kw[1])
             answer_2 = turn[line] * answer_2 + part * answer_1
             square[line] += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - square[line])
             cross[line] += forget * (load_2.conjugate() * answer_2 * inverse[line] - cross[line])
         state[0, 0, line], state[0, 1, line] = load_1, load_2
         state[1, 0, line], state[1, 1, line] = answer_1, answer_2
+    if count:
+        last_kw[0], last_kw[1] = kw[0, count - 1], kw[1, count - 1]

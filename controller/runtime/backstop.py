@@ -16,7 +16,7 @@ answer of a disturbed bus does not; the present value tells a ring, once it has 
 
 from __future__ import annotations
 
-from math import pi
+from math import nan, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ import numpy as np
 from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
 from controller.image import Frame, Instant
-from controller.runtime.fastlink import resonate, shape_in
+from controller.runtime.fastlink import Thinner, resonate, shape_in
 from controller.runtime.feeder import Feeder
 from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
@@ -54,6 +54,8 @@ FREE, REDUCED, HOLD, SAFE = range(4)  # tiers
 KEEP = np.exp(-LINES_HZ / (RATE_HZ * PERIODS))  # of a line, from value to value
 AVERAGE = np.exp(-1.0 / (RATE_HZ * np.maximum(AVERAGE_S, AVERAGE_PERIODS / LINES_HZ)))
 KW_PER_STEP = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
+SQUARE_PER_STEP = KW_PER_STEP**2
+WARM_S = WARM_MEMORIES * (PERIODS / LINES_HZ)  # the lowest line is the last
 TURN = KEEP * np.exp(2j * pi * LINES_HZ / RATE_HZ)
 
 
@@ -61,24 +63,19 @@ class Spectrum:
     """Amplitudes (kW) of the lines of two powers, before and grid, as they were lately."""
 
     def __init__(self) -> None:
-        self.memory_s = PERIODS / LINES_HZ
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
         self._state = np.zeros((2, 2, LINES_HZ.size), complex)  # (before, grid), resonators in a row, lines
         self._squares = np.zeros((2, 2, LINES_HZ.size))  # (mean, present), (before, grid), lines
-        self._last: Column | None = None
+        self._last_kw = np.full(2, nan)
         self.age_s = 0.0
 
     def take(self, powers_kw: Column) -> None:
         """The next values of each power, (2,) or (2, n), 10 ms apart: (before, grid)."""
         values = powers_kw.reshape(2, -1)
-        step_kw = np.empty_like(values)
-        step_kw[:, 1:] = values[:, 1:] - values[:, :-1]
-        step_kw[:, 0] = 0.0 if self._last is None else values[:, 0] - self._last
-        self._last = values[:, -1]
-        resonate(step_kw, KEEP, TURN, AVERAGE, self._state, self._squares)
+        resonate(values, self._last_kw, KEEP, TURN, AVERAGE, self._state, self._squares)
         self.age_s += values.shape[1] / RATE_HZ
 
     @property
@@ -87,11 +84,15 @@ class Spectrum:
         found: Column = np.sqrt(self._squares[1]) * KW_PER_STEP
         return found
 
+    def grid_kw(self, line: int) -> float:
+        """Amplitude of one line of the grid."""
+        return sqrt(self._squares[1, 1, line]) * float(KW_PER_STEP[line])
+
     def excess_db(self, floor_kw: float) -> Column:
         """(2, lines): grid over before on top of the floor, in the mean and at present; 0 before a line is warm."""
-        squares = self._squares * KW_PER_STEP**2 + floor_kw**2
-        found = 10.0 * np.log10(squares[:, 1] / squares[:, 0])
-        return np.where(self.age_s >= WARM_MEMORIES * self.memory_s, found, 0.0)
+        squares = self._squares * SQUARE_PER_STEP + floor_kw**2
+        found: Column = 10.0 * np.log10(squares[:, 1] / squares[:, 0])
+        return found if self.age_s >= WARM_S[0] else np.where(self.age_s >= WARM_S, found, 0.0)
 
 
 class Tiers:
@@ -157,15 +158,11 @@ class Backstop:
         self.judges = True
         self._floor_kw = FLOOR_PU * sum(line.rating_kw for line in checked.table.pcs)
         self._waveform = Waveform(checked)
-        self._fine = round(checked.site.sampling.rate_hz / HARM_HZ)
-        self._size = self._fine * round(HARM_HZ / RATE_HZ)
+        self._thinner = Thinner(round(checked.site.sampling.rate_hz / HARM_HZ), round(HARM_HZ / RATE_HZ))
         self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs), shape_in(checked, checked.table))
-        self._mean = np.full(self._fine, 1.0 / self._fine)
-        self._coarse_mean = np.full(self._size // self._fine, self._fine / self._size)
         self._spectrum = Spectrum()
         self.feeder = Feeder(checked.site.utility)
         self._tiers = Tiers()
-        self._rest: Column = np.empty((2, 0))  # before, grid: not yet a whole mean
         self._t_last_s = -GAP_S_MAX
         self._engaged = False
         self._t_ns = 0
@@ -202,9 +199,9 @@ class Backstop:
         worst = self._tiers.take(excess_db, seconds(now.t_ns), dt_s)
         reach = (RISE_PER_S if self._tiers.aim > self.share else FALL_PER_S) * dt_s
         self.share += min(max(self._tiers.aim - self.share, -reach), reach)
-        line = int(np.argmax(excess_db[0])) if worst is None else worst
-        grid_kw = float(self._spectrum.amplitudes_kw[1, line])
-        told = float(LINES_HZ[line]), float(excess_db[:, line].max()), grid_kw
+        line = int(excess_db[0].argmax()) if worst is None else worst
+        mean_db, present_db = excess_db[:, line].tolist()
+        told = float(LINES_HZ[line]), max(mean_db, present_db), self._spectrum.grid_kw(line)
         return Look(self._tiers.tier, self.gain, *told, self.prompt_pu, self.feeder.seen)
 
     def _feed(self, powers: Powers, law: Frame) -> None:
@@ -214,19 +211,11 @@ class Backstop:
             self._spectrum.reset()
             self._harm.reset()
             self.feeder.reset()
-            self._rest = self._rest[:, :0]
+            self._thinner.reset()
         self._t_last_s = float(powers.t_s[-1])
-        kept = self._rest.shape[1]
-        sides = np.empty((2, kept + powers.t_s.size))
-        sides[:, :kept] = self._rest
-        sides[0, kept:], sides[1, kept:] = powers.sides
-        whole = sides.shape[1] // self._size * self._size
-        if whole:
-            fine_kw = sides[:, :whole].reshape(2, -1, self._fine) @ self._mean
-            coarse_kw = fine_kw.reshape(2, -1, self._coarse_mean.size) @ self._coarse_mean
-            self._spectrum.take(coarse_kw)
-            self.feeder.take(coarse_kw[1])
-            if self._engaged:
-                fine_kw[1] = fine_kw[0] - fine_kw[1]
-                self._harm.take(fine_kw, law)
-        self._rest = sides[:, whole:]
+        fine_kw, coarse_kw = self._thinner.take(*powers.sides)
+        self._spectrum.take(coarse_kw)
+        self.feeder.take(coarse_kw[1])
+        if self._engaged:
+            fine_kw[1] = fine_kw[0] - fine_kw[1]
+            self._harm.take(fine_kw, law)

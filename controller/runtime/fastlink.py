@@ -19,6 +19,7 @@ from controller.runtime.shape import Shape, shape_of
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
+from ext.watch import Thinner as Thinner
 from ext.watch import correlate as correlate
 from ext.watch import newest as newest
 from ext.watch import powers as powers

@@ -13,7 +13,7 @@ it would span s times a step, gain (s - 1) must not be above 0.
 
 from __future__ import annotations
 
-from math import pi
+from math import inf, nan, pi
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,8 @@ class Harm:
         self._shape = shape
         self._answer = shape.answer(OMEGA[: LINES_HZ.size])
         self._aim = (1.0, shape.prompt_pu)
+        self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
+        self._inverse = np.full(LINES_HZ.size, inf, complex)
         self._since_s = 0.0
         self._floor_kw = FLOOR_PU * rating_kw
         self.reset()
@@ -129,20 +131,19 @@ class Harm:
         self._state = np.zeros((2, 2, LINES_HZ.size), complex)
         self._square = np.zeros(LINES_HZ.size)
         self._cross: Loop = np.zeros(LINES_HZ.size, complex)
-        self._last: Column | None = None
+        self._last_kw = np.full(2, nan)
         self._moving_s = 0.0
 
     def take(self, powers_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, battery. law: as it was when they came."""
         if law.gain < 0.5 * GAIN_MIN:
-            self._last = None
+            self._last_kw[:] = nan
             return
-        step_kw = np.empty_like(powers_kw)
-        step_kw[:, 1:] = powers_kw[:, 1:] - powers_kw[:, :-1]
-        step_kw[:, 0] = 0.0 if self._last is None else powers_kw[:, 0] - self._last
-        self._last = powers_kw[:, -1]
-        inverse = 1.0 / passed(law.gain, law.prompt_pu, self._answer)
-        correlate(step_kw, KEEP, TURN, FORGET, inverse, self._state, self._square, self._cross)
+        if (law.gain, law.prompt_pu) != self._law:
+            self._law = law.gain, law.prompt_pu
+            self._inverse = 1.0 / passed(*self._law, self._answer)
+        means = self._state, self._square, self._cross
+        correlate(powers_kw, self._last_kw, KEEP, TURN, FORGET, self._inverse, *means)
 
     def judge(self, law: Frame, dt_s: float) -> None:
         """One cycle: move both shares towards the best that harms nothing."""
