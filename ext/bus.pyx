@@ -53,7 +53,8 @@ cdef class Bus:
         setup.port = 0
         rtu_init(&self.rtu, 1)
         self.rtu.port[0] = before
-        self.rtu.port[0].device_count = 0
+        self.rtu.port[0].device_count = self.rtu.port[0].poll_count = 0
+        self.rtu.port[0].t_read_ns = 0
         if rtu_add(&self.rtu, &setup) < 0 or len(words) > WORDS_MAX:
             raise ValueError(f"no such request: {poll}")
         self._allow(setup, words)

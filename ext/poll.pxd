@@ -74,7 +74,7 @@ cdef void poll_put_setpoint(Poll *poll, const Limits *limits, const Command *com
 cdef void poll_note_setpoint(Poll *poll, const Port *p, Command *command) noexcept nogil
 cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *limits) noexcept nogil
 cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil
-cdef int32_t poll_read_due(const Poll *poll, int64_t now_ns) noexcept nogil
+cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil
 cdef int32_t poll_canary_holds(const Poll *poll, const Port *p) noexcept nogil
 cdef void poll_count_trip(Poll *poll) noexcept nogil

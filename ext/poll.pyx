@@ -151,8 +151,9 @@ cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil:
     poll.order_result = 0
 
 
-cdef int32_t poll_read_due(const Poll *poll, int64_t now_ns) noexcept nogil:
-    return now_ns >= poll.t_due_ns or (poll.t_retry_ns != 0 and now_ns >= poll.t_retry_ns)
+cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil:
+    """From when on a read is due."""
+    return min(poll.t_due_ns, poll.t_retry_ns) if poll.t_retry_ns else poll.t_due_ns
 
 
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil:

@@ -25,6 +25,8 @@ cdef struct RtuPort:
     int32_t state           # PortState
     int32_t active          # poll under way, -1: none
     int32_t device_count
+    int32_t poll_count
+    int32_t poll[POLL_MAX]  # its polls, as in the table
     int32_t last_unit
     int32_t shun_last       # 1: after an error, another unit goes first where there is one
     int32_t setpoint_turn   # 1: a setpoint went last, so a due read goes first
@@ -33,6 +35,7 @@ cdef struct RtuPort:
     int64_t t_quiet_ns      # since when the line is silent
     int64_t turnaround_ns_max   # of all devices of the port
     int64_t gap_ns_min          # of all requests of the port
+    int64_t t_read_ns       # no read is due before
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     int32_t closed          # 1: it has no tty, and that is known
     uint32_t epoch

@@ -8,13 +8,13 @@ from libc.stdint cimport int32_t, int64_t, uint16_t
 from libc.string cimport memcmp, memcpy, memset
 from ext.atomic cimport lock_close, lock_open
 from ext.image cimport (
-    Command, Limits, PERMIT_BAR, POLL_MAX, PORT_MAX, RTU_BLOCKED, RTU_CANARY, RTU_EXCEPTION, RTU_IO, RTU_TIMEOUT,
-    RTU_UNSOLICITED, WORD_MAX,
+    Command, Limits, PERMIT_BAR, PERMIT_ORDER, POLL_MAX, PORT_MAX, RTU_BLOCKED, RTU_CANARY, RTU_EXCEPTION, RTU_IO,
+    RTU_TIMEOUT, RTU_UNSOLICITED, WORD_MAX,
 )
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
     Poll, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
-    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_due, POLL_SETPOINT,
+    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT,
     poll_setpoint_due, PollSetup,
 )
 from ext.port cimport Port, port_hear, port_take, Ports
@@ -60,14 +60,18 @@ cdef int32_t device_of(Rtu *r, int32_t port, int32_t unit) noexcept nogil:
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil:
     """Make the request's template. Returns the poll's index, -1: table full or setup out of range."""
     cdef Poll *poll
+    cdef RtuPort *q
     if r.poll_count >= POLL_MAX:
         return -1
     poll = &r.poll[r.poll_count]
     if not poll_make(poll, setup, r.port_count):
         return -1
     poll.device = device_of(r, setup.port, setup.unit)
-    r.port[setup.port].turnaround_ns_max = max(r.port[setup.port].turnaround_ns_max, setup.turnaround_ns)
-    r.port[setup.port].gap_ns_min = min(r.port[setup.port].gap_ns_min, setup.gap_ns)
+    q = &r.port[setup.port]
+    q.turnaround_ns_max = max(q.turnaround_ns_max, setup.turnaround_ns)
+    q.gap_ns_min = min(q.gap_ns_min, setup.gap_ns)
+    q.poll[q.poll_count] = r.poll_count
+    q.poll_count += 1
     r.poll_count += 1
     return r.poll_count - 1
 
@@ -88,25 +92,36 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
         return poll.t_request_ns if poll_setpoint_due(poll, limits, command, now_ns) else NEVER
     if poll.setup.lease_only and now_ns >= limits.valid_until_ns:
         return NEVER
-    return poll.t_due_ns + poll.setup.period_ns if early or poll_read_due(poll, now_ns) else NEVER
+    return poll.t_due_ns + poll.setup.period_ns if early or now_ns >= poll_read_ns(poll) else NEVER
 
 
-cdef int32_t choose(const Rtu *r, int32_t port, const Limits *limits, const Command *command,
+cdef int64_t next_read_ns(const Rtu *r, const RtuPort *q) noexcept nogil:
+    cdef int64_t t_ns = NEVER
+    cdef int32_t k
+    for k in range(q.poll_count):
+        if r.poll[q.poll[k]].setup.kind == POLL_READ:
+            t_ns = min(t_ns, poll_read_ns(&r.poll[q.poll[k]]))
+    return t_ns
+
+
+cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Command *command,
                     int64_t now_ns) noexcept nogil:
     """Setpoint first, but after each one a waiting order or read; after an error another unit first, and its
     reads may come early. Index of the poll, -1: none."""
-    cdef const RtuPort *q = &r.port[port]
-    cdef int64_t t, least[4]
-    cdef int32_t best[4]
-    cdef int32_t i, other, rank
-    for rank in range(4):
-        least[rank] = NEVER
-        best[rank] = -1
-    for i in range(r.poll_count):
-        if r.poll[i].setup.port != port:
+    cdef int64_t t
+    cdef int64_t[4] least = [NEVER, NEVER, NEVER, NEVER]
+    cdef int32_t[4] best = [-1, -1, -1, -1]
+    cdef int32_t i, k, other, rank, kind, reads = q.shun_last or now_ns >= q.t_read_ns
+    cdef int32_t orders = limits.permit & PERMIT_ORDER and limits.orders[0].poll >= 0
+    if reads:
+        q.t_read_ns = next_read_ns(r, q)
+    for k in range(q.poll_count):
+        i = q.poll[k]
+        kind = r.poll[i].setup.kind
+        if (kind == POLL_READ and not reads) or (kind == POLL_ORDER and not orders):
             continue
         other = q.shun_last and r.poll[i].setup.unit != q.last_unit
-        rank = (0 if other else 2) + ((r.poll[i].setup.kind == POLL_SETPOINT) == q.setpoint_turn)
+        rank = (0 if other else 2) + ((kind == POLL_SETPOINT) == q.setpoint_turn)
         t = urgency(r, i, limits, command, now_ns, other)
         if t < least[rank]:
             least[rank] = t
@@ -117,15 +132,14 @@ cdef int32_t choose(const Rtu *r, int32_t port, const Limits *limits, const Comm
     return -1
 
 
-cdef void start(Rtu *r, int32_t port, const Limits *limits, int64_t now_ns, const Command *command,
+cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const Command *command,
                 Port *p) noexcept nogil:
     """Put the next request into tx when its gap has elapsed too."""
-    cdef RtuPort *q = &r.port[port]
     cdef Poll *poll
     cdef int32_t index
     if now_ns < q.t_quiet_ns + q.gap_ns_min:
         return
-    index = choose(r, port, limits, command, now_ns)
+    index = choose(r, q, limits, command, now_ns)
     if index < 0 or now_ns < q.t_quiet_ns + r.poll[index].setup.gap_ns:
         return
     poll = &r.poll[index]
@@ -173,7 +187,7 @@ cdef void back_off(const RtuPort *q, const Poll *poll, Device *d, int64_t t_over
     d.t_back_ns = t_over_ns + wait_ns
 
 
-cdef void refused(Poll *poll, int32_t code, int64_t now_ns) noexcept nogil:
+cdef void refused(RtuPort *q, Poll *poll, int32_t code, int64_t now_ns) noexcept nogil:
     """An exception. A busy device is read again soon, three times; a write is never sent again for it."""
     poll.exception = code
     if poll.setup.kind == POLL_SETPOINT:
@@ -182,6 +196,7 @@ cdef void refused(Poll *poll, int32_t code, int64_t now_ns) noexcept nogil:
         poll.busy = poll.busy + 1 if code == BUSY else 0
         if 1 <= poll.busy <= BUSY_RETRIES:
             poll.t_retry_ns = now_ns + poll.setup.period_ns // BUSY_PART
+            q.t_read_ns = min(q.t_read_ns, poll.t_retry_ns)
         else:
             poll.busy = 0
 
@@ -197,7 +212,7 @@ cdef void fail(Rtu *r, RtuPort *q, Poll *poll, Port *p, int32_t error, int64_t n
     elif poll.setup.kind == POLL_SETPOINT:
         poll.t_due_ns = now_ns
     if error == RTU_EXCEPTION:      # a right answer, only not the wanted one
-        refused(poll, p.rx[2], now_ns)
+        refused(q, poll, p.rx[2], now_ns)
         hears_of(&r.device[poll.device])
         q.t_quiet_ns = p.t_rx_ns
         rest(q, p, PORT_GAP, p.t_rx_ns + poll.setup.gap_ns)
@@ -324,6 +339,7 @@ cdef int32_t is_down(Rtu *r, RtuPort *q, int32_t port, Port *p, int64_t now_ns) 
         if r.poll[i].setup.port == port and r.poll[i].setup.kind == POLL_READ:
             r.poll[i].t_due_ns = min(r.poll[i].t_due_ns, now_ns)
     q.epoch = p.epoch
+    q.t_read_ns = 0
     q.active = -1
     rest(q, p, PORT_QUARANTINE, now_ns + q.turnaround_ns_max)
     return closed
@@ -359,7 +375,7 @@ cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *comman
         if q.state != PORT_SENDING and q.state != PORT_WAITING:
             watch_silence(r, q, p, now_ns)
         if q.state == PORT_IDLE:
-            start(r, i, limits, now_ns, command, p)
+            start(r, q, limits, now_ns, command, p)
 
 
 cdef int64_t rtu_wake_ns(const Rtu *r, const Ports *ports, int64_t now_ns) noexcept nogil:

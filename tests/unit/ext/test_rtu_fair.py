@@ -125,6 +125,18 @@ def test_a_busy_device_is_read_again_three_times() -> None:
     assert (line.bench.poll(0)["answered"], len(line.requests)) == (5, 10)
 
 
+def test_a_read_that_came_early_and_met_a_busy_device_is_tried_soon() -> None:
+    """Goal: an eighth of a period after the answer, long before its deadline. Method: unit 1 dies at 1 s, so unit 2,
+    whose next read is due at 1.5 s, is read in its place, and is busy."""
+    line = Line(poll(period_ns=1000 * MS), poll(unit=2, period_ns=1000 * MS, phase_ns=500 * MS))
+    line.run(9_990)
+    line.reply = lambda request: sealed(2, 0x83, 6) if request[0] == 2 else b""
+    line.run(3_000)
+    asked = [t for t, request in line.requests if request[0] == 2 and t >= 1000 * MS]
+    assert asked[0] < 1100 * MS
+    assert asked[1] - asked[0] == pytest.approx(125 * MS, abs=10 * MS)
+
+
 def test_an_exception_is_an_answer() -> None:
     """Goal: known, counted, no quarantine. Method: exception 4, then the device recovers."""
     line = Line(poll())

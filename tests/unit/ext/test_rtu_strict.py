@@ -255,10 +255,7 @@ def test_the_tty_is_pulled_in_the_middle_of_an_exchange() -> None:
     line.bench.unwire(0)
     ends = []
     for _ in range(2):
-        far, near = os.openpty()
-        for fd in (far, near):
-            tty.setraw(fd)
-            os.set_blocking(fd, False)
+        far, near = _terminal()
         line.bench.offer(0, near)
         offered_ns = line.t_ns
         while not (request := _available(far)):
@@ -277,6 +274,29 @@ def test_the_tty_is_pulled_in_the_middle_of_an_exchange() -> None:
     assert line.bench.port(0)["epoch"] == 2
     for fd in (ends[0][1], *ends[1]):
         os.close(fd)
+
+
+def test_behind_a_new_tty_every_read_is_due() -> None:
+    """Goal: who is behind it is asked at once. Method: a read of 10 s, and another tty while the line rests."""
+    line, ends = Line(poll(period_ns=10_000 * MS)), [_terminal(), _terminal()]
+    line.bench.unwire(0)
+    for far, near in ends:
+        line.bench.offer(0, near)
+        line.run(210)
+        os.write(far, answer(_available(far)))
+        line.run(500)
+    assert line.bench.poll(0)["answered"] == 2
+    for fd in itertools.chain(*ends):
+        os.close(fd)
+
+
+def _terminal() -> tuple[int, int]:
+    """A raw pseudo-terminal that never blocks: far and near end."""
+    ends = os.openpty()
+    for fd in ends:
+        tty.setraw(fd)
+        os.set_blocking(fd, False)
+    return ends
 
 
 def _available(fd: int) -> bytes:
