@@ -118,11 +118,9 @@ cdef class Thinner:
         return sum_kw / self.coarse
 
 
-cdef inline double stepped(const double[:, :] kw, int32_t side, int32_t k, double last_kw) noexcept nogil:
-    """From the value before to value k; the first of all steps is none."""
-    if k > 0:
-        return kw[side, k] - kw[side, k - 1]
-    return 0.0 if isnan(last_kw) else kw[side, 0] - last_kw
+cdef inline double known(double last_kw, double next_kw) noexcept nogil:
+    """What the first of new steps counts from: itself where nothing was before."""
+    return next_kw if isnan(last_kw) else last_kw
 
 
 def resonate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
@@ -135,19 +133,20 @@ def resonate(const double[:, :] kw not None, double[::1] last_kw not None, const
     memory of the line."""
     cdef int32_t side, k, line, count = <int32_t>kw.shape[1]
     cdef double complex first, second
-    cdef double part, power
-    for side in range(<int32_t>kw.shape[0]):
+    cdef double part, power, before_kw
+    for side in range(<int32_t>kw.shape[0] if count else 0):
         for line in range(<int32_t>keep.shape[0]):
             first, second, part = state[side, 0, line], state[side, 1, line], 1.0 - keep[line]
+            before_kw = known(last_kw[side], kw[side, 0])
             for k in range(count):
-                first = turn[line] * first + part * stepped(kw, side, k, last_kw[side])
+                first = turn[line] * first + part * (kw[side, k] - before_kw)
+                before_kw = kw[side, k]
                 second = turn[line] * second + part * first
                 power = second.real * second.real + second.imag * second.imag
                 square[0, side, line] += (1.0 - average[line]) * (power - square[0, side, line])
                 square[1, side, line] += part * (power - square[1, side, line])
             state[side, 0, line], state[side, 1, line] = first, second
-        if count:
-            last_kw[side] = kw[side, count - 1]
+        last_kw[side] = kw[side, count - 1]
 
 
 def correlate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
@@ -161,18 +160,20 @@ def correlate(const double[:, :] kw not None, double[::1] last_kw not None, cons
     answer is to the load."""
     cdef int32_t k, line, count = <int32_t>kw.shape[1]
     cdef double complex load_1, load_2, answer_1, answer_2
-    cdef double part
-    for line in range(<int32_t>keep.shape[0]):
+    cdef double part, load_kw, answer_kw
+    for line in range(<int32_t>keep.shape[0] if count else 0):
         part = 1.0 - keep[line]
+        load_kw, answer_kw = known(last_kw[0], kw[0, 0]), known(last_kw[1], kw[1, 0])
         load_1, load_2 = state[0, 0, line], state[0, 1, line]
         answer_1, answer_2 = state[1, 0, line], state[1, 1, line]
         for k in range(count):
-            load_1 = turn[line] * load_1 + part * stepped(kw, 0, k, last_kw[0])
+            load_1 = turn[line] * load_1 + part * (kw[0, k] - load_kw)
             load_2 = turn[line] * load_2 + part * load_1
-            answer_1 = turn[line] * answer_1 + part * stepped(kw, 1, k, last_kw[1])
+            answer_1 = turn[line] * answer_1 + part * (kw[1, k] - answer_kw)
             answer_2 = turn[line] * answer_2 + part * answer_1
             square[line] += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - square[line])
             cross[line] += forget * (load_2.conjugate() * answer_2 * inverse[line] - cross[line])
+            load_kw, answer_kw = kw[0, k], kw[1, k]
         state[0, 0, line], state[0, 1, line] = load_1, load_2
         state[1, 0, line], state[1, 1, line] = answer_1, answer_2
     if count:
