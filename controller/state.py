@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from controller.image import Frame, Mode, PortLook
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Noun = TypeVar("Noun", bound="DataclassInstance")
+
+
+def updated(noun: Noun, **fields: Any) -> Noun:
+    """The noun with these fields; the very same where it has them already, as from cycle to cycle it mostly has."""
+    has = all(getattr(noun, name) == value for name, value in fields.items())
+    return noun if has else replace(noun, **fields)
 
 
 class Effect(IntEnum):

@@ -19,7 +19,7 @@ from controller.runtime.wear import Wear
 from controller.safety.command import Command, Rank, Refused
 from controller.safety.hall import Hall
 from controller.safety.step import Inputs, State, step
-from controller.state import Conditions, ModeState
+from controller.state import Conditions, ModeState, updated
 from controller.units import ns
 
 PERIOD_S = 0.1
@@ -88,13 +88,13 @@ class Supervisor:
         """One cycle at `now`; returns the lease that was published."""
         before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
-        telemetry = replace(telemetry, disk_full=self.disk_full())
+        telemetry = updated(telemetry, disk_full=self.disk_full())
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
-        wish = replace(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)
+        wish = updated(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)
         commands = self._commands(now)
         self.state, outputs = step(self.terms, before, Inputs(telemetry, wish, commands), now)
-        limits = replace(outputs.limits, orders=self.desk.fill(outputs.orders, now))
+        limits = updated(outputs.limits, orders=self.desk.fill(outputs.orders, now))
         self.fastlink.publish(limits)
         told = refusals(outputs.refused, now) + barriers(outputs.blocked, now) + self.wear.events()
         told += self.backstop.feeder.events()

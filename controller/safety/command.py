@@ -12,7 +12,7 @@ from math import isfinite, isnan
 
 from controller.image import Instant, Mode
 from controller.safety import jog
-from controller.state import Asked, Jog
+from controller.state import Asked, Jog, updated
 from controller.units import ns
 
 EXPIRY_S_MAX = 5.0  # IL-15
@@ -81,7 +81,7 @@ def settle(
         asked.setdefault(command.verb, command)
     told = asked.get("jog")
     hand = None if told is None else Jog(told.device, told.kw, now.t_ns, now.t_ns)
-    desk = replace(desk, jog=jog.held(desk.jog, hand, now))
+    desk = updated(desk, jog=jog.held(desk.jog, hand, now))
     reset = asked.get("reset")
     found = Asked(
         start="start" in asked,

@@ -27,7 +27,7 @@ from controller.safety.transition import (
     stopping,
     within,
 )
-from controller.state import Asked, Conditions, Effect, ModeState
+from controller.state import Asked, Conditions, Effect, ModeState, updated
 
 INIT_S_MAX = 120.0  # T01
 FAULTS_MAX, FAULTS_S = 3, 86_400.0  # T16: the third FAULT within a day locks the site
@@ -271,7 +271,7 @@ def next_mode(
     """The mode of this cycle: the first row whose guard holds, else the same with what it waits for."""
     if state.t_since_ns == 0:
         state = replace(state, t_since_ns=now.t_ns)
-    state = replace(state, wanted=_wanted(state, asked))
+    state = updated(state, wanted=_wanted(state, asked))
     view = View(terms, state, conditions, asked, now, hall)
     waiting = ""
     for row in ROWS:
@@ -283,7 +283,7 @@ def next_mode(
         if row.waits and not waiting:
             waiting = blocked
     state = _stay(view)
-    return replace(state, waiting="" if state.mode == Mode.GRID_TIED and not state.t_stopping_ns else waiting)
+    return updated(state, waiting="" if state.mode == Mode.GRID_TIED and not state.t_stopping_ns else waiting)
 
 
 def retry_s(terms: Terms, state: ModeState) -> float:
@@ -311,7 +311,7 @@ def _stay(view: View) -> ModeState:
     if state.mode != Mode.GRID_TIED:
         return state
     if not view.conditions.has(Effect.HOLD):
-        state = replace(state, t_hold_ns=0)
+        state = updated(state, t_hold_ns=0)
     elif not state.t_hold_ns:
         state = replace(state, t_hold_ns=now_ns, t_retries_ns=(*view.recent, now_ns))
     if not state.wanted and not state.t_stopping_ns:
