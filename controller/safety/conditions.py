@@ -89,24 +89,25 @@ def _judged(
 ) -> dict[tuple[int, str], Condition]:
     """Every row on every subject. Latches of an earlier run have no row: only a reset lifts them."""
     watches = {key: w for key, w in previous.watches.items() if key[0] >= 0 or not _lifts(previous.reset, w)}
+    islands = state.mode in ISLANDS
     for index, row in enumerate(ROWS):
+        forgotten = islands and not row.islands
         for look in looks[row.subjects]:
             key = (index, look.subject)
-            forgotten = not row.islands and state.mode in ISLANDS
-            watch = None if forgotten else judge(row, look, watches.get(key), previous.reset)
-            if watch is None:
-                watches.pop(key, None)
-            else:
+            before = watches.get(key)
+            watch = None if forgotten else judge(row, look, before, previous.reset)
+            if watch is not None:
                 watches[key] = watch
+            elif before is not None:
+                del watches[key]
     return watches
 
 
 def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Condition | None:
     """The row's next state on one subject; None: nothing to remember. reset: who has released the button."""
     value, limit = row.signal(look), row.limit(look)
-    clear = limit if row.clear is None else row.clear
-    raw = value > (clear if watch is not None and watch.active else limit)  # false for nan: not known
-    if not raw:
+    bound = limit if row.clear is None or watch is None or not watch.active else row.clear
+    if not value > bound:  # so too for nan: not known
         return None if watch is None else _recover(row, look, watch, reset)
     if watch is None:
         level = LEVELS[row.effect] if row.level is None else row.level
