@@ -39,6 +39,15 @@ class _Block:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a device's newest words say of itself."""
+
+    state: str = "unknown"
+    t_identity_ns: int = 0  # when its identity came, 0: never
+    identity: str = ""
+
+
 class Roster:
     """The site's devices. One call of `snapshot` a supervisor cycle; orders take their sequence here."""
 
@@ -46,6 +55,7 @@ class Roster:
         self._profiles = {unit.name: checked.profiles[unit.profile] for _, unit in checked.site.units()}
         self._blocks = {name: _blocks(profile, table, name) for name, profile in self._profiles.items()}
         self._trips = {name: RoundTrips() for name in self._profiles}
+        self._said = dict.fromkeys(self._profiles, _Said())
         self._orders = table.orders
         self._polls = {name: list(reads.values()) for name, reads in table.reads.items()}
         for line in table.pcs:
@@ -58,11 +68,15 @@ class Roster:
         """What one cycle may know. Ages count from the reply's arrival to `now`."""
         devices = {}
         for name, blocks in self._blocks.items():
+            news = False
             for block in blocks.values():
                 poll = fast.polls[block.poll]
                 if poll.t_ok_ns not in (0, block.t_seen_ns):
                     self._trips[name].take(poll.t_ok_ns, poll.round_trip_ns, block.usual_ns)
                     _take(block, self._profiles[name], poll)
+                    news = True
+            if news:
+                self._said[name] = _said(self._profiles[name], blocks)
             devices[name] = self._device(name, now, fast)
         closed = self._contacts.read() if self._inputs else {}
         inputs = {name: self._active(contact, closed, now) for name, contact in self._inputs.items()}
@@ -98,7 +112,7 @@ class Roster:
         # Safety: a map that is not the profile's says nothing true, so nothing of it is used (F28).
         if any(block.strange for block in blocks.values()):
             return Device(name, profile.kind, {}, inf, misses, strange=True)
-        t_identity_ns, identity = _identity(profile, blocks)
+        said = self._said[name]
         values: dict[str, float] = {}
         for block in blocks.values():
             if _age_s(block, now) <= block.kept_s:
@@ -109,13 +123,13 @@ class Roster:
             values=values,
             age_s=max((_age_s(block, now) for block in live), default=inf),
             misses=misses,
-            state=_state(profile, blocks),
+            state=said.state,
             armed=_armed(profile, values),
-            identity=identity,
+            identity=said.identity,
             silent_s=self._silent_s(name, now, fast),
             t_ok_ns=min((block.t_ok_ns for block in live), default=0),
             alike=min((block.alike for block in live), default=0),
-            t_identity_ns=t_identity_ns,
+            t_identity_ns=said.t_identity_ns,
             late_pct=self._trips[name].late_pct(now.t_ns),
             round_trips=self._trips[name].bins,
         )
@@ -174,6 +188,10 @@ def _age_s(block: _Block, now: Instant) -> float:
 
 def _slow_s_max(profile: Profile, read: str) -> float:
     return SLOW_PERIODS_MAX * profile.reads[read].period_ms / 1000 + SLOW_S
+
+
+def _said(profile: Profile, blocks: Mapping[str, _Block]) -> _Said:
+    return _Said(_state(profile, blocks), *_identity(profile, blocks))
 
 
 def _state(profile: Profile, blocks: Mapping[str, _Block]) -> str:

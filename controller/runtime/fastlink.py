@@ -48,7 +48,6 @@ LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_LOOK, NO_DRIFTS = Backstop(), MappingProxyType[str, float]({})
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
-TRACK_FIELDS = tuple(f.name for f in dataclasses.fields(Track))
 POLL_FIELDS = tuple(f.name for f in dataclasses.fields(PollState))
 LIMITS_FIELDS = tuple(f.name for f in dataclasses.fields(Limits))
 
@@ -287,7 +286,7 @@ class FastLink:
     def snapshot(self, backstop: Backstop = NO_LOOK, drifts: Mapping[str, float] = NO_DRIFTS) -> FastImage:
         """What the frame has published, and what those beside it say, as one frozen image."""
         status, pace = self.executive.status(), self.executive.pace()
-        track = Track(**{name: status["track"][name] for name in TRACK_FIELDS})
+        track = Track(**status["track"])
         self._hear()
         ports = tuple(self._port_look(i) for i in range(len(self.port_names)))
         command = status["command"]
