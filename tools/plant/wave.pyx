@@ -256,11 +256,11 @@ cdef void wave_step(Wave *w, double load_kw, double storage_kw, double dc_v, dou
         steer(w)
     lines_of(w, line)
     for phase in range(3):
-        volts = w.bus_pu * dot(w.volts[phase], line)
+        volts = dot(w.volts[phase], line)
         amps = load_kw * dot(w.amps[phase], line)
-        si[LOAD_VA + phase] = volts
+        si[LOAD_VA + phase] = w.bus_pu * volts
         si[LOAD_IA + phase] = amps
-        si[PCC_VA + phase] = w.grid_pu * dot(w.volts[phase], line)
+        si[PCC_VA + phase] = w.grid_pu * volts
         si[PCC_IA + phase] = amps - storage_kw * (w.clean[phase][0] * line[0] + w.clean[phase][1] * line[1])
     si[<int32_t>DC_V] = dc_v
     si[<int32_t>DC_A] = dc_a
