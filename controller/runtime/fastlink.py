@@ -288,7 +288,7 @@ class FastLink:
         status, pace = self.executive.status(), self.executive.pace()
         track = Track(**status["track"])
         self._hear()
-        ports = tuple(self._port_look(i) for i in range(len(self.port_names)))
+        ports = [self.port(i) for i in range(len(self.port_names))]
         command = status["command"]
         frame = Frame(
             frames=status["frames"],
@@ -304,8 +304,8 @@ class FastLink:
             guard_blocked=status["guard_blocked"],
             charge_cuts=status["charge_cuts"],
             discharge_cuts=status["discharge_cuts"],
-            ports_lost=tuple(n for i, n in enumerate(self.port_names) if self._is_lost(i)),
-            ports=ports,
+            ports_lost=tuple(n for n, port in zip(self.port_names, ports, strict=True) if _is_lost(port)),
+            ports=tuple(self._port_look(i, port) for i, port in enumerate(ports)),
             sent_kw=tuple(command["sent_kw"]),
             target_kw=command["target_kw"],
             gain=command["gain"],
@@ -322,8 +322,8 @@ class FastLink:
             poll = self._polls[index] = self.executive.poll(index)
             self._states[index] = PollState(**{name: poll[name] for name in POLL_FIELDS})
 
-    def _port_look(self, index: int) -> PortLook:
-        port, here = self.port(index), [self._polls[i] for i in self._polls_on[index]]
+    def _port_look(self, index: int, port: Mapping[str, int]) -> PortLook:
+        here = [self._polls[i] for i in self._polls_on[index]]
         return PortLook(
             name=self.port_names[index],
             t_taken_ns=port["t_taken_ns"],
@@ -331,11 +331,6 @@ class FastLink:
             failed=sum(sum(poll["errors"][DAMAGED]) for poll in here),
             unsolicited=port["unsolicited"],
         )
-
-    def _is_lost(self, index: int) -> bool:
-        """It had a tty once and has none that the master has taken notice of."""
-        port = self.port(index)
-        return port["epoch"] > 0 and port["t_taken_ns"] == 0
 
     def is_barred(self, index: int) -> bool:
         """Whether the lease in force keeps every write away from the port."""
@@ -351,6 +346,11 @@ class FastLink:
         orders = [dataclasses.asdict(order) for order in limits.orders[:ORDER_MAX]]
         posted["orders"] = orders + [NO_ORDER] * (ORDER_MAX - len(orders))
         self.executive.publish(posted)
+
+
+def _is_lost(port: Mapping[str, int]) -> bool:
+    """It had a tty once and has none that the master has taken notice of."""
+    return port["epoch"] > 0 and port["t_taken_ns"] == 0
 
 
 def _padded(values: tuple[float, ...]) -> list[float]:
