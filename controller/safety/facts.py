@@ -15,6 +15,7 @@ from controller.state import Answers, Battery, Conditions, Converter, Counts, Se
 from controller.units import NS_PER_MS, NS_PER_S, ns
 
 ANSWERS_MIN = 3  # T01: a device counts as there after three replies
+UNHEARD = Answers()
 DISCHARGE_AC_PER_DC = 0.96  # the battery gives the converter's losses too: less AC than the BMS's DC limit
 
 
@@ -27,7 +28,7 @@ def answers_of(terms: Terms, previous: Conditions, telemetry: Telemetry, now: In
     """Replies seen so far, one count for each cycle in which a newer one has come."""
     found = {}
     for part in terms.parts:
-        before = previous.answers.get(part.name, Answers())
+        before = previous.answers.get(part.name, UNHEARD)
         device = telemetry.devices.get(part.name)
         if device is None or device.age_s == inf:
             found[part.name] = before
@@ -49,7 +50,7 @@ def pv_of(terms: Terms, telemetry: Telemetry) -> float:
 
 def unanswered(terms: Terms, answers: Mapping[str, Answers]) -> tuple[str, ...]:
     """Mandatory devices that have not answered often enough yet."""
-    return tuple(p.name for p in mandatory(terms) if answers.get(p.name, Answers()).count < ANSWERS_MIN)
+    return tuple(p.name for p in mandatory(terms) if answers.get(p.name, UNHEARD).count < ANSWERS_MIN)
 
 
 def fresh(terms: Terms, telemetry: Telemetry) -> bool:
