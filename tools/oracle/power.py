@@ -41,6 +41,7 @@ class Charging(Rule):
     def __init__(self, plates: Plates) -> None:
         super().__init__(plates)
         self.before = (0.0, 0.0)
+        self.stale_s = max((rack.stale_s for rack in plates.of("bms")), default=0.0)
 
     def _cold(self, scene: Scene) -> bool:
         return any(scene.told(rack.name, "cell_c_min") < 0.0 for rack in self.plates.of("bms"))
@@ -50,7 +51,7 @@ class Charging(Rule):
 
     def near(self, scene: Scene) -> bool:
         """A cold cell or a silent rack while power may flow, or might."""
-        stale = self._age_s(scene) > max(rack.stale_s for rack in self.plates.of("bms"))
+        stale = self._age_s(scene) > self.stale_s
         return scene.mode in (Mode.GRID_TIED, Mode.GENSET) and (self._cold(scene) or stale)
 
     def broken(self, scene: Scene) -> str:
@@ -59,9 +60,9 @@ class Charging(Rule):
         now = self.before = (charge_kw(scene.limits), discharge_kw(scene.limits))
         if self._cold(scene) and now[0] > 0.0:
             return f"{now[0]:.0f} kW of charge with a cell below 0 degC"
-        if age_s > max(LOST_S, *(rack.stale_s for rack in self.plates.of("bms"))) and sum(now) > 0.0:
+        if age_s > max(LOST_S, self.stale_s) and sum(now) > 0.0:
             return f"{sum(now):.0f} kW allowed, the BMS silent for {age_s:.2f} s"
-        stale = age_s > max(rack.stale_s for rack in self.plates.of("bms"))
+        stale = age_s > self.stale_s
         if stale and any(new > old + SLACK_KW for new, old in zip(now, before, strict=True)):
             return f"limits grow from {before} to {now} kW, the BMS silent for {age_s:.2f} s"
         return ""
@@ -191,9 +192,12 @@ class Export(Rule):
     id = "IL-09"
     text = "grid meter stale: no discharge beyond the load that is known"
 
+    def __init__(self, plates: Plates) -> None:
+        super().__init__(plates)
+        self.meters = [meter for meter in plates.of("meter") if meter.measures == "grid"]
+
     def _blind(self, scene: Scene) -> bool:
-        meters = [meter for meter in self.plates.of("meter") if meter.measures == "grid"]
-        return any(scene.age_s(meter.name) > meter.stale_s for meter in meters)
+        return any(scene.age_s(meter.name) > meter.stale_s for meter in self.meters)
 
     def near(self, scene: Scene) -> bool:
         """Blind at the connection, with power."""
