@@ -33,10 +33,9 @@ def costs(terms: Terms, row: Row, subject: str) -> tuple[str, ...]:
     return () if others or any(part.kind != "pcs" for part in here) else tuple(part.name for part in here)
 
 
-def lost_names(terms: Terms, rows: Sequence[Row], watches: Watches) -> set[str]:
-    """Converters that an active lone condition costs."""
-    lone = [key for key, watch in watches.items() if watch.active and watch.lone]
-    return {name for index, subject in lone for name in costs(terms, rows[index], subject)}
+def alone(watches: Watches) -> list[tuple[int, str]]:
+    """Row and subject of every active lone condition."""
+    return [key for key, watch in watches.items() if watch.active and watch.lone]
 
 
 def losses_of(
@@ -48,10 +47,9 @@ def losses_of(
     now: Instant,
 ) -> dict[str, Loss]:
     """The converters that are left out, each since its loss; none where the site must stop for them."""
-    names = lost_names(terms, rows, watches)
-    absent = {
-        subject for (index, subject), watch in watches.items() if watch.active and _is_absent(rows, index)
-    }
+    lone = alone(watches)
+    names = {name for index, subject in lone for name in costs(terms, rows[index], subject)}
+    absent = {subject for index, subject in lone if rows[index] is ABSENT}
     if not names or all(converter.name in names for converter in converters):
         return {}
     found = {}
@@ -115,10 +113,6 @@ def _carries(part: Part, converter: Converter, loss: Loss, barred: bool, now: In
 def _bounded(part: Part, converter: Converter) -> bool:
     """A watchdog of its own, read back as armed, ends what it was told last."""
     return converter.armed and part.watchdog_s < inf
-
-
-def _is_absent(rows: Sequence[Row], index: int) -> bool:
-    return index >= 0 and rows[index] is ABSENT
 
 
 def _rests(converter: Converter) -> bool:

@@ -167,6 +167,18 @@ def test_the_converters_of_a_port_are_lost_with_it() -> None:
     assert shared.lost == () and shared.conditions.has(Effect.HOLD)
 
 
+def test_a_port_that_is_away_at_the_start_is_waited_for_too() -> None:
+    """Goal: what was never heard is given T01's time, port or no port. Method: away from the first cycle, 119.9, 120 s;
+    a port is spared only while all of its converters are left out."""
+    pair = Pair(PORTS, INIT)
+    for seconds, lost in ((0.0, ()), (0.1, ()), (119.9, ()), (120.0, ("pcs-2",))):
+        pair.feed(seconds, two=NEVER, frame=GONE)
+        assert pair.lost == lost
+    both = replace(PORTS, parts=(replace(FIRST, port="b"), replace(SECOND, port="b"), BMS, METER))
+    found = losses.spared(both, ROWS, pair.conditions.watches, {"pcs-2": LOSS})
+    assert {w.effect for w in found.values() if w.code == "F79"} == {Effect.HOLD, Effect.STOP}
+
+
 def test_a_port_that_carries_more_holds_the_site() -> None:
     """Goal: racks, meters, switch and gensets are no converter's loss. Method: who stands at the port."""
     port = next(row for row in ROWS if row.subjects == "port" and row.lone)

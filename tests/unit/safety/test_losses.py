@@ -286,9 +286,9 @@ def test_only_its_own_rows_are_spared() -> None:
     assert [w.effect for w in found.values()] == [Effect.NOTE, Effect.TRIP, Effect.STOP]
     assert found[silent, "pcs-2"].level == 1
     assert losses.spared(TWO, rows, watches, {})[silent, "pcs-2"].level == 3
-    assert losses.lost_names(TWO, rows, watches) == {"pcs-2"}
+    assert losses.alone(watches) == [(silent, "pcs-2")]
     asleep = {(silent, "pcs-2"): replace(alone, active=False), (0, "pcs-1"): fault()}
-    assert losses.lost_names(TWO, rows, asleep) == set()
+    assert losses.alone(asleep) == []
 
 
 def test_the_told_of_the_last_cycles_count() -> None:
