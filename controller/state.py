@@ -48,7 +48,7 @@ class Condition:
     t_raw_ns: int = 0  # since when the limit is passed without a break, 0: it is not
     t_gone_ns: int = 0  # since when the cause of an active condition is gone, 0: it is not
     level: int = 0  # degradation D0 to D3 while it is active
-    lone: bool = False  # costs one converter alone where the others may carry on (F27)
+    lone: bool = False  # costs its converter, or those of its port, where the others may carry on (F27)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +216,11 @@ class Conditions:
     def kept(self) -> tuple[Converter, ...]:
         """The converters that are not left out."""
         return tuple(c for c in self.converters if c.name not in self.losses)
+
+    @property
+    def heard(self) -> tuple[Converter, ...]:
+        """Those that are not left out, and of the others those that answer."""
+        return tuple(c for c in self.converters if c.fresh or c.name not in self.losses)
 
     @property
     def running(self) -> bool:

@@ -81,6 +81,7 @@ def fallback(checked: CheckedSite) -> FallbackTerms | None:
         switch_orders={place: state for state, place in positions.items()},
         grid_word="source_1_word" if switch.source_1 == "grid" else "source_2_word",
         switch_stale_s=stale_s(checked, switch),
+        ports=tuple(sorted({unit.port for unit in (switch, *site.gensets)})),
         sets=tuple(SetPart(unit.name, unit.kw_max, stale_s(checked, unit)) for unit in site.gensets),
         sheds=tuple(Shed(x.name, x.kw, x.soc_pct) for x in options.sheds),
         shed_hold_s=options.shed_hold_s,
@@ -110,7 +111,7 @@ def part(unit: Unit, profile: Profile) -> Part:
         charge_kw_max=charge_kw_max,
         can_form={"form", "follow"} <= profile.orders.keys(),
         can_arm=profile.watchdog is not None and "arm" in profile.orders,
-        watchdog_s=profile.watchdog.timeout_s if profile.watchdog is not None else inf,
+        watchdog_s=_watchdog_s(profile),
         measures=unit.measures if isinstance(unit, Meter) else "",
         order_states={name: order.states for name, order in profile.orders.items() if order.states},
         port=unit.port,
@@ -118,6 +119,12 @@ def part(unit: Unit, profile: Profile) -> Part:
         tells_cell_c=profile.kind == "bms" and {"cell_c_min", "cell_c_max"} <= profile.points.keys(),
         tolerance_kw=max(TOLERANCE_PU * rating_kw, TOLERANCE_KW),
     )
+
+
+def _watchdog_s(profile: Profile) -> float:
+    """After which time a silent converter has ended its command; a watchdog that our reads feed ends nothing."""
+    watchdog = profile.watchdog
+    return watchdog.timeout_s if watchdog is not None and watchdog.fed_by == "write" else inf
 
 
 def settle_s(pcs: Pcs) -> float:

@@ -22,7 +22,7 @@ from controller.safety.facts import (
 )
 from controller.safety.hall import Hall
 from controller.safety.look import LEVELS, Look, Row
-from controller.safety.losses import losses_of, lost_names, spared
+from controller.safety.losses import losses_of, spared
 from controller.safety.terms import Part, Terms
 from controller.safety.transition import ISLANDS
 from controller.safety.window import ENTER_GRID, grid_inside
@@ -56,9 +56,9 @@ def read(
     grid_ok = grid_inside(terms, telemetry, ENTER_GRID)
     watches = _judged(previous, state, looks)
     converters = converters_of(terms, previous, telemetry)
-    losses = losses_of(terms, previous, lost_names(watches), converters, now)
+    losses = losses_of(terms, ROWS, previous, watches, converters, now)
     return Conditions(
-        watches=spared(ROWS, watches, losses),
+        watches=spared(terms, ROWS, watches, losses),
         answers=answers,
         converters=converters,
         losses=losses,
@@ -66,11 +66,11 @@ def read(
         frame=telemetry.frame,
         load_kw=telemetry.track.load_kw_mean,
         pv_kw=pv_of(terms, telemetry),
-        t_fresh_ns=_since(previous.t_fresh_ns, fresh(terms, telemetry), now),
+        t_fresh_ns=_since(previous.t_fresh_ns, fresh(terms, telemetry, losses), now),
         t_grid_ns=_since(previous.t_grid_ns, grid_ok, now),
         grid_seen=previous.grid_seen or grid_ok,
         t_frame_misses_ns=frame_misses_of(terms, previous, telemetry, now),
-        unanswered=unanswered(terms, answers),
+        unanswered=unanswered(terms, answers, losses),
         identities=identities_of(terms, previous, telemetry),
         inputs=telemetry.inputs,
         ports_barred=ports_barred,

@@ -91,7 +91,7 @@ def permit(terms: Terms, state: ModeState, conditions: Conditions, now: Instant)
 
     A frame that fell silent for long rests too, until it sees a lease without the permit for setpoints.
     """
-    if state.mode == Mode.INIT or not all(c.accepted for c in conditions.converters):
+    if state.mode == Mode.INIT or not all(c.accepted for c in conditions.heard):
         return 0  # Safety: INIT is silent
     t_stop_ns = state.t_stopping_ns or state.t_since_ns
     stopped = seconds(now.t_ns - t_stop_ns) >= STOP_S_MAX or quiet(terms, conditions)

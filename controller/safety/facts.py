@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 
@@ -48,16 +48,18 @@ def pv_of(terms: Terms, telemetry: Telemetry) -> float:
     return sum(read) if meters and len(read) == len(meters) else nan
 
 
-def unanswered(terms: Terms, answers: Mapping[str, Answers]) -> tuple[str, ...]:
-    """Mandatory devices that have not answered often enough yet."""
-    return tuple(p.name for p in mandatory(terms) if answers.get(p.name, UNHEARD).count < ANSWERS_MIN)
+def unanswered(terms: Terms, answers: Mapping[str, Answers], losses: Collection[str] = ()) -> tuple[str, ...]:
+    """Mandatory devices that have not answered often enough yet, but for converters that are left out."""
+    names = (p.name for p in mandatory(terms) if p.name not in losses)
+    return tuple(name for name in names if answers.get(name, UNHEARD).count < ANSWERS_MIN)
 
 
-def fresh(terms: Terms, telemetry: Telemetry) -> bool:
-    """Whether samples and every mandatory device are fresh."""
+def fresh(terms: Terms, telemetry: Telemetry, losses: Collection[str] = ()) -> bool:
+    """Whether samples and every mandatory device are fresh, but for converters that are left out."""
     if not abs(telemetry.frame.sample_age_s) <= SAMPLE_AGE_S_MAX:
         return False
-    devices = [(part, telemetry.devices.get(part.name)) for part in mandatory(terms)]
+    needed = (part for part in mandatory(terms) if part.name not in losses)
+    devices = [(part, telemetry.devices.get(part.name)) for part in needed]
     return all(device is not None and device.age_s <= part.stale_s for part, device in devices)
 
 

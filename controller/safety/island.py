@@ -56,7 +56,7 @@ def unheeded(view: View) -> str:
 
     Nothing is written to any while one is not the expected (F28): one left forming beside a source breaks IL-02.
     """
-    converters = view.conditions.converters
+    converters = view.conditions.heard
     refused = [c.name for c in converters if not c.accepted]
     forms = any(c.forming and c.state == "running" for c in converters)
     return f"{', '.join(refused)} may not be told to follow (F28)" if refused and forms else ""

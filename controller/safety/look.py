@@ -65,7 +65,7 @@ class Row:
     hold_s: float = 0.0
     clear_s: float | None = None  # how long the cause must be gone; None: the site's clear_hold_s
     islands: bool = True  # False: not judged in an island, and forgotten there
-    lone: bool = False  # costs one converter alone where the others may carry on (F27)
+    lone: bool = False  # costs its converter, or those of its port, where the others may carry on (F27)
     level: int | None = None  # degradation D0 to D3; None: that of the effect
 
 

@@ -1,6 +1,8 @@
 """F27: a converter that is lost alone is left out, named, and the others carry on within what is left of the envelope.
 
-All stops where none is left, or where nobody would end what the lost one may still carry.
+So are all converters of a port that is away and carries nothing else (F79), and one that has not answered for as long
+as INIT waits (T01): nothing was written to it in that time, so its own watchdog has ended what an earlier run told it.
+All stops where none is left, or where nobody would end what a lost one may still carry.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from math import inf, isnan
 
 from controller.image import Instant
 from controller.safety.look import LEVELS, Row
+from controller.safety.table import ABSENT, INIT_S_MAX
 from controller.safety.terms import Part, Terms
 from controller.state import Condition, Conditions, Converter, Effect, Loss
 from controller.units import ns
@@ -21,38 +24,60 @@ SPARED_LEVEL = 1  # F27: D1
 Watches = Mapping[tuple[int, str], Condition]
 
 
-def lost_names(watches: Watches) -> set[str]:
-    """Converters with an active condition that costs one converter alone."""
-    return {watch.subject for watch in watches.values() if watch.active and watch.lone}
+def costs(terms: Terms, row: Row, subject: str) -> tuple[str, ...]:
+    """The converters that a lone condition costs: its own; of a port all that stand there, if nothing else does."""
+    if row.subjects != "port":
+        return (subject,)
+    others = subject in terms.fallback.ports if terms.fallback is not None else False
+    here = [part for part in terms.parts if part.port == subject]
+    return () if others or any(part.kind != "pcs" for part in here) else tuple(part.name for part in here)
+
+
+def alone(watches: Watches) -> list[tuple[int, str]]:
+    """Row and subject of every active lone condition."""
+    return [key for key, watch in watches.items() if watch.active and watch.lone]
 
 
 def losses_of(
-    terms: Terms, previous: Conditions, names: set[str], converters: tuple[Converter, ...], now: Instant
+    terms: Terms,
+    rows: Sequence[Row],
+    previous: Conditions,
+    watches: Watches,
+    converters: tuple[Converter, ...],
+    now: Instant,
 ) -> dict[str, Loss]:
     """The converters that are left out, each since its loss; none where the site must stop for them."""
+    lone = alone(watches)
+    names = {name for index, subject in lone for name in costs(terms, rows[index], subject)}
+    absent = {subject for index, subject in lone if rows[index] is ABSENT}
     if not names or all(converter.name in names for converter in converters):
         return {}
     found = {}
     for part, converter in zip(terms.pcs, converters, strict=True):
         if converter.name not in names:
             continue
-        if not _rests(converter) and not (converter.armed and part.watchdog_s < inf):
+        if converter.name in absent and WATCHDOG_PU * part.watchdog_s <= INIT_S_MAX:
+            ends_kw = (0.0, 0.0)
+        elif _rests(converter) or _bounded(part, converter):
+            told = [sent.kw for sent in previous.traces.get(converter.name, ())]
+            ends_kw = _hull((*told, converter.pcs_kw))
+        else:
             return {}  # Safety: it keeps its last command for as long as it likes
-        before = previous.losses.get(converter.name)
-        told = [sent.kw for sent in previous.traces.get(converter.name, ())]
-        found[converter.name] = before or Loss(now.t_ns, *_hull((*told, converter.pcs_kw)))
+        found[converter.name] = previous.losses.get(converter.name) or Loss(now.t_ns, *ends_kw)
     return found
 
 
 def spared(
-    rows: Sequence[Row], watches: Watches, losses: Mapping[str, Loss]
+    terms: Terms, rows: Sequence[Row], watches: Watches, losses: Mapping[str, Loss]
 ) -> dict[tuple[int, str], Condition]:
-    """The conditions with the effect they have now: what costs one converter stops nothing while that is left out."""
+    """The conditions with the effect they have now: a lone one stops nothing while all that it costs is left out."""
     found = dict(watches)
     for (index, subject), watch in watches.items():
         if watch.lone:
-            effect = Effect.NOTE if subject in losses else rows[index].effect
-            level = SPARED_LEVEL if subject in losses else LEVELS[effect]
+            lost = costs(terms, rows[index], subject)
+            spare = bool(lost) and all(name in losses for name in lost)
+            effect = Effect.NOTE if spare else rows[index].effect
+            level = SPARED_LEVEL if spare else LEVELS[effect]
             found[index, subject] = replace(watch, effect=effect, level=level)
     return found
 
@@ -63,7 +88,7 @@ def carried_kw(terms: Terms, conditions: Conditions, now: Instant) -> tuple[floa
     for part, converter in zip(terms.pcs, conditions.converters, strict=False):
         loss = conditions.losses.get(converter.name)
         if loss is not None:
-            ends = _carries(part, converter, loss, now)
+            ends = _carries(part, converter, loss, part.port in conditions.ports_barred, now)
             low_kw, high_kw = low_kw + ends[0], high_kw + ends[1]
     return low_kw, high_kw
 
@@ -74,12 +99,20 @@ def left_kw(terms: Terms, losses: Mapping[str, Loss]) -> tuple[float, float]:
     return sum(part.discharge_kw_max for part in left), sum(part.charge_kw_max for part in left)
 
 
-def _carries(part: Part, converter: Converter, loss: Loss, now: Instant) -> tuple[float, float]:
-    """By its reading while it is fresh; else what it was told last, until its own watchdog has ended that."""
-    if converter.fresh:
+def _carries(part: Part, converter: Converter, loss: Loss, barred: bool, now: Instant) -> tuple[float, float]:
+    """By its reading while it is fresh; else what it was told last, until its own watchdog has ended that.
+
+    barred: its port is away or not yet verified, so that no reading of it is newer than what it was told.
+    """
+    if converter.fresh and not barred:
         return _hull((converter.pcs_kw,))
-    over = now.t_ns - loss.t_ns >= ns(WATCHDOG_PU * part.watchdog_s)
+    over = _bounded(part, converter) and now.t_ns - loss.t_ns >= ns(WATCHDOG_PU * part.watchdog_s)
     return (0.0, 0.0) if over else (loss.low_kw, loss.high_kw)
+
+
+def _bounded(part: Part, converter: Converter) -> bool:
+    """A watchdog of its own, read back as armed, ends what it was told last."""
+    return converter.armed and part.watchdog_s < inf
 
 
 def _rests(converter: Converter) -> bool:

@@ -13,7 +13,7 @@ from math import isnan, nan
 from controller.image import Instant, Mode
 from controller.safety import island, jog
 from controller.safety.hall import Hall
-from controller.safety.table import STUCK_PU
+from controller.safety.table import INIT_S_MAX, STUCK_PU
 from controller.safety.terms import Terms
 from controller.safety.transition import (
     FRESH_S_MIN,
@@ -29,7 +29,6 @@ from controller.safety.transition import (
 )
 from controller.state import Asked, Conditions, Effect, ModeState, updated
 
-INIT_S_MAX = 120.0  # T01
 FAULTS_MAX, FAULTS_S = 3, 86_400.0  # T16: the third FAULT within a day locks the site
 ALL = tuple(Mode)
 NO_HALL = Hall()
@@ -75,7 +74,7 @@ def _init_over(view: View) -> str:
 def _there(view: View) -> str:
     if view.conditions.unanswered:
         return "waiting for three replies of " + ", ".join(view.conditions.unanswered)
-    refused = [c.name for c in view.conditions.converters if not c.accepted]
+    refused = [c.name for c in view.conditions.kept if not c.accepted]
     return "waiting for the identity of " + ", ".join(refused) if refused else ""
 
 
@@ -92,7 +91,7 @@ def _take_up(view: View) -> str:
 
 def _may_engage(view: View) -> str:
     conditions, terms = view.conditions, view.terms
-    unarmed = [c.name for c in conditions.converters if not c.armed]
+    unarmed = [c.name for c in conditions.kept if not c.armed]
     active = active_names(conditions)
     unread = [name for name in terms.inputs if isnan(conditions.inputs.get(name, nan))]
     away = terms.fallback is not None and view.hall.position != "grid"
@@ -227,12 +226,13 @@ GRID = (
         _take_up, lambda view: "an island was found", waits=False),
     Row("T01", (Mode.INIT,), Mode.STANDBY, "automatic",
         "every mandatory device has answered three times, each converter under an accepted identity; "
-        "no converter forms a bus",
+        "no converter forms a bus; after 120 s a converter that never answered is left out (F27)",
         _init_done, lambda view: "all devices answered"),
     Row("T01", (Mode.INIT,), Mode.SAFE_STOP, "automatic", "INIT lasts longer than 120 s",
         _init_over, _missing, waits=False),
     Row("T02", (Mode.STANDBY,), Mode.GRID_TIED, "auto_start, operator, scheduler",
-        "a start is asked for; converters stopped, their watchdogs armed and read back; SOC known; "
+        "a start is asked for; converters stopped, their watchdogs armed and read back, but for those that are left "
+        "out (F27); SOC known; "
         "inputs fresh for 2 s, wired contacts read; grid in its window for enter_service_s; with a fallback the switch "
         "at the grid",
         _may_engage, lambda view: "site is ready"),

@@ -24,6 +24,7 @@ GRID_LOST_S = (
 )
 START_S_MAX = 10.0  # F20: a converter that was told to start
 ENTER_SERVICE_S_MAX = 600.0  # longest usual enter-service delay of a converter (safety.md 9)
+INIT_S_MAX = 120.0  # T01: as long is every device waited for at the start
 STRANGE_S = 1.0  # F28: a forged frame passes the CRC once, not for two polls in a row (F18)
 STUCK_S = (
     4.8  # F22: power left so long after the stop; with the cycle that takes it and the one that tells, 5 s
@@ -91,6 +92,11 @@ def _status_age_s(look: Look) -> float:
     return nan if look.cut_off else look.age_s
 
 
+def _absent(look: Look) -> float:
+    """1 where it has never answered since the start."""
+    return float(look.device is None or look.device.age_s == inf)
+
+
 def _silent_s_max(look: Look) -> float:
     """Power flows: half a second in all. None flows, so only status is read: what three of its polls take."""
     return PCS_SILENT_S if look.state.mode == Mode.GRID_TIED else _stale_s(look)
@@ -108,7 +114,7 @@ def _pcs_left(look: Look) -> float:
 
 def _pcs_start_s(look: Look) -> float:
     waits = look.state.mode == Mode.GRID_TIED and not look.state.t_stopping_ns
-    if not waits or look.device is None or look.device.state == "running":
+    if not waits or look.device is None or look.device.state == "running" or look.device.age_s == inf:
         return nan
     # A converter that synchronises holds its own enter-service time; only then is it late.
     grace_s = ENTER_SERVICE_S_MAX if look.device.state == "starting" else 0.0
@@ -272,6 +278,11 @@ def _port_barred(look: Look) -> float:
     return float(look.subject in look.barred)
 
 
+ABSENT = Row(
+    "F16", "pcs-mute", "pcs", _absent, at(0.5), "B", Effect.NOTE,
+    "{subject} has never answered since the start",
+    "switch the converter on; check its address, baud and RS-485 line", hold_s=INIT_S_MAX, lone=True,
+)  # fmt: skip
 ROWS = (
     *WAVEFORM_ROWS,
     Row("F06", "adc-dropout", "site", _sample_age_s, at(SAMPLE_AGE_S_MAX), "A", Effect.STOP,
@@ -292,6 +303,7 @@ ROWS = (
     Row("F16", "pcs-mute", "pcs", _status_age_s, _stale_s, "B", Effect.STOP,
         "the status of {subject} is {value:.2f} s old, allowed {limit:.2f} s",
         "check the converter's map and the load of its RS-485 line", lone=True),
+    ABSENT,
     Row("F20", "pcs-ignores", "pcs", _pcs_start_s, at(START_S_MAX), "B", Effect.STOP,
         "{subject} does not run {value:.0f} s after the start order, allowed {limit:.0f} s",
         "read the converter's own display: local mode, open contactor or lock", lone=True),
@@ -363,10 +375,10 @@ ROWS = (
         "look at the time service; control knows the monotonic clock alone, the tariff is planned anew", level=1),
     Row("F79", "serial-unplugged", "port", _port_barred, at(0.5), "B", Effect.HOLD,
         "port {subject} is gone or its devices are not yet verified",
-        "plug the adapter in again; it is found by its path", clear_s=0.0),
+        "plug the adapter in again; it is found by its path", clear_s=0.0, lone=True),
     Row("F79", "serial-unplugged", "port", _port_barred, at(0.5), "B", Effect.STOP,
         "port {subject} has not come back with its devices verified",
-        "plug the adapter in again; it is found by its path", hold_s=PORT_HOLD_S),
+        "plug the adapter in again; it is found by its path", hold_s=PORT_HOLD_S, lone=True),
     Row("F80", "tty-latency", "any", _late_pct, at(LATE_PCT_MAX), "A", Effect.NOTE,
         "{value:.0f} % of the replies of {subject} within a minute came too late, allowed {limit:.0f} %",
         "look at the port's settings in the status: receive trigger, latency timer; at the host's load",

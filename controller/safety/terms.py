@@ -90,6 +90,7 @@ class FallbackTerms:
     switch_orders: Mapping[str, str]  # the other way round: position: order of the switch
     grid_word: str  # point of the switch that tells whether its grid side is there
     switch_stale_s: float
+    ports: tuple[str, ...] = ()  # serial ports of switch and gensets
     sets: tuple[SetPart, ...] = ()
     sheds: tuple[Shed, ...] = ()
     closed: bool = True  # transition under the sync-check permissive; else with a dead bus between

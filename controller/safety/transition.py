@@ -70,16 +70,17 @@ def within(times_ns: tuple[int, ...], now: Instant, past_s: float) -> tuple[int,
 
 
 def quiet(terms: Terms, conditions: Conditions) -> bool:
-    """Whether every converter measures no power worth the name."""
+    """Whether no converter measures power worth the name; one that is left out and silent measures nothing."""
     return all(
         abs(c.pcs_kw) <= QUIET_PU * max(part.discharge_kw_max, part.charge_kw_max)
         for part, c in zip(terms.pcs, conditions.converters, strict=False)
+        if c.fresh or c.name not in conditions.losses
     )
 
 
 def active_names(conditions: Conditions) -> str:
-    """Converters that run or are about to."""
-    return ", ".join(c.name for c in conditions.converters if c.state in ("running", "starting"))
+    """Converters that run or are about to, by what they say."""
+    return ", ".join(c.name for c in conditions.heard if c.state in ("running", "starting"))
 
 
 def stopping(view: View) -> bool:

@@ -262,7 +262,9 @@ class World:
         return {fallback.switch: self._device(fallback.switch, "ats", values, state, False)}
 
     def _device(self, name: str, kind: str, values: dict[str, float], state: str, armed: bool) -> Device:
-        if name in self.spoil.mute and name in self.last:
+        if name in self.spoil.mute:
+            if name not in self.last:
+                return Device(name, kind, {}, inf)  # it has never answered
             age_s = (self.t_ns - self.told_ns[name]) / NS_PER_S
             return replace(self.last[name], age_s=age_s, silent_s=age_s, misses=9)
         part = next((p for p in self.terms.parts if p.name == name), None)

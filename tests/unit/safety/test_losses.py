@@ -40,10 +40,13 @@ class Pair:
         one: dict[str, Any] | None = None,
         two: dict[str, Any] | None = None,
         sent: tuple[float, ...] = (50.0, -40.0),
+        frame: dict[str, Any] | None = None,
     ) -> set[str]:
         """Codes with their subjects after one cycle."""
         seen = telemetry(
-            seconds, pcs={"state": "running", "values": {"pcs_kw": 50.0}}, frame={"sent_kw": sent}
+            seconds,
+            pcs={"state": "running", "values": {"pcs_kw": 50.0}},
+            frame={"sent_kw": sent, **(frame or {})},
         )
         first = seen.devices["pcs-1"]
         told = {"pcs-1": replace(first, **(one or {})), "pcs-2": replace(first, name="pcs-2", **(two or {}))}
@@ -275,28 +278,32 @@ def test_only_its_own_rows_are_spared() -> None:
     rows = conditions.ROWS
     silent = next(k for k, row in enumerate(rows) if row.code == "F16")
     lone = [(row.code, row.hold_s) for row in rows if row.lone]
-    assert lone == [("F16", 0.0), ("F16", 0.0), ("F20", 0.0), ("F24", 0.0), ("F26", 0.0)], (
-        "F20: only the start"
-    )
+    own = [("F16", 0.0), ("F16", 0.0), ("F16", 120.0), ("F20", 0.0), ("F24", 0.0), ("F26", 0.0)]
+    assert lone == [*own, ("F79", 0.0), ("F79", 2.0)], "F20: only the start"
     alone = replace(fault(), subject="pcs-2", lone=True)
     watches = {(silent, "pcs-2"): alone, (0, "pcs-2"): fault("D", Effect.TRIP), (-1, "pcs-2"): fault("C")}
-    found = losses.spared(rows, watches, {"pcs-2": LOSS})
+    found = losses.spared(TWO, rows, watches, {"pcs-2": LOSS})
     assert [w.effect for w in found.values()] == [Effect.NOTE, Effect.TRIP, Effect.STOP]
     assert found[silent, "pcs-2"].level == 1
-    assert losses.spared(rows, watches, {})[silent, "pcs-2"].level == 3
-    assert losses.lost_names(watches) == {"pcs-2"}
-    assert (
-        losses.lost_names({(silent, "pcs-2"): replace(alone, active=False), (0, "pcs-1"): fault()}) == set()
-    )
+    assert losses.spared(TWO, rows, watches, {})[silent, "pcs-2"].level == 3
+    assert losses.alone(watches) == [(silent, "pcs-2")]
+    asleep = {(silent, "pcs-2"): replace(alone, active=False), (0, "pcs-1"): fault()}
+    assert losses.alone(asleep) == []
 
 
 def test_the_told_of_the_last_cycles_count() -> None:
     """Goal: the hull is over the trace of that converter alone. Method: traces of both."""
     before = Conditions(traces={"pcs-1": (Sent(1, -500.0),), "pcs-2": (Sent(1, 5.0), Sent(2, 9.0))})
     pair = (RUNS, replace(RUNS, name="pcs-2", pcs_kw=nan))
-    found = losses.losses_of(TWO, before, {"pcs-2"}, pair, at(1.0))
+    watches = {
+        (next(k for k, row in enumerate(TABLE) if row.code == "F16"), "pcs-2"): replace(fault(), lone=True)
+    }
+
+    def of(before: Conditions, seen: Any = watches) -> Any:
+        return losses.losses_of(TWO, TABLE, before, seen, pair, at(1.0))
+
+    found = of(before)
     assert found == {"pcs-2": Loss(at(1.0).t_ns, 0.0, 9.0)}
-    kept = losses.losses_of(TWO, replace(before, losses={"pcs-2": LOSS}), {"pcs-2"}, pair, at(1.0))
-    assert kept == {"pcs-2": LOSS}
-    assert losses.losses_of(TWO, before, set(), pair, at(1.0)) == {}
+    assert of(replace(before, losses={"pcs-2": LOSS})) == {"pcs-2": LOSS}
+    assert of(before, {}) == {}
     assert with_faults(base=READY).losses == {}
