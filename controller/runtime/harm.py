@@ -6,17 +6,21 @@ lines; the mean of one by the other tells, line by line, how the loop passes wha
 
     F = gain (prompt + (1 - prompt) H),    grid / load = 1 - F D,    H: the shape, see runtime.shape
 
-that pair of gain and prompt share is taken which leaves least of the load's own lines up to 20 Hz, of those that keep
-every line that the load excites below the limit, and the 20 ms mean of the grid within the span of the load's: where
-it would span s times a step, gain (s - 1) must not be above 0.
+that pair of gain and prompt share near the present one is taken which leaves least of the load's own lines up to 20 Hz,
+of those that keep every line that the load excites below the limit, and the 20 ms mean of the grid within the span of
+the load's: where it would span s times a step, or where it is seen to span s times as much, gain (s - 1) must not be
+above 0. Where none does, the least harmful of them is taken: a converter on its slew is later for a larger swing, so
+that the loop is another one after a few steps, and is measured again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf, nan, pi
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from controller.image import Frame
@@ -28,15 +32,23 @@ Loop = NDArray[np.complexfloating[Any]]  # a value a line
 
 RATE_HZ = 400.0
 LINES_HZ = np.geomspace(3.0, 42.0, 31)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
-ABOVE_HZ = np.array([44.0, 46.0, 48.0, 50.0])  # judged by what is seen below
+ABOVE_HZ = np.array([44.0, 46.0, 48.0, 50.0])  # judged by what is seen below,
+TREND = 3  # the last lines of it
 PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 50
-FORGET = 1.0 / (30.0 * RATE_HZ)  # mean over 30 s
-WARM_S = 25.0  # of a load that moves, before anything is judged
+FORGET = 1.0 / (12.0 * RATE_HZ)  # mean over 12 s of a load that moves as it did,
+QUIET = 0.1  # at least this share of it while it does not
+WARM_S = 12.0  # of a load that moves, before anything is judged
+REACH = (
+    0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
+)
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
 HARM_SEEN = 10 ** (0.4 / 20)  # grid over load: above it a whole law no longer lets all pass at once,
 HARM_AGAIN = 10 ** (1.0 / 20)  # above it one that lets nothing pass at once takes less than all,
-HARM_MAX = 10 ** (0.1 / 20)  # and this is kept from then on; utilities look at 0.5 dB
+HARM_MAX = 10 ** (0.25 / 20)  # and this is kept from then on; utilities look at 0.5 dB
 MEAN_S, SPAN_MAX = 0.020, 0.03
+MEAN_N = round(MEAN_S * RATE_HZ)
+SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
+SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
 BAND_HZ = 20.0
 GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
 GAINS, PROMPTS = (x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.linspace(1.0, 0.0, 21)))
@@ -58,9 +70,12 @@ def passed(gain: Any, prompt_pu: Any, answer: Loop) -> Loop:
 
 
 def carried_on(loop: Loop) -> Loop:
-    """D up to 50 Hz: above the highest line as large as there, and as late."""
-    turn = np.angle(loop[-1]) / OMEGA[LINES_HZ.size - 1]
-    return np.concatenate([loop, abs(loop[-1]) * np.exp(1j * turn * OMEGA[LINES_HZ.size :])])
+    """D up to 50 Hz: above the highest line it turns as it does over the last TREND lines, and grows where it does: one
+    that seems to fade has noise in the load."""
+    last, before = loop[-1], loop[-1 - TREND]
+    way = np.log(last / before) if last and before else 0j
+    ways = (ABOVE_HZ - LINES_HZ[-1]) / (LINES_HZ[-1] - LINES_HZ[-1 - TREND])
+    return np.concatenate([loop, last * np.exp((max(way.real, 0.0) + 1j * way.imag) * ways)])
 
 
 def excess(loop: Loop, gain: Any, prompt_pu: Any, shape: Shape) -> Column:
@@ -69,23 +84,35 @@ def excess(loop: Loop, gain: Any, prompt_pu: Any, shape: Shape) -> Column:
     return found
 
 
-def best(loop: Loop, load_w: Column, shape: Shape) -> tuple[float, float]:
-    """Gain and prompt share for a loop: D (lines) and the square of the load (lines), 0: not excited."""
-    grid = excess(loop, GAINS[:, None], PROMPTS[:, None], shape)
-    judged = _judged(load_w > 0.0, PROMPTS[:, None])
-    harmless = ((grid <= HARM_MAX) | ~judged).all(axis=1) & (shape.prompt_pu >= PROMPTS)
-    low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
+def best(
+    loop: Loop, load_w: Column, shape: Shape, gain: float, prompt_pu: float, widened: float = 0.0
+) -> tuple[float, float]:
+    """The next gain and prompt share for a loop: D (lines) and the square of the load (lines), 0: not excited.
+
+    gain, prompt_pu: the present ones; widened: by how much they widen the span, measured. Of those in reach that harm
+    nothing, what leaves least; else the least harmful, less at once before less at all.
+    """
+    near = (abs(GAINS - gain) <= REACH) & (abs(PROMPTS - prompt_pu) <= REACH) & (shape.prompt_pu >= PROMPTS)
+    gains, prompts = GAINS[near], PROMPTS[near]
+    grid = excess(loop, gains[:, None], prompts[:, None], shape)
     late_s = lateness_s(loop, load_w)
-    harmless &= wider(GAINS, PROMPTS, shape, late_s) <= SPAN_MAX
+    spans = 1.0 + np.maximum(wider(gains, prompts, shape, late_s), widened * gains / gain) - SPAN_MAX
+    harm = np.maximum(grid[:, _judged(load_w > 0.0)].max(axis=1) / HARM_MAX, spans)
+    low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
     omega = 2.0 * pi * BELOW_HZ
-    taken = passed(GAINS[:, None], PROMPTS[:, None], shape.answer(omega))
+    taken = passed(gains[:, None], prompts[:, None], shape.answer(omega))
     below = abs(1.0 - taken * np.exp(-1j * omega * late_s))
     left = (grid[:, : LINES_HZ.size] ** 2 * low_w).sum(axis=1) + (below**2 * BELOW_W).sum(
         axis=1
     ) * low_w.sum()
-    left = np.where(harmless, left, np.inf)
-    k = int(left.argmin())
-    return (float(GAINS[k]), float(PROMPTS[k])) if harmless[k] else (GAIN_MIN, shape.prompt_pu)
+    harmless = harm <= 1.0
+    if not harmless.any():
+        harmless, left = (
+            (prompts == prompts.min()) & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0)),
+            harm,
+        )
+    k = int(np.where(harmless, left, np.inf).argmin())
+    return float(gains[k]), float(prompts[k])
 
 
 def lateness_s(loop: Loop, load_w: Column) -> float:
@@ -102,14 +129,33 @@ def wider(gain: Any, prompt_pu: Any, shape: Shape, late_s: float) -> Any:
     return gain * (span - 1.0)
 
 
-def _judged(loud: NDArray[np.bool_], prompt_pu: Any) -> NDArray[np.bool_]:
-    """The lines that the load excites; above them all, where it excites the highest and a part passes at once.
+def _judged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The lines that the load excites; above them all, where it excites the highest."""
+    return np.concatenate([loud, np.repeat(loud[-1], ABOVE_HZ.size)])
 
-    What D is up there is a guess, too coarse for the shape's own phase."""
-    above = loud[-1] & (np.asarray(prompt_pu) > 0.0)
-    shape = above.shape[:-1]
-    both = np.broadcast_to(loud, (*shape, loud.size)), np.broadcast_to(above, (*shape, ABOVE_HZ.size))
-    return np.concatenate(both, axis=-1)
+
+class Spans:
+    """The 20 ms means of load and grid over the last SPAN_S."""
+
+    def __init__(self) -> None:
+        self._kept: Column = np.empty((2, 0))
+        self._ends: deque[Column] = deque(maxlen=round(SPAN_S / CYCLE_S))
+
+    def take(self, sides_kw: Column) -> None:
+        """The next values of both, (2, n), of one supervisor cycle."""
+        joined = np.concatenate([self._kept, sides_kw], axis=1)
+        self._kept = joined[:, 1 - MEAN_N :]
+        if joined.shape[1] >= MEAN_N:
+            means = sliding_window_view(joined, MEAN_N, axis=1).mean(axis=2)
+            self._ends.append(np.stack([means.max(axis=1), means.min(axis=1)]))
+
+    def widened(self, floor_kw: float) -> float:
+        """Grid over load, less 1; 0 before SPAN_S are seen and while the load spans less than the floor."""
+        if len(self._ends) * CYCLE_S < SPAN_S:
+            return 0.0
+        ends = np.array(self._ends)
+        load_kw, grid_kw = ends[:, 0].max(axis=0) - ends[:, 1].min(axis=0)
+        return float(grid_kw / load_kw - 1.0) if load_kw > floor_kw else 0.0
 
 
 class Harm:
@@ -123,7 +169,7 @@ class Harm:
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
         self._since_s = 0.0
-        self._floor_kw = FLOOR_PU * rating_kw
+        self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
 
     def reset(self) -> None:
@@ -132,6 +178,7 @@ class Harm:
         self._square = np.zeros(LINES_HZ.size)
         self._cross: Loop = np.zeros(LINES_HZ.size, complex)
         self._last_kw = np.full(2, nan)
+        self._spans = Spans()
         self._moving_s = 0.0
 
     def take(self, powers_kw: Column, law: Frame) -> None:
@@ -142,8 +189,11 @@ class Harm:
         if (law.gain, law.prompt_pu) != self._law:
             self._law = law.gain, law.prompt_pu
             self._inverse = 1.0 / passed(*self._law, self._answer)
+        self._spans.take(np.stack([powers_kw[0], powers_kw[0] - powers_kw[1]]))
+        present = (abs(self._state[0, 1]) ** 2).sum() / max(self._square.sum(), 1e-9)
+        forget = FORGET * min(max(present, QUIET), 1.0)
         means = self._state, self._square, self._cross
-        correlate(powers_kw, self._last_kw, KEEP, TURN, FORGET, self._inverse, *means)
+        correlate(powers_kw, self._last_kw, KEEP, TURN, forget, self._inverse, *means)
 
     def judge(self, law: Frame, dt_s: float) -> None:
         """One cycle: move both shares towards the best that harms nothing."""
@@ -162,12 +212,16 @@ class Harm:
         loop: Loop = self._cross / np.maximum(self._square, 1e-9)
         grid = excess(loop, law.gain, law.prompt_pu, self._shape)
         load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
-        seen = HARM_SEEN if self._aim[1] > 0.0 else HARM_AGAIN
-        kept = bool((grid[_judged(loud, law.prompt_pu)] <= seen).all())
+        seen, judged = (
+            (HARM_SEEN, _judged(loud)) if self._aim[1] > 0.0 else (HARM_AGAIN, np.flatnonzero(loud))
+        )
+        widened = self._spans.widened(self._span_floor_kw)
+        kept = bool((grid[judged] <= seen).all()) and widened <= SPAN_MAX
         kept &= wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w)) <= SPAN_MAX
-        if self._aim[0] == 1.0 and kept:
+        if self._aim == (1.0, self._shape.prompt_pu) and kept:
             return self._aim
-        return best(loop, load_w, self._shape)
+        present = self.gain, self.prompt_pu * self._shape.prompt_pu
+        return best(loop, load_w, self._shape, *present, widened)
 
 
 def _moved(now: float, aim: float, dt_s: float) -> float:
