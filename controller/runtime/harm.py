@@ -37,6 +37,7 @@ TREND = 3  # the last lines of it
 PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 50
 FORGET = 1.0 / (12.0 * RATE_HZ)  # mean over 12 s of a load that moves as it did,
 QUIET = 0.1  # at least this share of it while it does not
+NEWS = 0.5  # a second with less of it judges nothing: what was measured has been acted upon
 WARM_S = 12.0  # of a load that moves, before anything is judged
 REACH = (
     0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
@@ -180,6 +181,9 @@ class Harm:
         self._last_kw = np.full(2, nan)
         self._spans = Spans()
         self._moving_s = 0.0
+        self._present = (
+            0.0  # largest share of what was measured that the load showed since the last judgement
+        )
 
     def take(self, powers_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, battery. law: as it was when they came."""
@@ -191,6 +195,7 @@ class Harm:
             self._inverse = 1.0 / passed(*self._law, self._answer)
         self._spans.take(np.stack([powers_kw[0], powers_kw[0] - powers_kw[1]]))
         present = (abs(self._state[0, 1]) ** 2).sum() / max(self._square.sum(), 1e-9)
+        self._present = max(self._present, present)
         forget = FORGET * min(max(present, QUIET), 1.0)
         means = self._state, self._square, self._cross
         correlate(powers_kw, self._last_kw, KEEP, TURN, forget, self._inverse, *means)
@@ -202,8 +207,9 @@ class Harm:
             self._since_s = 0.0
             loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
             self._moving_s += EVERY_S * loud.any()
-            if self._moving_s >= WARM_S and loud.any():
+            if self._moving_s >= WARM_S and loud.any() and self._present > NEWS:
                 self._aim = self._aimed(loud, law)
+            self._present = 0.0
         self.gain = _moved(self.gain, self._aim[0], dt_s)
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, dt_s)
 

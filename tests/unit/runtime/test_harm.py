@@ -231,3 +231,19 @@ def test_a_resting_law_teaches_nothing() -> None:
     run(harm, 0.006, 40.0, Frame(gain=0.0, prompt_pu=1.0))
     assert not harm._square.any()
     assert (harm.gain, harm.prompt_pu) == (1.0, 1.0)
+
+
+def test_a_quiet_load_is_judged_once() -> None:
+    """Goal: one edge a minute does not take share after share. Method: a late loop, then 60 s of a load that stands
+    still: what was aimed at within the last second of its motion is what is aimed at in the end."""
+    harm = Harm(2000.0, FAST)
+    run(harm, 0.0055, WARM_S + 6.0)
+    still_kw = np.repeat(harm._last_kw[:, np.newaxis], 40, axis=1)
+    aims = []
+    for _ in range(600):
+        harm.take(still_kw, Frame(gain=harm.gain, prompt_pu=harm.prompt_pu))
+        harm.judge(Frame(gain=harm.gain, prompt_pu=harm.prompt_pu), 0.1)
+        aims.append(harm._aim)
+    assert len(set(aims[30:])) == 1
+    assert (harm.gain, harm.prompt_pu) == pytest.approx(harm._aim)
+    assert min(harm._aim) > 0.5
