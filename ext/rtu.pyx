@@ -13,9 +13,8 @@ from ext.image cimport (
 )
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
-    Poll, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
-    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT,
-    poll_setpoint_due, PollSetup,
+    Poll, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER, poll_plan_read,
+    poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due, PollSetup,
 )
 from ext.port cimport Port, port_hear, port_take, Ports
 from ext.trail cimport trail_note
