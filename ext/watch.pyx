@@ -1,6 +1,6 @@
 """What those who watch the frame from outside reckon at its pace: powers of the sample ring, lines of a spectrum."""
-from libc.math cimport isnan
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.math cimport INFINITY, fmax, fmin, isfinite, isnan, log10
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
 
@@ -63,6 +63,7 @@ def powers(const uint8_t[::1] ring not None, uint64_t known, const double[::1] s
 cdef enum:
     SIDES = 2               # what lies before the battery, and what lies behind it
     COARSE_MAX = 16
+    LENGTH_MAX = 64
 
 
 cdef class Thinner:
@@ -118,6 +119,43 @@ cdef class Thinner:
         return sum_kw / self.coarse
 
 
+cdef class Means:
+    """Running means over `length` values of two powers: the ends of what they span, call by call."""
+
+    cdef int32_t length
+    cdef int64_t values             # so far
+    cdef double[SIDES][LENGTH_MAX] last_kw
+
+    def __cinit__(self, int32_t length):
+        if not 0 < length <= LENGTH_MAX:
+            raise ValueError(f"a mean of {length}; allowed are 1 to {LENGTH_MAX}")
+        self.length, self.values = length, 0
+
+    def take(self, const double[:, ::1] kw not None):
+        """The next values of both powers (2, n): rows largest, least of the means that end with them (2, 2); None:
+        none is whole yet."""
+        cdef int32_t side
+        cdef Py_ssize_t k
+        cdef double[:, ::1] ends = np.empty((2, SIDES))
+        cdef double mean_kw
+        ends[0, :], ends[1, :] = -INFINITY, INFINITY
+        for k in range(kw.shape[1]):
+            for side in range(SIDES):
+                self.last_kw[side][self.values % self.length] = kw[side, k]
+                if self.values >= self.length - 1:
+                    mean_kw = self.mean_kw(side)
+                    ends[0, side], ends[1, side] = fmax(ends[0, side], mean_kw), fmin(ends[1, side], mean_kw)
+            self.values += 1
+        return np.asarray(ends) if isfinite(ends[0, 0]) else None
+
+    cdef double mean_kw(self, int32_t side) noexcept nogil:
+        cdef double sum_kw = 0.0
+        cdef int32_t k
+        for k in range(self.length):
+            sum_kw += self.last_kw[side][k]
+        return sum_kw / self.length
+
+
 cdef inline double known(double last_kw, double next_kw) noexcept nogil:
     """What the first of new steps counts from: itself where nothing was before."""
     return next_kw if isnan(last_kw) else last_kw
@@ -149,32 +187,76 @@ def resonate(const double[:, :] kw not None, double[::1] last_kw not None, const
         last_kw[side] = kw[side, count - 1]
 
 
-def correlate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
-              const double complex[::1] turn not None, double forget, const double complex[::1] inverse not None,
-              double complex[:, :, ::1] state not None, double[::1] square not None,
-              double complex[::1] cross not None):
-    """Put the steps of two powers (2, n), a load's and its answer's, through the same lines; in place.
+def excesses(const double[:, :, ::1] square not None, const double[::1] square_per_step not None, double floor_square,
+             const double[::1] warm_s not None, double age_s):
+    """By how much the second side of a spectrum stands above the first, dB: (2, lines), in the mean and at present.
 
-    last_kw: as resonate() has it. Means over time, of which `forget` is lost with each value: square (lines) of the
-    load, cross (lines) of the load's conjugate by the answer's and inverse (lines). cross / square is then what the
-    answer is to the load."""
+    square: as resonate() has it; square_per_step (lines): of amplitudes by those of steps. floor_square is added to
+    both sides. 0 for a line that is younger than its warm_s."""
+    cdef int32_t m, line
+    cdef double[:, ::1] found = np.zeros((2, square.shape[2]))
+    for m in range(2):
+        for line in range(<int32_t>square.shape[2]):
+            if age_s >= warm_s[line]:
+                found[m, line] = 10.0 * log10((square[m, 1, line] * square_per_step[line] + floor_square)
+                                              / (square[m, 0, line] * square_per_step[line] + floor_square))
+    return np.asarray(found)
+
+
+def lasting(const double[:, ::1] excess_db not None, const double[::1] limit_db not None,
+            const double[:, ::1] lasting_s not None, double dt_s, double[:, ::1] over_s not None):
+    """Which line has stood above its limit for long: (line, whether its present value, or another's, has), -1: none.
+
+    All (2, lines), in the mean and at present; limit_db (2). Of several lines the loudest. over_s, changed in place:
+    for how long each has stood above, dt_s longer than at the last call."""
+    cdef int32_t m, line, worst = -1
+    cdef bint rings = False
+    cdef double worst_db = -INFINITY
+    for m in range(2):
+        for line in range(<int32_t>excess_db.shape[1]):
+            over_s[m, line] = over_s[m, line] + dt_s if excess_db[m, line] > limit_db[m] else 0.0
+            if over_s[m, line] >= lasting_s[m, line]:
+                rings = rings or m == 1
+                if excess_db[m, line] > worst_db:
+                    worst, worst_db = line, excess_db[m, line]
+    return worst, rings
+
+
+def correlate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
+              const double complex[::1] turn not None, double forget, double quiet,
+              const double complex[::1] inverse not None, double complex[:, :, ::1] state not None,
+              double[::1] square not None, double complex[::1] cross not None):
+    """Put the steps of two powers (2, n), a load's and what is left of it, through the same lines; in place. Returns
+    the share of what was measured that the load showed last.
+
+    last_kw: as resonate() has it. Means over time: square (lines) of the load, cross (lines) of the load's conjugate by
+    that of what was taken off it and by inverse (lines); cross / square is then what that is to the load. With each
+    value `forget` of them is lost while the load moves as it did, and at least `quiet` of that while it does not."""
     cdef int32_t k, line, count = <int32_t>kw.shape[1]
-    cdef double complex load_1, load_2, answer_1, answer_2
-    cdef double part, load_kw, answer_kw
+    cdef double complex load_1, load_2, taken_1, taken_2
+    cdef double part, load_kw, taken_kw, present = 0.0, whole = 0.0
+    for line in range(<int32_t>keep.shape[0]):
+        load_2 = state[0, 1, line]
+        present += load_2.real * load_2.real + load_2.imag * load_2.imag
+        whole += square[line]
+    present /= fmax(whole, 1e-9)
+    forget *= fmin(fmax(present, quiet), 1.0)
     for line in range(<int32_t>keep.shape[0] if count else 0):
         part = 1.0 - keep[line]
-        load_kw, answer_kw = known(last_kw[0], kw[0, 0]), known(last_kw[1], kw[1, 0])
+        load_kw = known(last_kw[0], kw[0, 0])
+        taken_kw = load_kw - known(last_kw[1], kw[1, 0])
         load_1, load_2 = state[0, 0, line], state[0, 1, line]
-        answer_1, answer_2 = state[1, 0, line], state[1, 1, line]
+        taken_1, taken_2 = state[1, 0, line], state[1, 1, line]
         for k in range(count):
             load_1 = turn[line] * load_1 + part * (kw[0, k] - load_kw)
             load_2 = turn[line] * load_2 + part * load_1
-            answer_1 = turn[line] * answer_1 + part * (kw[1, k] - answer_kw)
-            answer_2 = turn[line] * answer_2 + part * answer_1
+            taken_1 = turn[line] * taken_1 + part * (kw[0, k] - kw[1, k] - taken_kw)
+            taken_2 = turn[line] * taken_2 + part * taken_1
             square[line] += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - square[line])
-            cross[line] += forget * (load_2.conjugate() * answer_2 * inverse[line] - cross[line])
-            load_kw, answer_kw = kw[0, k], kw[1, k]
+            cross[line] += forget * (load_2.conjugate() * taken_2 * inverse[line] - cross[line])
+            load_kw, taken_kw = kw[0, k], kw[0, k] - kw[1, k]
         state[0, 0, line], state[0, 1, line] = load_1, load_2
-        state[1, 0, line], state[1, 1, line] = answer_1, answer_2
+        state[1, 0, line], state[1, 1, line] = taken_1, taken_2
     if count:
         last_kw[0], last_kw[1] = kw[0, count - 1], kw[1, count - 1]
+    return present

@@ -29,7 +29,7 @@ class _Block:
     poll: int
     live: bool
     usual_ns: int  # round trip when nothing holds it up
-    kept_s: float  # age at which its values are dropped, inf: never
+    kept_s: float  # age at which its values are dropped; those of a live one never are
     points: Mapping[str, Point]
     t_ok_ns: int = 0  # 0: never
     t_seen_ns: int = 0  # of the newest reply, believed or not
@@ -44,6 +44,9 @@ class _Said:
     """What a device's newest words say of itself."""
 
     state: str = "unknown"
+    strange: bool = False
+    t_ok_ns: int = 0  # of the oldest of its live reads, 0: not all have come
+    alike: int = 0  # the least of them
     t_identity_ns: int = 0  # when its identity came, 0: never
     identity: str = ""
 
@@ -54,6 +57,10 @@ class Roster:
     def __init__(self, checked: CheckedSite, table: BusTable) -> None:
         self._profiles = {unit.name: checked.profiles[unit.profile] for _, unit in checked.site.units()}
         self._blocks = {name: _blocks(profile, table, name) for name, profile in self._profiles.items()}
+        self._live = {
+            name: [block.poll for block in blocks.values() if block.live]
+            for name, blocks in self._blocks.items()
+        }
         self._trips = {name: RoundTrips() for name in self._profiles}
         self._said = dict.fromkeys(self._profiles, _Said())
         self._orders = table.orders
@@ -106,32 +113,30 @@ class Roster:
         return Order(poll, self._sequences[device], words + (0,) * (WORD_MAX - len(words)))
 
     def _device(self, name: str, now: Instant, fast: FastImage) -> Device:
-        profile, blocks = self._profiles[name], self._blocks[name]
-        live = [block for block in blocks.values() if block.live]
-        misses = max((fast.polls[block.poll].misses for block in live), default=0)
+        profile, said, trips = self._profiles[name], self._said[name], self._trips[name]
+        misses = max((fast.polls[poll].misses for poll in self._live[name]), default=0)
         # Safety: a map that is not the profile's says nothing true, so nothing of it is used (F28).
-        if any(block.strange for block in blocks.values()):
+        if said.strange:
             return Device(name, profile.kind, {}, inf, misses, strange=True)
-        said = self._said[name]
         values: dict[str, float] = {}
-        for block in blocks.values():
-            if _age_s(block, now) <= block.kept_s:
+        for block in self._blocks[name].values():
+            if block.live or _age_s(block, now) <= block.kept_s:
                 values |= block.values
         return Device(
             name=name,
             kind=profile.kind,
             values=values,
-            age_s=max((_age_s(block, now) for block in live), default=inf),
+            age_s=seconds(now.t_ns - said.t_ok_ns) if said.t_ok_ns else inf,
             misses=misses,
             state=said.state,
             armed=_armed(profile, values),
             identity=said.identity,
             silent_s=self._silent_s(name, now, fast),
-            t_ok_ns=min((block.t_ok_ns for block in live), default=0),
-            alike=min((block.alike for block in live), default=0),
+            t_ok_ns=said.t_ok_ns,
+            alike=said.alike,
             t_identity_ns=said.t_identity_ns,
-            late_pct=self._trips[name].late_pct(now.t_ns),
-            round_trips=self._trips[name].bins,
+            late_pct=trips.late_pct(now.t_ns),
+            round_trips=trips.bins,
         )
 
     def _silent_s(self, name: str, now: Instant, fast: FastImage) -> float:
@@ -145,9 +150,7 @@ def _blocks(profile: Profile, table: BusTable, device: str) -> dict[str, _Block]
     for name, poll in table.reads[device].items():
         points = {key: point for key, point in profile.points.items() if point.read == name}
         live, kept_s = profile.reads[name].live, _slow_s_max(profile, name)
-        found[name] = _Block(
-            name, poll, live, usual_ns(table, poll, profile), inf if live else kept_s, points
-        )
+        found[name] = _Block(name, poll, live, usual_ns(table, poll, profile), kept_s, points)
     return found
 
 
@@ -191,7 +194,14 @@ def _slow_s_max(profile: Profile, read: str) -> float:
 
 
 def _said(profile: Profile, blocks: Mapping[str, _Block]) -> _Said:
-    return _Said(_state(profile, blocks), *_identity(profile, blocks))
+    live = [block for block in blocks.values() if block.live]
+    return _Said(
+        _state(profile, blocks),
+        any(block.strange for block in blocks.values()),
+        min((block.t_ok_ns for block in live), default=0),
+        min((block.alike for block in live), default=0),
+        *_identity(profile, blocks),
+    )
 
 
 def _state(profile: Profile, blocks: Mapping[str, _Block]) -> str:

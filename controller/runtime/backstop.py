@@ -24,7 +24,7 @@ import numpy as np
 from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
 from controller.image import Frame, Instant
-from controller.runtime.fastlink import Thinner, resonate, shape_in
+from controller.runtime.fastlink import shape_in, watch
 from controller.runtime.feeder import Feeder
 from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
@@ -37,7 +37,7 @@ PERIODS = 1.0  # memory of a line; a sine between two of them shows 3 dB less, o
 WARM_MEMORIES = 4.0  # after a gap a line counts from here on
 FLOOR_PU = 0.02  # of the rating, added to both: a target on its way to a new mean stays below it at 0.1 Hz
 REDUCE_DB, HOLD_DB, CALM_DB = 1.5, 6.0, 0.75  # grid over load
-LIMITS_DB = np.array([[REDUCE_DB], [HOLD_DB]])  # of the mean, of the present value
+LIMITS_DB = np.array([REDUCE_DB, HOLD_DB])  # of the mean, of the present value
 AVERAGE_S, AVERAGE_PERIODS = 10.0, 8.0  # of the mean, whichever is longer
 PERSIST_S = np.maximum(
     [2.0 / LINES_HZ, 6.0 / LINES_HZ], 0.3
@@ -75,7 +75,7 @@ class Spectrum:
     def take(self, powers_kw: Column) -> None:
         """The next values of each power, (2,) or (2, n), 10 ms apart: (before, grid)."""
         values = powers_kw.reshape(2, -1)
-        resonate(values, self._last_kw, KEEP, TURN, AVERAGE, self._state, self._squares)
+        watch.resonate(values, self._last_kw, KEEP, TURN, AVERAGE, self._state, self._squares)
         self.age_s += values.shape[1] / RATE_HZ
 
     @property
@@ -90,9 +90,8 @@ class Spectrum:
 
     def excess_db(self, floor_kw: float) -> Column:
         """(2, lines): grid over before on top of the floor, in the mean and at present; 0 before a line is warm."""
-        squares = self._squares * SQUARE_PER_STEP + floor_kw**2
-        found: Column = 10.0 * np.log10(squares[:, 1] / squares[:, 0])
-        return found if self.age_s >= WARM_S[0] else np.where(self.age_s >= WARM_S, found, 0.0)
+        found: Column = watch.excesses(self._squares, SQUARE_PER_STEP, floor_kw**2, WARM_S, self.age_s)
+        return found
 
 
 class Tiers:
@@ -109,12 +108,10 @@ class Tiers:
 
     def take(self, excess_db: Column, t_s: float, dt_s: float) -> int | None:
         """One cycle; returns the line that stands out, None: none does."""
-        self._over_s = (self._over_s + dt_s) * (excess_db > LIMITS_DB)
-        judged = self._over_s >= PERSIST_S
-        self._calm_s = self._calm_s + dt_s if (excess_db[0] < CALM_DB).all() else 0.0
-        worst = None
-        if judged.any():
-            worst = int(np.where(judged, excess_db, -np.inf).max(axis=0).argmax())
+        line, rings = watch.lasting(excess_db, LIMITS_DB, PERSIST_S, dt_s, self._over_s)
+        worst = None if line < 0 else line
+        self._calm_s = self._calm_s + dt_s if excess_db[0].max() < CALM_DB else 0.0
+        if worst is not None:
             self._warm_s = WARM_MEMORIES * PERIODS / float(LINES_HZ[worst])
         if self.tier == SAFE:
             return worst
@@ -123,7 +120,7 @@ class Tiers:
         elif self.tier == HOLD:
             if t_s - self._t_changed_s > 1.0 + self._warm_s:
                 self._go(SAFE, 0.0, t_s)  # it does not come from the gain
-        elif judged[1].any():
+        elif rings:
             self._hold(t_s)
         elif self.tier == FREE or t_s - self._t_changed_s > max(1.0, self._warm_s):
             if 0.5 * self.aim < SHARE_MIN:
@@ -158,7 +155,9 @@ class Backstop:
         self.judges = True
         self._floor_kw = FLOOR_PU * sum(line.rating_kw for line in checked.table.pcs)
         self._waveform = Waveform(checked)
-        self._thinner = Thinner(round(checked.site.sampling.rate_hz / HARM_HZ), round(HARM_HZ / RATE_HZ))
+        self._thinner = watch.Thinner(
+            round(checked.site.sampling.rate_hz / HARM_HZ), round(HARM_HZ / RATE_HZ)
+        )
         self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs), shape_in(checked, checked.table))
         self._spectrum = Spectrum()
         self.feeder = Feeder(checked.site.utility)
@@ -217,5 +216,4 @@ class Backstop:
         self._spectrum.take(coarse_kw)
         self.feeder.take(coarse_kw[1])
         if self._engaged:
-            fine_kw[1] = fine_kw[0] - fine_kw[1]
             self._harm.take(fine_kw, law)

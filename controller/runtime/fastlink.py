@@ -13,17 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import ext.watch
 from controller.devices.timing import GAP_CHARS, ORDER, READ, SPEC_GAP_NS, char_ns, frame_bytes
 from controller.image import CHANNELS, Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
 from controller.runtime.shape import Shape, shape_of
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
-from ext.watch import Thinner as Thinner
-from ext.watch import correlate as correlate
-from ext.watch import newest as newest
-from ext.watch import powers as powers
-from ext.watch import resonate as resonate
 from ext.witness import News, ring_of, setpoints
 
 if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither a schema nor tables
@@ -33,6 +29,7 @@ if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither
     from controller.devices.check import CheckedSite
     from controller.devices.table import BusTable
 
+watch = ext.watch  # sums at the pace of the frame, for those who look at it from outside
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
 CHANNEL_MAX = 16  # of ext.image
@@ -202,8 +199,8 @@ class FastLink:
             for port in range(len(self.port_names))
         ]
         self._news = News(self.executive)
-        self._polls: list[dict[str, Any]] = [{} for _ in table.polls]  # of the last look, and as nouns
-        self._states = [PollState() for _ in table.polls]
+        self._states = [PollState() for _ in table.polls]  # of the last look
+        self._asked, self._failed = [0] * len(table.polls), [0] * len(table.polls)
         self._permit = 0
         self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
 
@@ -319,16 +316,17 @@ class FastLink:
     def _hear(self) -> None:
         """Read the polls that have changed; most have not."""
         for index in self._news.changed():
-            poll = self._polls[index] = self.executive.poll(index)
+            poll = self.executive.poll(index)
             self._states[index] = PollState(**{name: poll[name] for name in POLL_FIELDS})
+            self._asked[index], self._failed[index] = poll["asked"], sum(poll["errors"][DAMAGED])
 
     def _port_look(self, index: int, port: Mapping[str, int]) -> PortLook:
-        here = [self._polls[i] for i in self._polls_on[index]]
+        here = self._polls_on[index]
         return PortLook(
             name=self.port_names[index],
             t_taken_ns=port["t_taken_ns"],
-            asked=sum(poll["asked"] for poll in here),
-            failed=sum(sum(poll["errors"][DAMAGED]) for poll in here),
+            asked=sum(self._asked[i] for i in here),
+            failed=sum(self._failed[i] for i in here),
             unsolicited=port["unsolicited"],
         )
 

@@ -66,8 +66,9 @@ class Feeder:
 
     def take(self, grid_kw: Column) -> None:
         """The next means of 10 ms, kW."""
-        places = (self._at + np.arange(grid_kw.size)) % SIZE
-        self._past_kw[places] = grid_kw
+        room = min(SIZE - self._at, grid_kw.size)
+        self._past_kw[self._at : self._at + room] = grid_kw[:room]
+        self._past_kw[: grid_kw.size - room] = grid_kw[room:]
         self._at = (self._at + grid_kw.size) % SIZE
         self._count += grid_kw.size
 

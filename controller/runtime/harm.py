@@ -20,11 +20,10 @@ from math import inf, nan, pi
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from controller.image import Frame
-from controller.runtime.fastlink import correlate
+from controller.runtime.fastlink import watch
 from controller.runtime.shape import Shape
 from controller.runtime.waveform import Column
 
@@ -47,7 +46,6 @@ HARM_SEEN = 10 ** (0.4 / 20)  # grid over load: above it a whole law no longer l
 HARM_AGAIN = 10 ** (1.0 / 20)  # above it one that lets nothing pass at once takes less than all,
 HARM_MAX = 10 ** (0.25 / 20)  # and this is kept from then on; utilities look at 0.5 dB
 MEAN_S, SPAN_MAX = 0.020, 0.03
-MEAN_N = round(MEAN_S * RATE_HZ)
 SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
 SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
 BAND_HZ = 20.0
@@ -139,16 +137,14 @@ class Spans:
     """The 20 ms means of load and grid over the last SPAN_S."""
 
     def __init__(self) -> None:
-        self._kept: Column = np.empty((2, 0))
+        self._means = watch.Means(round(MEAN_S * RATE_HZ))
         self._ends: deque[Column] = deque(maxlen=round(SPAN_S / CYCLE_S))
 
     def take(self, sides_kw: Column) -> None:
         """The next values of both, (2, n), of one supervisor cycle."""
-        joined = np.concatenate([self._kept, sides_kw], axis=1)
-        self._kept = joined[:, 1 - MEAN_N :]
-        if joined.shape[1] >= MEAN_N:
-            means = sliding_window_view(joined, MEAN_N, axis=1).mean(axis=2)
-            self._ends.append(np.stack([means.max(axis=1), means.min(axis=1)]))
+        ends = self._means.take(sides_kw)
+        if ends is not None:
+            self._ends.append(ends)
 
     def widened(self, floor_kw: float) -> float:
         """Grid over load, less 1; 0 before SPAN_S are seen and while the load spans less than the floor."""
@@ -185,20 +181,18 @@ class Harm:
             0.0  # largest share of what was measured that the load showed since the last judgement
         )
 
-    def take(self, powers_kw: Column, law: Frame) -> None:
-        """The next values of both powers, (2, n), 2.5 ms apart: load, battery. law: as it was when they came."""
+    def take(self, sides_kw: Column, law: Frame) -> None:
+        """The next values of both powers, (2, n), 2.5 ms apart: load, grid. law: as it was when they came."""
         if law.gain < 0.5 * GAIN_MIN:
             self._last_kw[:] = nan
             return
         if (law.gain, law.prompt_pu) != self._law:
             self._law = law.gain, law.prompt_pu
             self._inverse = 1.0 / passed(*self._law, self._answer)
-        self._spans.take(np.stack([powers_kw[0], powers_kw[0] - powers_kw[1]]))
-        present = (abs(self._state[0, 1]) ** 2).sum() / max(self._square.sum(), 1e-9)
-        self._present = max(self._present, present)
-        forget = FORGET * min(max(present, QUIET), 1.0)
+        self._spans.take(sides_kw)
         means = self._state, self._square, self._cross
-        correlate(powers_kw, self._last_kw, KEEP, TURN, forget, self._inverse, *means)
+        present = watch.correlate(sides_kw, self._last_kw, KEEP, TURN, FORGET, QUIET, self._inverse, *means)
+        self._present = max(self._present, present)
 
     def judge(self, law: Frame, dt_s: float) -> None:
         """One cycle: move both shares towards the best that harms nothing."""

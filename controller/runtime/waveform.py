@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from controller.config.site import CHANNEL_SETS
 from controller.devices.check import CheckedSite
 from controller.image import CHANNELS
-from controller.runtime.fastlink import newest, powers
+from controller.runtime.fastlink import watch
 
 Column = NDArray[np.floating[Any]]
 
@@ -101,8 +101,8 @@ class Waveform:
         if ring is None:
             return NOTHING
         if ring is not self._ring:
-            self._ring, self._seen = ring, newest(ring)
+            self._ring, self._seen = ring, watch.newest(ring)
             return NOTHING
         calibration = self._si_per_v, self._offset_counts, self._feeders
-        self._seen, t_s, powers_kw = powers(ring, self._seen, *calibration)
+        self._seen, t_s, powers_kw = watch.powers(ring, self._seen, *calibration)
         return Powers(t_s, **dict(zip((f"{name}_kw" for name in self.sets), powers_kw, strict=True)))

@@ -157,7 +157,7 @@ def test_the_span_of_the_20_ms_mean_is_measured(late_ms: float) -> None:
     sides_kw = np.stack([load_kw, load_kw - np.roll(load_kw, round(1e-3 * late_ms * RATE_HZ))])
     for k in range(round(10 * SPAN_S)):
         assert spans.widened(0.0) == 0.0
-        spans.take(sides_kw[:, per_cycle * k : per_cycle * (k + 1)])
+        spans.take(sides_kw[:, per_cycle * k : per_cycle * (k + 1)].copy())
     assert spans.widened(999.0) == pytest.approx(2 * late_ms / 20.0 - 1.0)
     assert spans.widened(1000.0) == 0.0
 
@@ -178,9 +178,10 @@ def run(harm: Harm, late_s: float, seconds: float, law: Frame = WHOLE) -> None:
         fine = 1000.0 * (np.searchsorted(edges_s, t_s) % 2)
         return fine.reshape(-1, 8).mean(axis=1)
 
-    both_kw = np.stack([level_kw(fine_s), level_kw(fine_s - late_s)])
-    for k in range(0, both_kw.shape[1] - 39, 40):
-        harm.take(both_kw[:, k : k + 40], law)
+    load_kw = level_kw(fine_s)
+    sides_kw = np.stack([load_kw, load_kw - level_kw(fine_s - late_s)])
+    for k in range(0, sides_kw.shape[1] - 39, 40):
+        harm.take(sides_kw[:, k : k + 40].copy(), law)
         harm.judge(law, 0.1)
 
 
