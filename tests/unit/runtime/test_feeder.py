@@ -14,7 +14,7 @@ from controller.config import ConfigError
 from controller.config.utility import Utility
 from controller.devices.check import check_site
 from controller.image import Instant
-from controller.runtime.feeder import Feeder
+from controller.runtime.feeder import Feeder, lines_kw
 from controller.units import ns
 
 SITE = Path("boards/sites/reference.yaml")
@@ -118,3 +118,17 @@ def test_a_band_that_nobody_sees_is_refused(tmp_path: Path) -> None:
         ConfigError, match=r"band_kw_max.*has load alone: battery and load cannot be told apart"
     ):
         check_site(site)
+
+
+def test_pieces_that_cross_the_seam_of_the_minute_lose_nothing() -> None:
+    """61.6 s in pieces of 0.7 s and of 1 s, then the rest: both have seen the same last minute."""
+    grid_kw = np.random.default_rng(1).normal(3000.0, 300.0, 6160)
+    ranges = []
+    for piece in (70, 100):
+        feeder = Feeder(Utility())
+        for k in range(0, grid_kw.size, piece):
+            feeder.take(grid_kw[k : k + piece])
+        feeder.judge(Instant(ns(61.6), 61.6))
+        ranges.append((feeder.seen.range_kw, feeder.seen.line_kw))
+    assert ranges[0] == ranges[1]
+    assert ranges[0][1] == pytest.approx(lines_kw(grid_kw[-6000:])[6:1201].max())
