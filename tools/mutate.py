@@ -26,11 +26,12 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tools.breakage import Mutant, mutants, whole
 
@@ -80,11 +81,13 @@ class Judge:
 
     chosen: Sequence[Mutant]
     coverage: Any
+    jobs: int = 1
     missing: list[str] = field(default_factory=list)  # branches that no test takes
     lived: list[Mutant] = field(default_factory=list)
     failed: str = ""  # of the whole tests
     judged: int = 0
     _cost_s: dict[str, float] = field(default_factory=dict)
+    _kills: Counter[str] = field(default_factory=Counter)  # of each test so far, in this process
     _items: dict[str, pytest.Item] = field(default_factory=dict)
     _runs: dict[str, dict[int, list[str]]] = field(default_factory=dict)  # file: line: tests
     _functions: dict[tuple[object, ...], list[FunctionType]] = field(default_factory=dict)
@@ -94,10 +97,35 @@ class Judge:
         self._measure(session.items)
         if not self.failed:
             self._index()
-            for mutant, dies in self._verdicts(session):
-                self.judged += 1
-                self.lived += [] if dies else [mutant]
+            queue = sorted(self.chosen, key=self._acts_at_load)
+            shares = [queue[k :: self.jobs] for k in range(self.jobs)]
+            with contextlib.ExitStack() as shared:
+                tables = [shared.enter_context(tempfile.TemporaryFile("w+")) for _ in shares]
+                running = [self._beside(*pair, session) for pair in zip(shares, tables, strict=True)]
+                sound = [os.waitpid(pid, 0)[1] == 0 for pid in running]
+                for share, table in zip(shares, tables, strict=True) if all(sound) else ():
+                    table.seek(0)
+                    self._count(share, json.load(table))
         return True
+
+    def _count(self, share: Sequence[Mutant], verdicts: Sequence[bool]) -> None:
+        """Whether each of a share dies."""
+        self.judged += len(verdicts)
+        self.lived += [mutant for mutant, dies in zip(share, verdicts, strict=True) if not dies]
+
+    def _beside(self, share: Sequence[Mutant], table: IO[str], session: pytest.Session) -> int:
+        """A process of its own that judges a share and writes a list: whether each dies. Returns its number."""
+        pid = os.fork()
+        if pid == 0:
+            status = TROUBLE
+            try:
+                json.dump([dies for _, dies in self._verdicts(share, session)], table)
+                table.flush()
+                status = 0
+            except Exception:
+                traceback.print_exc()
+            os._exit(status)
+        return pid
 
     def _measure(self, items: Sequence[pytest.Item]) -> None:
         """The whole tests once, line by line; the modules were loaded under the same eyes."""
@@ -126,10 +154,15 @@ class Judge:
                 self._functions.setdefault(whole(it.__code__), []).append(it)
         gc.freeze()
 
-    def _verdicts(self, session: pytest.Session) -> Iterator[tuple[Mutant, bool]]:
+    def _acts_at_load(self, mutant: Mutant) -> bool:
+        """Whether it changes more than functions that nothing called before the first test."""
+        runs, changes = self._runs[str(mutant.path)], mutant.functions()
+        return changes is None or any(_ran_at_load(was, runs) for was, _ in changes)
+
+    def _verdicts(self, share: Sequence[Mutant], session: pytest.Session) -> Iterator[tuple[Mutant, bool]]:
         """Each mutant and whether the tests notice it: child after child, since one that loads the room anew, hangs or
         crashes ends its own."""
-        queue = list(self.chosen)
+        queue = list(share)
         while queue:
             told, tells = os.pipe()
             pid = os.fork()
@@ -159,15 +192,23 @@ class Judge:
     def _child(self, queue: Sequence[Mutant], session: pytest.Session, tells: int) -> int:
         """Judges one after the other until one has changed more than a function."""
         for mutant in queue:
-            runs, changes = self._runs[str(mutant.path)], mutant.functions()
-            if changes is None or any(_ran_at_load(was, runs) for was, _ in changes):
+            if self._acts_at_load(mutant):
                 os.write(tells, LIVES if lives_anew(mutant, session) else DIES)
                 return 0
-            names = {name for line in mutant.lines for name in runs.get(line, []) if name}
-            with exchanged([(it, became) for was, became in changes for it in self._functions[whole(was)]]):
-                lives = all(passes(self._items[name]) for name in sorted(names, key=self._cost_s.__getitem__))
-            os.write(tells, LIVES if lives else DIES)
+            exchange = [
+                (it, became) for was, became in mutant.functions() or () for it in self._functions[whole(was)]
+            ]
+            with exchanged(exchange):
+                killer = next((name for name in self._nearest(mutant) if not passes(self._items[name])), None)
+            self._kills.update([killer] if killer else [])
+            os.write(tells, DIES if killer else LIVES)
         return 0
+
+    def _nearest(self, mutant: Mutant) -> list[str]:
+        """The tests that run its lines: those first that cost little for what they have killed so far."""
+        runs = self._runs[str(mutant.path)]
+        names = {name for line in mutant.lines for name in runs.get(line, []) if name}
+        return sorted(names, key=lambda name: self._cost_s[name] / (1 + self._kills[name]))
 
 
 @contextlib.contextmanager
@@ -220,14 +261,14 @@ def lives_anew(mutant: Mutant, session: pytest.Session) -> bool:
     return True
 
 
-def judge(chosen: Sequence[Mutant]) -> Judge:
+def judge(chosen: Sequence[Mutant], jobs: int = 1) -> Judge:
     """The mutants against the tests. Raises RuntimeError when the tests are red without any change."""
     import coverage
     import pytest
 
     eyes = coverage.Coverage(data_file=None, branch=True, source=[str(ROOM)], config_file=False)
     eyes.start()
-    found = Judge(chosen, eyes)
+    found = Judge(chosen, eyes, jobs)
     pytest.main([*OPTIONS, TESTS], plugins=[found])
     if found.failed or not found._items:
         raise RuntimeError(f"{found.failed or TESTS} fails as it is: mend it first")
@@ -264,6 +305,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", nargs="*", default=[], help="modules of controller/safety")
     parser.add_argument("--sample", type=int, default=0, help="so many, drawn")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     asked = parser.parse_args(arguments)
     os.chdir(ROOT)
     every = every_mutant()
@@ -275,7 +317,7 @@ def main(arguments: Sequence[str]) -> int:
         lived = {it.key for it in chosen} & set(kept.read_text("utf-8").splitlines())
         missing, source = [], f"as found before on the same sources: {kept.relative_to(ROOT)}"
     else:
-        found = judge(chosen)
+        found = judge(chosen, asked.jobs)
         lived, missing, source = {it.key for it in found.lived}, found.missing, "judged now"
         if len(chosen) == len(every) and not missing:
             STAMPS.mkdir(parents=True, exist_ok=True)

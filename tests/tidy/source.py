@@ -6,6 +6,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -44,20 +45,44 @@ def modules(root: Path) -> dict[str, list[Path]]:
     return found
 
 
-def imported_names(root: Path, path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+def statements(text: str) -> Iterator[ast.stmt]:
+    """Every statement of a Python text, however deep."""
+    inside: list[ast.AST] = [ast.parse(text)]
+    while inside:
+        node = inside.pop()
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inside += getattr(node, field, ())
+        if isinstance(node, ast.stmt):
+            yield node
+
+
+Row = tuple[int, str, tuple[str, ...]]
+
+
+def imported_names(root: Path, path: Path) -> tuple[Row, ...]:
     """Rows (line, module, names taken from it) of every import and cimport, wherever it stands."""
-    if path.suffix == ".py":
-        here = module_of(root, path).split(".")
-        package = here if path.name == "__init__.py" else here[:-1]
-        for node in ast.walk(ast.parse(read(path), str(path))):
-            if isinstance(node, ast.Import):
-                yield from ((node.lineno, alias.name, ()) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                base = package[: len(package) - node.level + 1] if node.level else []
-                full = ".".join([*base, *([node.module] if node.module else [])])
-                yield node.lineno, full, tuple(alias.name for alias in node.names)
-        return
-    for number, line in enumerate(read(path).splitlines(), 1):
+    if path.suffix != ".py":
+        return tuple(_cython_imports(read(path)))
+    here = module_of(root, path).split(".")
+    return _python_imports(read(path), tuple(here if path.name == "__init__.py" else here[:-1]))
+
+
+@cache
+def _python_imports(text: str, package: tuple[str, ...]) -> tuple[Row, ...]:
+    """Of a text in a package; several rules ask for the same."""
+    found: list[Row] = []
+    for node in statements(text):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            full = ".".join([*base, *([node.module] if node.module else [])])
+            found.append((node.lineno, full, tuple(alias.name for alias in node.names)))
+    return tuple(found)
+
+
+def _cython_imports(text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.splitlines(), 1):
         if hit := CIMPORT.match(line):
             yield number, hit[1] or hit[3], tuple(re.findall(r"(\w+)(?: as \w+)?", hit[2] or ""))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy.source import HOUSE, files, plant, read
+from tests.tidy.source import HOUSE, files, plant, read, statements
 
 FUNCTION_LINES_MAX = 50
 FILE_LINES_MAX = 400
@@ -39,7 +39,7 @@ def functions(path: Path) -> Iterator[tuple[str, int, int]]:
     if path.suffix != ".py":
         yield from cython_functions(read(path))
         return
-    for node in ast.walk(ast.parse(read(path))):
+    for node in statements(read(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             yield node.name, node.lineno, node.end_lineno - node.lineno + 1

@@ -81,7 +81,7 @@ every = {it.key: it for it in mutate.every_mutant()}
 dies = next(it for key, it in every.items() if "coldest_c >= CHARGE_C_MIN ->" in key)
 table = next(it for key, it in every.items() if key.startswith("cells: CHARGE_C_MIN: "))
 same = [replace(it, key=f"same {it.path.stem}", new=it.slot.node) for it in (dies, table)]
-print([it.key for it in mutate.judge([dies, table, *same]).lived])
+print([it.key for it in mutate.judge([dies, table, *same], jobs=2).lived])
 """
 
 

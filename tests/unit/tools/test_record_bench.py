@@ -22,7 +22,7 @@ SITE = record.Site()
 def test_kills(tmp_path: Path) -> None:
     """Goal: P4. Method: 40 kills at random instants of a forked life with real fsync, one folder throughout."""
     found = record.kills(SITE, tmp_path, 40, 7)
-    assert found["kills"] == 40 and found["confirmed_writes"] > 40
+    assert found["kills"] == 40 and found["confirmed_writes"] > 10
 
 
 @pytest.mark.stack
