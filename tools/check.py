@@ -31,8 +31,9 @@ from tools.environment import (
     system_packages,
 )
 
+QUICK = {"STILLWATT_QUICK": "1"}  # fewer examples, see tests/examples.py
 EXTRAS = ("dev", "style", "report")
-SIDE_BY_SIDE = ("-n", str(os.cpu_count() or 1))
+SIDE_BY_SIDE = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 CLOSED = "checked on Python"
 CLOSING = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|deselected|xfailed).* in [\d.:]+s.*?)\s*=*$")
 Answer = TypeVar("Answer")
@@ -147,7 +148,7 @@ def check(quick: bool) -> list[str]:
     made = made_of(version, found[version], EXTRAS[:1] if quick else EXTRAS)
     build(made, lambda: lint(made.python, quick))
     if quick:
-        os.environ["STILLWATT_QUICK"] = "1"  # fewer examples, see tests/examples.py
+        os.environ.update(QUICK)
         chosen = ("-m", "not (slow or process or stack)", "--ignore", "tests/cases")
         return [f"{CLOSED} {version}: {run_tests(made, *chosen, *SIDE_BY_SIDE)}"]
     closing = [run_tests(made, "-m", "not slow", *SIDE_BY_SIDE)]
@@ -162,6 +163,7 @@ def check_rest() -> list[str]:
     made = made_of(version, interpreter)
     build(made)
     lines = [f"{CLOSED} {version}: {run_tests(made, '-m', 'slow and stack', *SIDE_BY_SIDE)}"]
+    os.environ.update(QUICK)
     for version, interpreter in others:
         made = made_of(version, interpreter)
         build(made)  # planners over days and whole processes are the same on every Python: once is enough
