@@ -170,19 +170,21 @@ def resonate(const double[:, :] kw not None, double[::1] last_kw not None, const
     two resonators. square (2, sides, lines): means of the squares of the second, over the average's time and over the
     memory of the line."""
     cdef int32_t side, k, line, count = <int32_t>kw.shape[1]
-    cdef double complex first, second
-    cdef double part, power, before_kw
+    cdef double complex first, second, turned
+    cdef double part, power, before_kw, mean, present
     for side in range(<int32_t>kw.shape[0] if count else 0):
         for line in range(<int32_t>keep.shape[0]):
             first, second, part = state[side, 0, line], state[side, 1, line], 1.0 - keep[line]
+            mean, present, turned = square[0, side, line], square[1, side, line], turn[line]
             before_kw = known(last_kw[side], kw[side, 0])
             for k in range(count):
-                first = turn[line] * first + part * (kw[side, k] - before_kw)
+                first = turned * first + part * (kw[side, k] - before_kw)
                 before_kw = kw[side, k]
-                second = turn[line] * second + part * first
+                second = turned * second + part * first
                 power = second.real * second.real + second.imag * second.imag
-                square[0, side, line] += (1.0 - average[line]) * (power - square[0, side, line])
-                square[1, side, line] += part * (power - square[1, side, line])
+                mean += (1.0 - average[line]) * (power - mean)
+                present += part * (power - present)
+            square[0, side, line], square[1, side, line] = mean, present
             state[side, 0, line], state[side, 1, line] = first, second
         last_kw[side] = kw[side, count - 1]
 
@@ -233,8 +235,8 @@ def correlate(const double[:, :] kw not None, double[::1] last_kw not None, cons
     that of what was taken off it and by inverse (lines); cross / square is then what that is to the load. With each
     value `forget` of them is lost while the load moves as it did, and at least `quiet` of that while it does not."""
     cdef int32_t k, line, count = <int32_t>kw.shape[1]
-    cdef double complex load_1, load_2, taken_1, taken_2
-    cdef double part, load_kw, taken_kw, present = 0.0, whole = 0.0
+    cdef double complex load_1, load_2, taken_1, taken_2, both, turned
+    cdef double part, load_kw, taken_kw, own, present = 0.0, whole = 0.0
     for line in range(<int32_t>keep.shape[0]):
         load_2 = state[0, 1, line]
         present += load_2.real * load_2.real + load_2.imag * load_2.imag
@@ -247,14 +249,16 @@ def correlate(const double[:, :] kw not None, double[::1] last_kw not None, cons
         taken_kw = load_kw - known(last_kw[1], kw[1, 0])
         load_1, load_2 = state[0, 0, line], state[0, 1, line]
         taken_1, taken_2 = state[1, 0, line], state[1, 1, line]
+        own, both, turned = square[line], cross[line], turn[line]
         for k in range(count):
-            load_1 = turn[line] * load_1 + part * (kw[0, k] - load_kw)
-            load_2 = turn[line] * load_2 + part * load_1
-            taken_1 = turn[line] * taken_1 + part * (kw[0, k] - kw[1, k] - taken_kw)
-            taken_2 = turn[line] * taken_2 + part * taken_1
-            square[line] += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - square[line])
-            cross[line] += forget * (load_2.conjugate() * taken_2 * inverse[line] - cross[line])
+            load_1 = turned * load_1 + part * (kw[0, k] - load_kw)
+            load_2 = turned * load_2 + part * load_1
+            taken_1 = turned * taken_1 + part * (kw[0, k] - kw[1, k] - taken_kw)
+            taken_2 = turned * taken_2 + part * taken_1
+            own += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - own)
+            both += forget * (load_2.conjugate() * taken_2 * inverse[line] - both)
             load_kw, taken_kw = kw[0, k], kw[0, k] - kw[1, k]
+        square[line], cross[line] = own, both
         state[0, 0, line], state[0, 1, line] = load_1, load_2
         state[1, 0, line], state[1, 1, line] = taken_1, taken_2
     if count:
