@@ -8,11 +8,11 @@ such stretches second by second and compares. The count of the state of charge i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 from typing import Any
 
 from controller.image import Mode
+from controller.records import replace
 from controller.safety import soc
 from controller.safety.step import State
 from controller.safety.terms import Terms
