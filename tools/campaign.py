@@ -7,6 +7,7 @@ The same seed gives the same run. Exit 0: no violation.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -14,18 +15,20 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from controller.devices.check import check_site
 from controller.safety.transition import ISLANDS
+from controller.state import ModeState
 from controller.units import NS_PER_S, ns
 from tools.averaged.hostile import World
 from tools.averaged.quiet import leap, may_rest, settled
-from tools.averaged.run import CYCLE_S, HALL, of
+from tools.averaged.run import CYCLE_S, HALL, AveragedRun, Seen, of
 from tools.averaged.scenes import Watcher
 from tools.oracle.facts import plates_of
 from tools.oracle.watch import Oracle, Violation
@@ -60,31 +63,50 @@ class Tally:
             getattr(self, name).update(getattr(other, name))
         self.found += other.found
 
+    def count(self, seen: Seen) -> None:
+        """One cycle."""
+        if (mode := changed(seen)) is not None:
+            self.modes[mode.mode.name] += 1
+            self.rows[mode.row] += 1
+        self.fine += seen.step_s < 1.0
+        self.coarse += seen.step_s >= 1.0
+
+
+def changed(seen: Seen) -> ModeState | None:
+    """The mode that this cycle has entered; None: it stayed."""
+    mode = seen.run.state.mode
+    return mode if seen.before.mode.t_since_ns != mode.t_since_ns else None
+
+
+@cache
+def ready(site: Path) -> tuple[AveragedRun, Oracle, Tally]:
+    """The site brought up under the eyes of an oracle: the same for every seed, so once a process. To be copied."""
+    checked = check_site(site)
+    run, oracle, tally = of(checked), Oracle(plates_of(checked)), Tally()
+    run.watchers += [Watcher(oracle), tally.count]
+    run.until_ready()
+    gc.collect()
+    gc.freeze()  # what stands by now stays: it need not be looked through again and again
+    return run, oracle, tally
+
 
 class Campaign:
     """One seed."""
 
     def __init__(self, seed: int, site: Path = HALL) -> None:
-        checked = check_site(site)
-        self.seed, self.run = seed, of(checked)
-        self.oracle = Oracle(plates_of(checked))
+        run, oracle, tally = ready(site)
+        self.seed, self.run = seed, run.copied()
+        self.oracle, self.tally = deepcopy((oracle, tally))
         self.hostile = World(Random(f"campaign {seed}"))
-        self.tally = Tally()
-        self.run.watchers += [Watcher(self.oracle), self._count]
-        self.run.until_ready()
+        self.run.watchers += [Watcher(self.oracle), self.tally.count, self._look]
         self.hostile.plan(self.run)
         self.near_ns = 0
         self.turn_ns = 0  # a stretch that ends here was seen to change something; past: none is known
         self.start_ns = self.run.world.t_ns
 
-    def _count(self, seen: Any) -> None:
-        mode = self.run.state.mode
-        if seen.before.mode.t_since_ns != mode.t_since_ns:
+    def _look(self, seen: Seen) -> None:
+        if changed(seen) is not None:
             self.near_ns, self.turn_ns = self.run.world.t_ns + ns(NEAR_S), 0
-            self.tally.modes[mode.mode.name] += 1
-            self.tally.rows[mode.row] += 1
-        self.tally.fine += seen.step_s < 1.0
-        self.tally.coarse += seen.step_s >= 1.0
 
     def hours(self, count: float) -> Tally:
         """Go on for so many simulated hours."""

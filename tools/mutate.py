@@ -43,7 +43,14 @@ ROOM = ROOT / "controller" / "safety"
 LISTED = Path(__file__).with_name("mutants.txt")
 STAMPS = ROOT / "build" / "mutants"  # what a whole run has found, by the hash of all it depends on
 TESTS = "tests/unit/safety"
-BASE = ("controller", "controller.image", "controller.state", "controller.units", "tests")  # never broken
+BASE = (
+    "controller",
+    "controller.image",
+    "controller.records",
+    "controller.state",
+    "controller.units",
+    "tests",
+)  # never broken
 CHILD_S_MAX = 60  # a mutant that loops is killed by then, and counts as killed
 LIVES, DIES = b"l", b"d"  # what a child tells of a mutant
 TROUBLE = 3  # its exit status when the judge itself fails

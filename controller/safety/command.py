@@ -6,11 +6,12 @@ A command carries a sequence and an expiry (IL-15): one that is late, repeated o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import isfinite, isnan
 
 from controller.image import Instant, Mode
+from controller.records import replace
 from controller.safety import jog
 from controller.state import Asked, Jog, updated
 from controller.units import ns

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from controller.image import Instant, Mode, Telemetry
+from controller.records import replace
 from controller.safety import hall_rows, input_rows, table
 from controller.safety.facts import (
     answers_of,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 
 from controller.image import Device, Instant, Telemetry, Track
+from controller.records import replace
 from controller.safety import cells, soc
 from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms

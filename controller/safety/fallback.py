@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan
 
 from controller.image import Device, Instant, Mode
+from controller.records import replace
 from controller.safety import gensets
 from controller.safety.hall import HOUR_S, Hall, held_s, unmoved_s
 from controller.safety.hall_rows import OVERLOAD_PU

@@ -8,10 +8,11 @@ pause, a verified start, staging by kW, rotation by hours.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isnan, nan
 
 from controller.image import Device, Instant
+from controller.records import replace
 from controller.safety.hall import HOUR_S, Hall, Phase, SetRun, held_s
 from controller.safety.terms import FallbackTerms, SetPart
 from controller.units import NS_PER_S

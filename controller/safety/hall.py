@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import isfinite, nan
 
 from controller.image import Device, Instant, Telemetry
+from controller.records import replace
 from controller.safety.terms import Terms
 from controller.safety.window import ENTER_GRID, STAY_GRID, window_holds
 from controller.state import Conditions

@@ -5,10 +5,10 @@ reference/safety.md 2.1: dead-man, 60 s. The envelope stays on: battery, cells, 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isfinite
 
 from controller.image import Instant
+from controller.records import replace
 from controller.safety.terms import Part, Terms
 from controller.state import Conditions, Effect, Jog
 from controller.units import ns

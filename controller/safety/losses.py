@@ -8,10 +8,10 @@ All stops where none is left, or where nobody would end what a lost one may stil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import inf, isnan
 
 from controller.image import Instant
+from controller.records import replace
 from controller.safety.look import LEVELS, Row
 from controller.safety.table import ABSENT, INIT_S_MAX
 from controller.safety.terms import Part, Terms

@@ -7,10 +7,10 @@ reading shows power, since silence has conditions of its own; a start asked for 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isnan, nan
 
 from controller.image import Instant, Mode
+from controller.records import replace
 from controller.safety import island, jog
 from controller.safety.hall import Hall
 from controller.safety.table import INIT_S_MAX, STUCK_PU

@@ -7,10 +7,11 @@ inside, so a BMS that wanders off widens the interval and asks for an anchor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, nan
 
 from controller.image import Instant
+from controller.records import replace
 from controller.safety.terms import Terms
 from controller.state import SocBand
 from controller.units import ns, seconds

@@ -46,11 +46,18 @@ PIPELINE = (
         "ext.watch",
     ),
 )
-SCHEMA = ("controller.image", "controller.state", "controller.units", "controller.config")
+SCHEMA = (
+    "controller.image",
+    "controller.state",
+    "controller.records",
+    "controller.units",
+    "controller.config",
+)
 ROOMS: dict[str, tuple[str, ...]] = {
     "controller.units": (),
     "controller.image": (),
     "controller.state": ("controller.image",),
+    "controller.records": (),
     "controller.config": ("controller.units",),
     "controller.plan": SCHEMA,
     "controller.safety": SCHEMA,

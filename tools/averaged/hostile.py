@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf, nan
 from random import Random
 
 from controller.image import Mode, Wish
+from controller.records import replace
 from controller.safety.command import Command, Rank
 from controller.units import ns
 from tools.averaged.run import AveragedRun

@@ -8,19 +8,22 @@ such stretches second by second and compares. The count of the state of charge i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 from typing import Any
 
 from controller.image import Mode
+from controller.records import replace
 from controller.safety import soc
+from controller.safety.orders import CLEAR_WINDOW_S
 from controller.safety.step import State
 from controller.safety.terms import Terms
+from controller.safety.transition import RETRY_HOLDS
 from controller.state import SocBand
-from controller.units import ns
+from controller.units import NS_PER_S, ns
 from tools.averaged.run import AveragedRun
 
 SHORTEST_S = 8.0
+SURE_S = 1.5  # kept clear before and behind a window: more than a cycle
 SHRINK = 4.0  # a stretch that changes something is tried again at a quarter of its length
 
 
@@ -85,14 +88,30 @@ def may_rest(run: AveragedRun) -> bool:
     state, world = run.state, run.world
     moving = world.switch.moving_s > 0.0 or world.switch.aim != world.switch.position
     starting = any(c.state == "starting" for c in world.pcs.values())
-    # in SAFE_STOP, and while it is left out, a fault is cleared in a window of its own; a silent BMS is bridged by the
-    # worst when it returns
-    clears = state.mode.mode == Mode.SAFE_STOP or bool(state.conditions.losses)
-    clearing = clears and any(c.state == "fault" for c in world.pcs.values())
+    # a silent BMS is bridged by the worst when it returns
     blind = any(part.name in world.spoil.mute for part in run.terms.bms)
     anchoring = state.conditions.battery.band.t_held_ns > 0
     pressed = state.conditions.t_pressed_ns > 0 or bool(run.inbox) or state.desk.jog is not None
-    return not (moving or starting or clearing or blind or anchoring or pressed)
+    return not (moving or starting or blind or anchoring or pressed or clears_in_s(run) <= 0.0)
+
+
+def clears_in_s(run: AveragedRun) -> float:
+    """Until the next window in which a fault is cleared: 0 within one; inf: there will be none.
+
+    In SAFE_STOP, and while a converter is left out, the order comes and goes within a stretch and would not show.
+    """
+    state, now_ns = run.state, run.world.t_ns
+    stop_ns = state.mode.t_stopping_ns or state.mode.t_since_ns
+    found = [inf]
+    for name, converter in run.world.pcs.items():
+        loss = state.conditions.losses.get(name)
+        if converter.state != "fault" or (loss is None and state.mode.mode != Mode.SAFE_STOP):
+            continue
+        since_ns = [stop_ns] if loss is None else [stop_ns, loss.t_ns]
+        windows_s = (run.terms.clear_hold_s * holds for holds in RETRY_HOLDS)
+        left_s = [w_s - (now_ns - t_ns) / NS_PER_S for w_s in windows_s for t_ns in since_ns]
+        found += [max(s - SURE_S, 0.0) for s in left_s if s > -CLEAR_WINDOW_S - SURE_S]
+    return min(found)
 
 
 def leap(run: AveragedRun, most_s: float) -> tuple[float, float]:
@@ -101,7 +120,7 @@ def leap(run: AveragedRun, most_s: float) -> tuple[float, float]:
 
     run must have made at least one whole cycle of a second that changed nothing.
     """
-    past_s, turn_s = most_s, inf
+    past_s, turn_s = min(most_s, clears_in_s(run)), inf
     before = settled(run)
     while past_s >= SHORTEST_S:
         copy = run.copied()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy, deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.devices.check import CheckedSite, check_site
 from controller.image import Limits, Mode, Telemetry, Wish
+from controller.records import replace
 from controller.runtime import survey
 from controller.safety.command import Command, Rank
 from controller.safety.step import Inputs, Outputs, State, step

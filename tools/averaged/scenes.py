@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from controller.image import Limits, Wish
+from controller.records import replace
 from controller.safety.step import Inputs, step
 from tools.averaged.run import AveragedRun, Seen
 from tools.oracle.facts import Order, Scene, Truth

@@ -7,12 +7,13 @@ its place stands the worst that a lease permits, so whatever a lease allows has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 from controller.image import Device, Frame, Instant, Limits, Permit, PortLook, Telemetry, Track
 from controller.plan.economy import Plant
+from controller.records import replace
 from controller.safety.terms import Part, Terms
 from controller.units import NS_PER_S, ns
 from tools.averaged.machines import Converter, Genset, Switch
@@ -73,6 +74,8 @@ class World:
         self.backfeed_s = 0.0  # converters have formed a bus that is tied to a dead grid
         self.lapses = self.frames = 0
         self.alone = False  # the supervisor does not come round: nothing is ordered
+        names = {part.name: next(iter(part.accepted), "") for part in terms.parts}
+        self.identities = {name: f"unit of {name}" if x == "*" else x for name, x in names.items()}
         self.last: dict[str, Device] = {}
         self.told_ns: dict[str, int] = {}
 
@@ -267,14 +270,14 @@ class World:
                 return Device(name, kind, {}, inf)  # it has never answered
             age_s = (self.t_ns - self.told_ns[name]) / NS_PER_S
             return replace(self.last[name], age_s=age_s, silent_s=age_s, misses=9)
-        part = next((p for p in self.terms.parts if p.name == name), None)
-        accepted = part.accepted if part is not None else ()
-        identity = next((x if x != "*" else f"unit of {name}" for x in accepted), "")
-        values = {**values, **self.spoil.values.get(name, {})}
+        if name in self.spoil.values:
+            values |= self.spoil.values[name]
         self.told_ns[name] = t_ok_ns = self.t_ns - ns(READ_S)
-        fields = {"state": state, "armed": armed, "identity": identity, **self.spoil.fields.get(name, {})}
         told = Device(
-            name, kind, values, READ_S, silent_s=READ_S, t_ok_ns=t_ok_ns, t_identity_ns=t_ok_ns, **fields
-        )
+            name, kind, values, READ_S, state=state, armed=armed, identity=self.identities.get(name, ""),
+            silent_s=READ_S, t_ok_ns=t_ok_ns, t_identity_ns=t_ok_ns,
+        )  # fmt: skip
+        if name in self.spoil.fields:
+            told = replace(told, **self.spoil.fields[name])
         self.last[name] = told
         return told

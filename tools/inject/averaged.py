@@ -6,11 +6,12 @@ An act that expects nothing has `still`: it holds as long as nothing has happene
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, nan
 from random import Random
 
 from controller.image import Backstop, Mode, Wish
+from controller.records import replace
 from controller.safety.command import Command, Rank
 from controller.units import NS_PER_S
 from tools.averaged.run import AveragedRun

@@ -142,7 +142,7 @@ def _ramps(site: Site) -> tuple[float, float]:
     if utility.range_kw_max is not None:
         own.append(utility.range_kw_max / utility.range_s)
     up, down = utility.ramp_up_kw_per_s_max, utility.ramp_down_kw_per_s_max
-    return min([*own, *([up] if up is not None else [])]), min([*own, *([down] if down is not None else [])])
+    return min(own if up is None else [*own, up]), min(own if down is None else [*own, down])
 
 
 def _plate(unit: Unit, checked: CheckedSite) -> Plate:

@@ -16,7 +16,7 @@ from tools import campaign
 from tools.averaged import hostile
 from tools.averaged.machines import Switch
 from tools.averaged.pairs import all_pairs, pair
-from tools.averaged.quiet import SHORTEST_S, leap, settled
+from tools.averaged.quiet import SHORTEST_S, clears_in_s, leap, may_rest, settled
 from tools.averaged.run import AveragedRun
 from tools.oracle.watch import RULES
 from tools.planted import PLANTED, caught, cycles
@@ -120,6 +120,36 @@ def test_a_stretch_in_which_something_is_due_is_not_left_out() -> None:
         if not leap(run, 3600.0)[0]:
             run.cycle(1.0)
     assert 20e9 < run.world.t_ns - began_ns < 32e9
+
+
+def test_no_window_of_a_fault_is_left_out() -> None:
+    """Goal: a converter that stays in fault is told to clear as often as ever, and after that rests. Method: a deaf one
+    that is left out (F27), eleven minutes by whole seconds and with leaps: the same seconds of orders."""
+    ready = campaign.Campaign(SEED).run
+    next(iter(ready.world.pcs.values())).enter("fault")
+    next(iter(ready.world.pcs.values())).deaf = True
+    cycles(ready, 3.0)
+    assert ready.mode.name == "GRID_TIED" and ready.state.conditions.losses
+    told: list[set[int]] = [set(), set()]
+    stepped, leaping = ready.copied(), ready.copied()
+    end_ns, tries = ready.world.t_ns + round(660e9), 0
+    for run, seconds in ((stepped, told[0]), (leaping, told[1])):
+        run.watchers.append(
+            lambda seen, seconds=seconds: (
+                seconds.add(round(seen.telemetry.now.t_ns / 1e9))
+                if "clear" in seen.outputs.orders.values()
+                else None
+            )
+        )
+    while stepped.world.t_ns < end_ns:
+        stepped.cycle(1.0)
+    while leaping.world.t_ns < end_ns:
+        tries += 1
+        left_s = (end_ns - leaping.world.t_ns) / 1e9
+        if not (may_rest(leaping) and leap(leaping, left_s)[0]):
+            leaping.cycle(1.0)
+    assert len(told[0]) >= 3 and told[0] == told[1]
+    assert tries < 60 and clears_in_s(leaping) == inf
 
 
 def test_equal_seeds_give_equal_campaigns(monkeypatch: pytest.MonkeyPatch) -> None:
