@@ -84,11 +84,11 @@ setup(
         "structlog>=24.1", "typer>=0.12,<1", "rich>=13,<17", "highspy>=1.9,<2", "tzdata>=2024.1",
     ],
     extras_require={
+        "bench": ["scipy>=1.11,<2"],  # a second opinion on the LP
         "report": ["matplotlib>=3.8,<4"],
         "dev": ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-cov>=5", "hypothesis>=6.100",
                 "ruff>=0.6", "pysunspec2>=1.3,<2",
                 "minimalmodbus>=2.1,<3",
-                "scipy>=1.11,<2",  # a second opinion on the LP
                 "setuptools>=68", "cython>=3.2,<4"],
         "style": ["mypy>=1.11", "cython-lint>=0.16", "types-PyYAML"],
     },

@@ -32,7 +32,7 @@ from tools.environment import (
 )
 
 QUICK = {"STILLWATT_QUICK": "1"}  # fewer examples, see tests/examples.py
-EXTRAS = ("dev", "style", "report")
+EXTRAS = ("dev", "style", "report", "bench")  # the first is what the fast tests need
 SIDE_BY_SIDE = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 CLOSED = "checked on Python"
 CLOSING = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|deselected|xfailed).* in [\d.:]+s.*?)\s*=*$")
@@ -165,7 +165,7 @@ def check_rest() -> list[str]:
     lines = [f"{CLOSED} {version}: {run_tests(made, '-m', 'slow and stack', *SIDE_BY_SIDE)}"]
     os.environ.update(QUICK)
     for version, interpreter in others:
-        made = made_of(version, interpreter)
+        made = made_of(version, interpreter, EXTRAS[:1])
         build(made)  # planners over days and whole processes are the same on every Python: once is enough
         said = run_tests(made, "-m", "not (slow or stack or process)", *SIDE_BY_SIDE)
         lines.append(f"{CLOSED} {version}: {said}")
