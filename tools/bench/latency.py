@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -43,6 +44,7 @@ MISSED_RATIO_MAX = 4.0
 STEP_RATIO_MAX = 10.0
 RING = struct.Struct("<8sIIII16diiQ")  # RingHeader of ext.sampler
 RING_BYTES, SLOT_COUNT = 256 + 64 * 128, 64
+Turn = tuple[float, float]  # ns of a hot step, of a clock read
 
 
 class LatencyError(Exception):
@@ -194,8 +196,11 @@ def machine() -> str:
 
 def run_loops(
     checked: CheckedSite, names: list[str], rounds: int, seconds: float, say: Callable[[str], None]
-) -> tuple[dict[str, Round], list[dict[str, Any]], int]:
-    """Every loop once a round, in turn: medians by loop, the thread's ladder rows, its page faults."""
+) -> tuple[dict[str, Round], list[dict[str, Any]], int, Turn]:
+    """Every loop once a round, in turn: medians by loop, the thread's ladder rows, its page faults; between them hot
+    turns, of which the least."""
+    executive = FastLink(checked, checked.table).executive
+    hot: Turn = (inf, inf)
     rate_hz = checked.site.sampling.rate_hz
     told: dict[str, list[Round]] = {name: [] for name in names}
     rows: list[dict[str, Any]] = []
@@ -211,16 +216,17 @@ def run_loops(
                 page_faults += faults
             else:
                 results.append(run_python(NS_PER_S // rate_hz, seconds))
-    return {name: middle(results) for name, results in told.items()}, rows, page_faults
+            hot = least(hot, executive)
+    return {name: middle(results) for name, results in told.items()}, rows, page_faults, hot
 
 
-def hot_step_ns(executive: Executive) -> tuple[float, float]:
-    """A frame and a clock read, ns: the least of many short turns, since neighbours on the core only add."""
-    turns = []
+def least(turn: Turn, executive: Executive) -> Turn:
+    """A frame and a clock read, ns: the least of `turn` and many short ones: neighbours on the core only add."""
     for _ in range(HOT_TURNS):
-        turns.append(executive.hot_step_ns(HOT_STEPS))
+        step_ns, clock_ns = executive.hot_step_ns(HOT_STEPS)
+        turn = min(turn[0], step_ns), min(turn[1], clock_ns)
         time.sleep(HOT_PAUSE_S)
-    return min(step_ns for step_ns, _ in turns), min(clock_ns for _, clock_ns in turns)
+    return turn
 
 
 def measure(against: bool, rounds: int, seconds: float, say: Callable[[str], None]) -> Verdict:
@@ -229,9 +235,7 @@ def measure(against: bool, rounds: int, seconds: float, say: Callable[[str], Non
     names = [*(["cyclictest"] if against else []), "frame", "pure Python"]
     ladder = Ladder(realtime=True)
     try:
-        loops, started, page_faults = run_loops(checked, names, rounds, seconds, say)
-        executive = FastLink(checked, checked.table).executive
-        step_ns, clock_ns = hot_step_ns(executive)
+        loops, started, page_faults, (step_ns, clock_ns) = run_loops(checked, names, rounds, seconds, say)
     finally:
         ladder.close()
     gates = gates_of(loops, step_ns, clock_ns, page_faults)
