@@ -47,7 +47,7 @@ cdef struct Poll:
     int32_t device          # index into Rtu.device
     uint8_t request[BYTE_MAX]
     int64_t t_due_ns        # of a read, or of a setpoint's refresh
-    int64_t t_retry_ns      # of a read that met a busy device, 0: none
+    int64_t t_retry_ns      # of a read that met a busy device or a wrong reply, 0: none
     int64_t t_request_ns    # first byte of the last request
     int64_t t_ok_ns         # last right reply, 0: never
     uint32_t lock           # odd while t_ok_ns, words or round_trip_ns change
@@ -58,7 +58,7 @@ cdef struct Poll:
     uint64_t errors[ERROR_MAX]
     int32_t exception       # last exception code, 0: none
     int32_t misses          # errors since the last right reply
-    int32_t busy            # answers "busy" in a row (exception 6)
+    int32_t tries           # reads in a row that are tried again soon
     uint32_t order_done     # sequence of the last order that was sent
     int32_t order_result    # of it: 0 under way, 1 confirmed, 2 broadcast, -1 refused or unanswered
     int64_t round_trip_ns   # last request's first byte to reply complete
@@ -76,6 +76,7 @@ cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *
 cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil
 cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil
+cdef int64_t poll_again_ns(Poll *poll, int64_t now_ns) noexcept nogil
 cdef int32_t poll_canary_holds(const Poll *poll, const Port *p) noexcept nogil
 cdef void poll_count_trip(Poll *poll) noexcept nogil
 cdef int64_t poll_trip_us(int32_t bin) noexcept nogil

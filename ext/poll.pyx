@@ -9,6 +9,8 @@ from ext.port cimport Port
 
 cdef enum:
     ORDER_WORDS = 4
+    RETRIES = 3             # BUS-09
+    RETRY_PART = 8          # of a read's period: how soon it is tried again
     BROADCAST_ZEROS = 3     # nobody confirms a broadcast, so its zero is said more than once
 
 
@@ -162,6 +164,16 @@ cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil:
     poll.t_retry_ns = 0
     if now_ns >= poll.t_due_ns:
         poll.t_due_ns += period_ns * (1 + (now_ns - poll.t_due_ns) // period_ns)
+
+
+cdef int64_t poll_again_ns(Poll *poll, int64_t now_ns) noexcept nogil:
+    """When a read that met a busy device or a wrong reply is due again: soon, three times; after that its period."""
+    poll.tries += 1
+    if poll.tries <= RETRIES:
+        poll.t_retry_ns = now_ns + poll.setup.period_ns // RETRY_PART
+    else:
+        poll.tries = 0
+    return poll_read_ns(poll)
 
 
 cdef int64_t poll_trip_us(int32_t bin) noexcept nogil:

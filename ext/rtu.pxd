@@ -29,6 +29,7 @@ cdef struct RtuPort:
     int32_t poll[POLL_MAX]  # its polls, as in the table
     int32_t last_unit
     int32_t shun_last       # 1: after an error, another unit goes first where there is one
+    int32_t late_left       # after an error: bytes that may still be the reply to what was asked
     int32_t setpoint_turn   # 1: a setpoint went last, so a due read goes first
     int64_t t_sent_ns       # last byte of the request leaves
     int64_t t_until_ns      # of the present state

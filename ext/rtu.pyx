@@ -13,8 +13,9 @@ from ext.image cimport (
 )
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
-    Poll, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER, poll_plan_read,
-    poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due, PollSetup,
+    Poll, poll_again_ns, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
+    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due,
+    PollSetup,
 )
 from ext.port cimport Port, port_hear, port_take, Ports
 from ext.trail cimport trail_note
@@ -23,8 +24,6 @@ from ext.trail cimport trail_note
 cdef enum:
     NO_UNIT = -1
     BUSY = 6                # exception code
-    BUSY_RETRIES = 3        # BUS-09
-    BUSY_PART = 8           # of a read's period: how soon it is tried again
     SILENCES_MIN = 2        # F16: two timeouts make a unit mute
     BACK_OFF_NS = 1_000_000_000     # longest pause of a mute unit
 
@@ -170,8 +169,7 @@ cdef void rest(RtuPort *q, Port *p, int32_t state, int64_t t_until_ns) noexcept 
 
 cdef void hears_of(Device *d) noexcept nogil:
     """A sign of life, late or refusing as it may be: such a unit is not mute."""
-    d.silences = 0
-    d.t_back_ns = 0
+    d.silences = d.t_back_ns = 0
 
 
 cdef void back_off(const RtuPort *q, const Poll *poll, Device *d, int64_t t_over_ns) noexcept nogil:
@@ -187,17 +185,14 @@ cdef void back_off(const RtuPort *q, const Poll *poll, Device *d, int64_t t_over
 
 
 cdef void refused(RtuPort *q, Poll *poll, int32_t code, int64_t now_ns) noexcept nogil:
-    """An exception. A busy device is read again soon, three times; a write is never sent again for it."""
+    """An exception. A busy device is read again soon; a write is never sent again for it."""
     poll.exception = code
     if poll.setup.kind == POLL_SETPOINT:
         poll.t_due_ns = now_ns + poll.setup.refresh_ns
-    elif poll.setup.kind == POLL_READ:
-        poll.busy = poll.busy + 1 if code == BUSY else 0
-        if 1 <= poll.busy <= BUSY_RETRIES:
-            poll.t_retry_ns = now_ns + poll.setup.period_ns // BUSY_PART
-            q.t_read_ns = min(q.t_read_ns, poll.t_retry_ns)
-        else:
-            poll.busy = 0
+    elif poll.setup.kind == POLL_READ and code == BUSY:
+        q.t_read_ns = min(q.t_read_ns, poll_again_ns(poll, now_ns))
+    else:
+        poll.tries = 0
 
 
 cdef void fail(Rtu *r, RtuPort *q, Poll *poll, Port *p, int32_t error, int64_t now_ns) noexcept nogil:
@@ -220,7 +215,10 @@ cdef void fail(Rtu *r, RtuPort *q, Poll *poll, Port *p, int32_t error, int64_t n
     else:
         if error == RTU_TIMEOUT:
             back_off(q, poll, &r.device[poll.device], max(t_over_ns, now_ns))
+        elif poll.setup.kind == POLL_READ:      # F18: the next status must not wait for its period
+            q.t_read_ns = min(q.t_read_ns, poll_again_ns(poll, now_ns))
         q.shun_last = 1
+        q.late_left = poll.shape.reply_count
         if p.rx_count:
             q.t_quiet_ns = p.t_rx_ns
         rest(q, p, PORT_QUARANTINE, t_over_ns)
@@ -278,7 +276,7 @@ cdef void accept(Rtu *r, RtuPort *q, Poll *poll, Port *p) noexcept nogil:
     poll.answered += 1
     poll.misses = 0
     poll.exception = 0
-    poll.busy = 0
+    poll.tries = 0
     hears_of(&r.device[poll.device])
     if poll.setup.kind == POLL_ORDER:
         poll.order_result = 1
@@ -307,13 +305,15 @@ cdef void watch_reply(Rtu *r, RtuPort *q, Poll *poll, Port *p, int64_t now_ns) n
 
 
 cdef void watch_silence(Rtu *r, RtuPort *q, Port *p, int64_t now_ns) noexcept nogil:
-    """Nothing is out. Late bytes belong to the device that was asked, others to babble or a second master."""
+    """Nothing is out. Late bytes, one reply of them, are the asked device's; others babble or a second master's."""
+    cdef int32_t late = 0
     if p.rx_count:
         if q.state == PORT_QUARANTINE and q.active >= 0:
-            r.poll[q.active].errors[<int32_t>RTU_UNSOLICITED] += p.rx_count
+            late = min(p.rx_count, q.late_left)
+            q.late_left -= late
+            r.poll[q.active].errors[<int32_t>RTU_UNSOLICITED] += late
             hears_of(&r.device[r.poll[q.active].device])
-        else:
-            q.unsolicited += p.rx_count
+        q.unsolicited += p.rx_count - late
         p.rx_count = 0
         q.t_quiet_ns = p.t_rx_ns
     if q.state != PORT_IDLE and now_ns >= q.t_until_ns:

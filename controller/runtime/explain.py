@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.image import Mode
+from controller.runtime.elsewhere import MET, UNSEEN
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
 from controller.safety.look import LEVELS
@@ -57,6 +58,13 @@ def plain_cause(cause: str) -> str:
     return PLACE.sub(r"<\1>", cause.replace("{subject}", "the device"))
 
 
+def elsewhere() -> Iterator[tuple[str, str, str]]:
+    """Every other fault of the catalogue: id, name and what becomes of it, by code."""
+    unseen = {code: (name, f"nothing here detects it: {why}") for code, (name, why) in UNSEEN.items()}
+    for code, (name, what) in sorted((MET | unseen).items()):
+        yield code, name, what
+
+
 def transitions() -> Iterator[tuple[str, str, Row]]:
     """Every row of the mode table with its sources in words, in the order in which they are tried."""
     for row in modes.ROWS:
@@ -91,6 +99,7 @@ def explain(word: str) -> list[str]:
         for duty in fallback.DUTIES
         if duty.mode.name == asked
     ]
+    lines += [f"{code} {name}: {what}." for code, name, what in elsewhere() if code == asked]
     if not lines:
         raise MistakeError(f"{word} is not known; known are {', '.join(known())}.")
     return lines
@@ -98,7 +107,8 @@ def explain(word: str) -> list[str]:
 
 def known() -> list[str]:
     """Every word that `explain` answers to."""
-    codes = [it.code for it in told()] + [code for code, _, _ in transitions()]
+    faults = sorted({it.code for it in told()} | {code for code, _, _ in elsewhere()})
+    codes = faults + [code for code, _, _ in transitions()]
     return list(dict.fromkeys([*codes, *(lock.id for lock in interlocks.ROWS), *Mode.__members__]))
 
 
@@ -126,6 +136,14 @@ def page() -> str:
     ]
     lines += [f"| {it.code} | {it.name} | {it.cause} | {it.effect} | D{it.level} | {it.reset} | {it.cure} |"
               for it in told()]  # fmt: skip
+    lines += [
+        "",
+        "## Other faults of the catalogue",
+        "",
+        "| id | name | what becomes of it |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {code} | {name} | {what} |" for code, name, what in elsewhere()]
     lines += ["", "## Gensets: phases", "", "| from | to | when |", "|---|---|---|"]
     lines += [
         f"| {', '.join(p.name for p in row.source)} | {row.target.name} | {row.needs} |"

@@ -160,6 +160,8 @@ class Story(Site):
             self._hung_until_s = t_s + words["seconds"]
         elif do == "clock":
             self._utc_step_s += words["step_s"]
+        elif do == "plug":
+            self.virtual.plug(self.fastlink.port_names.index(words["port"]), words["plugged"])
         elif do == "disk":
             self._disk(words["full"])
         else:

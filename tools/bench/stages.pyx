@@ -172,7 +172,7 @@ cdef class BusBench:
             "t_ok_ns": p.t_ok_ns, "t_request_ns": p.t_request_ns, "t_due_ns": p.t_due_ns,
             "asked": p.asked, "answered": p.answered, "errors": list(p.errors), "exception": p.exception,
             "misses": p.misses, "order_done": p.order_done, "order_result": p.order_result,
-            "round_trip_ns": p.round_trip_ns, "raw": p.raw[0], "raws": list(p.raw), "lock": p.lock, "busy": p.busy,
+            "round_trip_ns": p.round_trip_ns, "raw": p.raw[0], "raws": list(p.raw), "lock": p.lock, "tries": p.tries,
             "trips": {poll_trip_us(k): p.trips[k] for k in range(TRIP_BINS) if p.trips[k]},
         }  # fmt: skip
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 
+from controller.runtime.elsewhere import UNSEEN
+
 W_S = 0.1
 S_S = 1.0
 
@@ -49,7 +51,8 @@ def _test(code: str, name: str, place: str, expects: str) -> Fault:
     return Fault(code, name, Room.TEST, inf, expects, place=place)
 
 
-def _none(code: str, name: str, why: str) -> Fault:
+def _none(code: str) -> Fault:
+    name, why = UNSEEN[code]
     return Fault(code, name, Room.NONE, inf, "", why=why)
 
 
@@ -64,7 +67,7 @@ SENSING = (
     _stack("F08", "spike", inf, "nothing: the site goes on", "3 K"),
     _stack("F09", "dcbus-drift", 1.0 + W_S, "told"),
     _stack("F10", "dcbus-overvoltage", 2 * W_S, "no charge", "K + W"),
-    _none("F11", "sample-jitter", "samples that never reach the ring are seen by their age alone (F06)"),
+    _none("F11"),
     _averaged(
         "F12",
         "meter-lost",
@@ -72,7 +75,7 @@ SENSING = (
         "discharge no larger than the load",
         "3 W; here three polls of 0.2 s, for at 19200 baud a retry of a neighbour alone takes 0.55 s",
     ),
-    _none("F13", "meter-wrap", "bills are made of powers here, not of a meter's counters"),
+    _none("F13"),
     _averaged("F14", "temp-sensor", 2.0, "no charge"),
     _averaged("F15", "aux-contradiction", 0.1, "position unknown: no closing"),
 )
@@ -84,7 +87,7 @@ CONVERTERS = (
     _averaged("F20", "pcs-ignores", 2.5, "stop"),
     _averaged("F21", "pcs-sign", 0.5 + W_S, "LOCKOUT"),
     _averaged("F22", "pcs-stuck", 5.0, "LOCKOUT"),
-    _none("F23", "pcs-derated", "no profile has a register of available power; F20 and F31 see its effect"),
+    _none("F23"),
     _averaged("F24", "pcs-reboot", 2.0, "no power of it: armed and started anew"),
     _averaged("F25", "pcs-watchdog-off", 60.0, "stop"),
     _averaged("F26", "pcs-fault-bit", W_S, "no power of it"),
@@ -98,26 +101,26 @@ CONVERTERS = (
         "tests/unit/runtime/test_wear.py::test_the_budget_is_a_days",
         "blocked at the day's budget",
     ),
-    _none("F30", "second-master", "frames of another master are seen as babble (F84), its writes are not"),
+    _none("F30"),
     _averaged("F31", "pcs-slow-ramp", 60.0, "told"),
     _averaged("F32", "island-overload", 0.2, "load is shed"),
 )
 BATTERY = (
     _averaged("F33", "bms-mute", 2.0, "zero"),
-    _none("F34", "bms-frozen", "no profile has a heartbeat counter"),
+    _none("F34"),
     _averaged("F35", "charge-forbidden", 2 * W_S, "no charge", "1 period + W"),
     _averaged("F36", "cell-cold", W_S, "no charge"),
     _averaged("F37", "cell-hot", W_S, "stop"),
-    _none("F38", "cell-heating", "the slope of cell temperatures is not judged; F37 sees the level"),
+    _none("F38"),
     _averaged("F39", "fire-input", W_S, "LOCKOUT", "50 ms with the relay"),
-    _none("F40", "cell-imbalance", "cell voltages are read, their spread is not judged"),
+    _none("F40"),
     _averaged("F41", "soc-drift", S_S, "nothing but smoothing, anchor charge"),
     _averaged("F42", "soc-jump", inf, "no step of power: the site goes on", "S"),
     _averaged("F43", "contactor-open", W_S, "zero"),
-    _none("F44", "contactor-welded", "no device here tells a contactor's feedback"),
-    _none("F45", "insulation", "no device here tells insulation"),
-    _none("F46", "cooling-lost", "no device here tells cooling; F37 sees its effect"),
-    _none("F47", "capacity-fade", "capacity is not fitted at anchors"),
+    _none("F44"),
+    _none("F45"),
+    _none("F46"),
+    _none("F47"),
 )
 SUPPLY = (
     _averaged("F48", "grid-lost", 0.2, "ISLANDING"),
@@ -128,14 +131,14 @@ SUPPLY = (
     ),
     _averaged("F52", "out-of-phase", inf, "no closing out of step", "K"),
     _averaged("F53", "breaker-stuck", 0.5, "frozen, told", "500 ms, with close_s_max at its 0.3 s"),
-    _none("F54", "breaker-lies", "the current through a switch is not held against its position"),
+    _none("F54"),
     _averaged("F55", "genset-no-start", 180.0, "locked, the next set takes over"),
     _averaged("F56", "genset-stall", W_S, "discharge takes what the set cannot", "W"),
     _averaged("F57", "genset-low-load", 901.0, "told", "15 min"),
     _averaged("F58", "genset-reverse", 3.0 + W_S, "the switch opens", "3 s, then W"),
     _averaged("F59", "fuel-low", S_S, "told"),
     _averaged("F60", "genset-restarts", inf, "never more starts within an hour than allowed"),
-    _none("F61", "curtail-lost", "no device here brings a curtailment signal"),
+    _none("F61"),
     _averaged("F62", "blackstart-live", inf, "refused, nothing closes or forms", "K"),
     _stack("F63", "load-rejection", 2 * W_S, "discharge follows the load down", "K + W"),
     _averaged("F64", "gpu-oscillation", 2.0, "stop, where less gain does not help"),
@@ -153,8 +156,8 @@ COMPUTER = (
     _averaged(
         "F68", "supervisor-hang", 0.5 + 2 * W_S, "the lease ends: zero", "5 s; the lease is first (N1)"
     ),
-    _none("F69", "gc-pause", "the frame has no collector; the supervisor's pause is F68"),
-    _none("F70", "oom", "memory is bounded by the service file of the host"),
+    _none("F69"),
+    _none("F70"),
     _averaged("F71", "disk-full", S_S, "told, old black boxes give way; control goes on", "0 effect"),
     _test(
         "F72",
@@ -175,19 +178,19 @@ COMPUTER = (
         "one write in ten seconds",
     ),
     _averaged("F75", "clock-step", S_S, "told; control knows the monotonic clock alone"),
-    _none("F76", "clock-unset", "the state of time synchronisation is not read"),
+    _none("F76"),
     _test(
         "F77",
         "clock-fold",
         "tests/unit/plan/test_billing.py::test_days_of_23_24_and_25_hours",
         "every quarter of an hour once",
     ),
-    _none("F78", "cpu-hot", "the processor's temperature is not read; F66 sees its effect"),
+    _none("F78"),
     _averaged("F79", "serial-unplugged", 2.0, "zero, nothing is written there"),
     _averaged("F80", "tty-latency", 60.0, "told"),
-    _none("F81", "limits-flipped", "limits are frozen objects of one process; no second store"),
-    _none("F82", "bad-image", "the update system of the host"),
-    _none("F83", "cpu-stolen", "scheduler statistics are not read; F66 sees its effect"),
+    _none("F81"),
+    _none("F82"),
+    _none("F83"),
 )
 BUS = (
     _stack("F84", "bus-babble", 0.5 + W_S, "told"),
@@ -216,11 +219,11 @@ PEOPLE = (
     _test("F90", "config-bomb", "tests/unit/config/test_loader.py::test_depth_is_bounded", "refused"),
     _averaged("F91", "absurd-limit", W_S, "refused: there is no such command"),
     _averaged("F92", "bad-forecast", inf, "nothing: limits know no forecast", "S"),
-    _none("F93", "bad-price", "prices are not held against their history; limits know none (F92)"),
+    _none("F93"),
     _test(
         "F94", "no-plan", "tests/unit/plan/test_planner.py::test_the_ladder", "the next rung of the ladder"
     ),
-    _none("F95", "plan-oscillates", "reversals of the plan are not counted; F64 sees those of the law"),
+    _none("F95"),
     _averaged("F96", "forged-command", W_S, "refused", "1 command"),
     _test(
         "F97",

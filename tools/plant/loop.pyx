@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 import numpy as np
 
 from ext.cycle cimport bus_step, Executive, Frame, step
+from ext.port cimport Port
 from ext.rtu cimport rtu_wake_ns
 from ext.sampler cimport RING_HEADER_BYTES, RING_SLOT_BYTES, RingHeader, ring_init, ring_push
 from tools.plant.physics cimport Site, site_begin, site_step
@@ -80,6 +81,16 @@ cdef class VirtualSite:
         """Another scale of one channel in the ring's header, taken up as at a start."""
         self.header.scale[channel] = si_per_count
         self.executive.map_ring(np.asarray(self.ring))
+
+    def plug(self, int32_t port, plugged):
+        """Pulls out the adapter of a port (its index), or puts one in again: a new tty behind which nobody is verified."""
+        cdef Port *p
+        if not 0 <= port < self.executive.frame.ports.count:
+            raise ValueError(f"port {port}; there are {self.executive.frame.ports.count}")
+        p = &self.executive.frame.ports.port[port]
+        p.tx_count = p.tx_done = p.rx_count = 0
+        p.lost = not plugged
+        p.epoch += 1
 
     def alone(self, int64_t frames):
         """The controller is dead: the site goes on by itself for `frames` frames."""

@@ -125,6 +125,26 @@ def test_a_busy_device_is_read_again_three_times() -> None:
     assert (line.bench.poll(0)["answered"], len(line.requests)) == (5, 10)
 
 
+@pytest.mark.parametrize(
+    "wrong", [sealed(9, 3, 2, 0, 7), sealed(1, 3, 4, 0, 7, 0, 7), b"\x01\x03\x02\x00\x07\x00\x00"]
+)
+def test_a_wrong_reply_is_asked_for_again_three_times(wrong: bytes) -> None:
+    """Goal: F18: the status does not wait a period for each discarded reply. Method: another unit's, another length,
+    another CRC for ever: four requests in each period of 200 ms; then one reply that is right; then silence: once."""
+    line = Line(poll(period_ns=200 * MS))
+    line.reply = lambda _: wrong
+    line.run(9_990)
+    assert len(line.requests) == 5 * 4
+    line = Line(poll(period_ns=200 * MS))
+    line.reply = lambda request: answer(request) if len(line.requests) % 2 == 0 else wrong
+    line.run(9_990)
+    assert (line.bench.poll(0)["answered"], len(line.requests)) == (5, 10)
+    line = Line(poll(period_ns=200 * MS))
+    line.reply = lambda _: b""
+    line.run(9_990)
+    assert len(line.requests) == 5
+
+
 def test_a_read_that_came_early_and_met_a_busy_device_is_tried_soon() -> None:
     """Goal: an eighth of a period after the answer, long before its deadline. Method: unit 1 dies at 1 s, so unit 2,
     whose next read is due at 1.5 s, is read in its place, and is busy."""

@@ -195,6 +195,23 @@ def test_babble_is_counted_and_not_read() -> None:
     assert sum(line.bench.poll(0)["errors"]) == 0
 
 
+def test_babble_after_an_error_is_more_than_a_late_reply() -> None:
+    """Goal: F84 is seen where every exchange fails. Method: silence, then bytes in quarantine: as many as a
+    reply has count as late, one more as babble."""
+    line = Line(poll(period_ns=1000 * MS))
+    line.reply = lambda _: b""
+    while line.bench.port(0)["state"] != QUARANTINE:
+        line.step()
+    for _ in range(len(RIGHT)):
+        line.bench.feed(0, b"\x55")
+        line.step()
+    assert (line.bench.port(0)["unsolicited"], line.bench.poll(0)["errors"][UNSOLICITED]) == (0, len(RIGHT))
+    line.bench.feed(0, b"\x55")
+    line.step()
+    line.step()
+    assert (line.bench.port(0)["unsolicited"], line.bench.poll(0)["errors"][UNSOLICITED]) == (1, len(RIGHT))
+
+
 def test_no_request_talks_into_babble() -> None:
     """Goal: the gap counts from the last byte heard, whoever sent it. Method: babble while a read is due."""
     line = Line(poll(period_ns=10 * MS))

@@ -8,11 +8,12 @@ import pytest
 
 from controller.config.loader import BOARDS
 from controller.image import Mode
-from controller.runtime.explain import EFFECTS, RESETS, explain, known, page, plain_cause, told
+from controller.runtime.explain import EFFECTS, RESETS, elsewhere, explain, known, page, plain_cause, told
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
 from controller.safety.terms import FallbackTerms
 from controller.state import Effect
+from tools.inject.table import FAULTS
 
 PAGE = (BOARDS / "operation.md").read_text("utf-8")
 
@@ -68,6 +69,17 @@ def test_every_mode_has_its_duties() -> None:
 def test_every_id_can_be_asked_for(word: str) -> None:
     """Goal: `stillwatt explain` knows each word. Method: all of them, in small letters too."""
     assert explain(word) == explain(word.lower()) != []
+
+
+def test_every_fault_of_the_catalogue_is_explained_once() -> None:
+    """Goal: no id of an event, a test or the catalogue is an unknown word. Method: F01 to F98; the names of the
+    injectors; a row of the step and a line of what is met elsewhere never speak of one fault."""
+    assert sorted(FAULTS) == [f"F{number:02}" for number in range(1, 99)]
+    for code, fault in FAULTS.items():
+        assert all(line.startswith(f"{code} {fault.name}") for line in explain(code)), code
+    others = [code for code, _, _ in elsewhere()]
+    assert len(others) == len(set(others)) and not {it.code for it in told()} & set(others)
+    assert [r[0] for r in rows_of("Other faults of the catalogue")] == others
 
 
 def test_one_answer_in_words() -> None:

@@ -1,0 +1,106 @@
+"""Faults of the catalogue that are no row of the safety step: what meets them instead, or why nothing here does.
+
+Ids and names are those of reference/safety.md section 4; the rows of the step are in controller.safety.conditions.
+"""
+
+from __future__ import annotations
+
+MET: dict[str, tuple[str, str]] = {  # id: name, what happens
+    "F08": ("spike", "a single wild sample moves nothing"),
+    "F17": (
+        "pcs-late-reply",
+        "a late reply is discarded, and the line rests until the latest possible one is over",
+    ),
+    "F18": (
+        "pcs-forged-frame",
+        "a wrong reply is discarded and asked for again; more authority needs two that agree (IL-12)",
+    ),
+    "F19": ("pcs-exception", "a converter that refuses setpoints confirms none: silent by F16, SAFE_STOP"),
+    "F25": (
+        "pcs-watchdog-off",
+        "a converter that loses its watchdog setting is F24; without one it is not started",
+    ),
+    "F29": ("eeprom-wear", "writes to a register that wears out are blocked once the day's budget is spent"),
+    "F35": (
+        "charge-forbidden",
+        "a limit of zero from the BMS is no power in that direction, with the next cycle",
+    ),
+    "F42": (
+        "soc-jump",
+        "a jump of the BMS's value widens the interval of the state of charge; power does not step",
+    ),
+    "F43": (
+        "contactor-open",
+        "no voltage or no limit from the BMS is no power; a converter that trips for it is F26",
+    ),
+    "F49": ("grid-sag", "a sag that is shorter than F48's hold time is ridden through"),
+    "F51": ("unintended-island", "converters form only behind a switch proven open (IL-11)"),
+    "F52": ("out-of-phase", "the switch closes by one fresh permissive alone (IL-01)"),
+    "F56": ("genset-stall", "load beyond the ready sets is taken by the battery, and shed where that cannot"),
+    "F60": (
+        "genset-restarts",
+        "starts within an hour are counted and end at fallback.genset.starts_per_h_max",
+    ),
+    "F62": ("blackstart-live", "a black start needs a dead bus and a switch proven open (T11)"),
+    "F65": (
+        "process-dead",
+        "the health relay drops, the converters' own watchdogs end the power; the next start is silent",
+    ),
+    "F72": ("disk-error", "a record that cannot be written or read leaves the older slot in force"),
+    "F73": (
+        "torn-write",
+        "a record of which neither slot is whole is latched as class C; of one, the older slot counts",
+    ),
+    "F74": ("flash-wear", "the record is written once in ten seconds at most, unless a latch changes"),
+    "F77": ("clock-fold", "every quarter of an hour of a day of 23 or 25 hours is billed once"),
+    "F86": (
+        "duplicate-address",
+        "two devices at one address spoil each other's replies: silent by F16, or F28 where one calls itself otherwise",
+    ),
+    "F87": (
+        "gateway-half-open",
+        "a gateway that is half open is left and tried again; its values age and go stale by their own rules",
+    ),
+    "F88": ("gateway-reorder", "a reply with another transaction's number is discarded"),
+    "F89": ("config-wrong", "a wrong site file is refused with its line and the cure; nothing is started"),
+    "F90": ("config-bomb", "a file that is too deep or too large is refused"),
+    "F91": ("absurd-limit", "a limit from outside is refused: there is no such command"),
+    "F92": ("bad-forecast", "a forecast moves a wish, never a limit (IL-18)"),
+    "F94": (
+        "no-plan",
+        "without a plan the next rung of the planner's ladder decides; the status tells which",
+    ),
+    "F96": (
+        "forged-command",
+        "a command without its sequence, in the past or with more than five seconds to live is refused (IL-15)",
+    ),
+    "F97": ("log-flood", "log lines of one kind are told once a second"),
+    "F98": (
+        "kernel-assert",
+        "a cycle of the supervisor failed: zero on the wire at once, a dump, the end; the next start is in LOCKOUT",
+    ),
+}
+UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
+    "F11": ("sample-jitter", "samples that never reach the ring are seen by their age alone (F06)"),
+    "F13": ("meter-wrap", "bills are made of powers here, not of a meter's counters"),
+    "F23": ("pcs-derated", "no profile has a register of available power; F20 and F31 see its effect"),
+    "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
+    "F34": ("bms-frozen", "no profile has a heartbeat counter"),
+    "F38": ("cell-heating", "the slope of cell temperatures is not judged; F37 sees the level"),
+    "F40": ("cell-imbalance", "cell voltages are read, their spread is not judged"),
+    "F44": ("contactor-welded", "no device here tells a contactor's feedback"),
+    "F45": ("insulation", "no device here tells insulation"),
+    "F46": ("cooling-lost", "no device here tells cooling; F37 sees its effect"),
+    "F47": ("capacity-fade", "capacity is not fitted at anchors"),
+    "F54": ("breaker-lies", "the current through a switch is not held against its position"),
+    "F61": ("curtail-lost", "no device here brings a curtailment signal"),
+    "F69": ("gc-pause", "the frame has no collector; the supervisor's pause is F68"),
+    "F70": ("oom", "memory is bounded by the service file of the host"),
+    "F76": ("clock-unset", "the state of time synchronisation is not read"),
+    "F78": ("cpu-hot", "the processor's temperature is not read; F66 sees its effect"),
+    "F81": ("limits-flipped", "limits are frozen objects of one process; no second store"),
+    "F82": ("bad-image", "the update system of the host"),
+    "F83": ("cpu-stolen", "scheduler statistics are not read; F66 sees its effect"),
+    "F93": ("bad-price", "prices are not held against their history; limits know none (F92)"),
+    "F95": ("plan-oscillates", "reversals of the plan are not counted; F64 sees those of the law"),
+}
