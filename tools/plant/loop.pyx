@@ -83,7 +83,7 @@ cdef class VirtualSite:
         self.executive.map_ring(np.asarray(self.ring))
 
     def plug(self, int32_t port, plugged):
-        """Pulls out the adapter of a port (its index), or puts one in again: a new tty behind which nobody is verified."""
+        """Pulls out the adapter of a port (its index), or puts one in again: a new tty, nobody behind it verified."""
         cdef Port *p
         if not 0 <= port < self.executive.frame.ports.count:
             raise ValueError(f"port {port}; there are {self.executive.frame.ports.count}")
