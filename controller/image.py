@@ -117,8 +117,8 @@ class PortLook:
 
     name: str
     t_taken_ns: int = 0  # since when it has its present tty, 0: it has none
-    asked: int = 0  # requests
-    failed: int = 0  # of these: no reply or a wrong one
+    heard: int = 0  # replies, right or damaged; silence is none
+    failed: int = 0  # of these: damaged
     unsolicited: int = 0  # bytes when no request was out
 
 

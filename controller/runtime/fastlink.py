@@ -200,7 +200,7 @@ class FastLink:
         ]
         self._news = News(self.executive)
         self._states = [PollState() for _ in table.polls]  # of the last look
-        self._asked, self._failed = [0] * len(table.polls), [0] * len(table.polls)
+        self._answered, self._damaged = [0] * len(table.polls), [0] * len(table.polls)
         self._permit = 0
         self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
 
@@ -318,17 +318,13 @@ class FastLink:
         for index in self._news.changed():
             poll = self.executive.poll(index)
             self._states[index] = PollState(**{name: poll[name] for name in POLL_FIELDS})
-            self._asked[index], self._failed[index] = poll["asked"], sum(poll["errors"][DAMAGED])
+            self._answered[index], self._damaged[index] = poll["answered"], sum(poll["errors"][DAMAGED])
 
     def _port_look(self, index: int, port: Mapping[str, int]) -> PortLook:
         here = self._polls_on[index]
-        return PortLook(
-            name=self.port_names[index],
-            t_taken_ns=port["t_taken_ns"],
-            asked=sum(self._asked[i] for i in here),
-            failed=sum(self._failed[i] for i in here),
-            unsolicited=port["unsolicited"],
-        )
+        damaged = sum(self._damaged[i] for i in here)
+        heard = damaged + sum(self._answered[i] for i in here)
+        return PortLook(self.port_names[index], port["t_taken_ns"], heard, damaged, port["unsolicited"])
 
     def is_barred(self, index: int) -> bool:
         """Whether the lease in force keeps every write away from the port."""

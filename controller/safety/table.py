@@ -35,7 +35,7 @@ IGNORED_S = 2.0  # F20: deviation of the power from what was told, lasting this 
 OPPOSED_S = 0.5  # F21: a wrong sign doubles the peak that was to be cut
 PORT_HOLD_S = 2.0  # F79: a port that is back and verified by then costs no SAFE_STOP
 BABBLE_BYTES_MAX, BABBLE_S = 50, 0.5  # F84: more than an unbiased line makes by itself
-NOISE_PU, NOISE_S, NOISE_ASKED_MIN = 0.20, 1.8, 10  # F85: two cycles more make its 2 s
+NOISE_PU, NOISE_S, NOISE_HEARD_MIN = 0.20, 1.8, 10  # F85: two cycles more make its 2 s
 LATE_PCT_MAX = 5.0  # F80
 TEMPERATURE_S = 2.0  # F14
 CLOCK_STEP_S_MAX = 1.0  # F75
@@ -219,8 +219,8 @@ def _noise_pu(look: Look) -> float:
     past = _past(look, NOISE_S)
     if past is None:
         return nan
-    asked = past[1].asked - past[0].asked
-    return nan if asked < NOISE_ASKED_MIN else (past[1].failed - past[0].failed) / asked
+    heard = past[1].heard - past[0].heard
+    return nan if heard < NOISE_HEARD_MIN else (past[1].failed - past[0].failed) / heard
 
 
 def _late_pct(look: Look) -> float:
@@ -387,6 +387,6 @@ ROWS = (
         "{value:.0f} bytes came over {subject} within half a second that nobody had asked for",
         "look for a stuck driver, a second master, missing bias or termination", clear_s=1.0),
     Row("F85", "bus-noise", "port", _noise_pu, at(NOISE_PU), "A", Effect.NOTE,
-        "{value:.0%} of the requests over {subject} got a damaged reply, allowed {limit:.0%}",
+        "{value:.0%} of the replies over {subject} were damaged, allowed {limit:.0%}",
         "check shield, termination, bias and the line's length; a lower baud helps", clear_s=1.0, level=2),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from controller.safety.table import (
     BABBLE_BYTES_MAX,
     IGNORED_S,
     LATE_PCT_MAX,
-    NOISE_ASKED_MIN,
+    NOISE_HEARD_MIN,
     OPPOSED_S,
     PORT_HOLD_S,
 )
@@ -221,11 +221,11 @@ def counted(before: PortLook, after: PortLook, seconds: float) -> Conditions:
     [
         ({"unsolicited": BABBLE_BYTES_MAX}, 0.5, ""),
         ({"unsolicited": BABBLE_BYTES_MAX + 1}, 0.5, "F84"),
-        ({"asked": 100, "failed": 20}, 1.8, ""),
-        ({"asked": 100, "failed": 21}, 1.8, "F85"),
-        ({"asked": NOISE_ASKED_MIN - 1, "failed": NOISE_ASKED_MIN - 1}, 1.8, ""),
-        ({"asked": NOISE_ASKED_MIN, "failed": 3}, 1.8, "F85"),
-        ({"asked": 100, "failed": 100}, 1.7, ""),
+        ({"heard": 100, "failed": 20}, 1.8, ""),
+        ({"heard": 100, "failed": 21}, 1.8, "F85"),
+        ({"heard": NOISE_HEARD_MIN - 1, "failed": NOISE_HEARD_MIN - 1}, 1.8, ""),
+        ({"heard": NOISE_HEARD_MIN, "failed": 3}, 1.8, "F85"),
+        ({"heard": 100, "failed": 100}, 1.7, ""),
     ],
 )
 def test_babble_and_noise(after: dict[str, int], seconds: float, code: str) -> None:

@@ -49,7 +49,7 @@ NUMBERS: dict[Any, dict[str, Any]] = {
             "METER_LOST_S": 60.0, "GRID_LOST_S": 0.09, "START_S_MAX": 10.0, "ENTER_SERVICE_S_MAX": 600.0,
             "STRANGE_S": 1.0, "STUCK_S": 4.8, "STUCK_PU": 0.05, "CYCLE_S": 0.1, "IGNORED_S": 2.0, "OPPOSED_S": 0.5,
             "PORT_HOLD_S": 2.0, "BABBLE_BYTES_MAX": 50, "BABBLE_S": 0.5, "NOISE_PU": 0.2, "NOISE_S": 1.8,
-            "NOISE_ASKED_MIN": 10, "LATE_PCT_MAX": 5.0, "TEMPERATURE_S": 2.0, "CLOCK_STEP_S_MAX": 1.0,
+            "NOISE_HEARD_MIN": 10, "LATE_PCT_MAX": 5.0, "TEMPERATURE_S": 2.0, "CLOCK_STEP_S_MAX": 1.0,
             "CELL_C_MIN": 0.0, "CELL_C_MIN_CLEAR": 2.0, "CELL_C_MIN_CLEAR_S": 600.0, "CELL_C_MAX": 55.0,
             "CELL_C_MAX_CLEAR": 50.0},
     terms: {"PCS_SILENT_S": 0.35, "STALE_S": 0.5, "LOST_S": 2.0, "SETTLE_S": 0.5, "TOLERANCE_KW": 20.0,

@@ -94,14 +94,14 @@ def test_counters_count_since_the_last_cycle() -> None:
 
 
 def test_bus_counters_count_since_the_window_began() -> None:
-    """Goal: F84, F85 over their window alone. Method: counters that begin at 40; too few requests."""
-    first = PortLook("p", 1, unsolicited=40, asked=40, failed=4)
+    """Goal: F84, F85 over their window alone. Method: counters that begin at 40; too few replies."""
+    first = PortLook("p", 1, unsolicited=40, heard=40, failed=4)
     counts = (Counts(at(-2.0).t_ns, (first,)), Counts(at(-0.5).t_ns, (first,)))
-    now = replace(first, unsolicited=100, asked=50, failed=6)
+    now = replace(first, unsolicited=100, heard=50, failed=6)
     view = replace(look({"ports": (now,)}, Conditions(counts=counts), 0.0), subject="p")
     assert table._babble_bytes(view) == 60.0
     assert table._noise_pu(view) == pytest.approx(2 / 10)
-    few = replace(look({"ports": (replace(now, asked=49),)}, Conditions(counts=counts), 0.0), subject="p")
+    few = replace(look({"ports": (replace(now, heard=49),)}, Conditions(counts=counts), 0.0), subject="p")
     assert isnan(table._noise_pu(few))
 
 
