@@ -129,8 +129,9 @@ class Switch:
     def step(self, step_s: float, bus_hz: float, source_hz: float, alone: bool = False) -> None:
         """One movement, while the angle turns. bus_hz, source_hz: 0 where there is no voltage.
 
-        alone: nobody is there to take an order back. Then the sync-check relay in series with the closing coil
-        (IL-01, H) gives up a closing out of step; nobody who is there may need it.
+        alone: the supervisor hangs, and nobody takes an order back. The switch runs alone then (safety.md 2.3), and its
+        own sync-check relay in series with the closing coil (IL-01, H: relay 25) gives up a closing out of step. While
+        the supervisor lives that relay is left out: what the step should have taken back still counts as a clash.
         """
         deg_per_s = 360.0 * (source_hz - bus_hz) if bus_hz and source_hz else 0.0
         began_deg = self.angle_deg

@@ -72,7 +72,9 @@ class AveragedRun:
 
     def decide(self, step_s: float = CYCLE_S) -> None:
         """The safety step on what the site tells now, with the commands of the inbox."""
-        if self.hung:
+        if (
+            self.hung
+        ):  # an order leaves once, under a live lease (ext.poll): it is not repeated, nor taken back
             self.outputs = replace(self.outputs, orders={}) if self.outputs is not None else None
             return
         commands = tuple(self.inbox)
