@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -49,10 +50,10 @@ class Outlook:
 
 
 class Model:
-    """Forecasts one hourly series. kind is `load` or `pv`."""
+    """Forecasts one hourly series. kind is `load` or `pv`; usual_kw_max: a load told above it at the start ends."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, usual_kw_max: float = inf) -> None:
+        self.kind, self.usual_kw_max = kind, usual_kw_max
         self.seen_kw: list[float] = []
         self._hour: list[int] = []
         self._day: list[int] = []
@@ -163,6 +164,8 @@ class Model:
         """Hours told so high that no experience can say anything about them, beyond all the feed told too much."""
         if self.kind != "load" or not np.isfinite(feed_kw[0]):
             return np.zeros(feed_kw.size, dtype=np.bool_)
+        if not self.seen_kw and feed_kw[0] > (1.0 + NEWS_PU) * self.usual_kw_max:
+            return np.asarray(np.isfinite(feed_kw), dtype=np.bool_)  # later hours told rest on what runs now
         known_kw = max(self.seen_kw, default=float(feed_kw[0]))
         excess = np.nan_to_num(np.array(self._excess).reshape(-1, LEADS))
         excess_kw = np.maximum.accumulate(np.maximum(excess.max(0, initial=0.0), 0.0))

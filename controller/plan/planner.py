@@ -25,6 +25,7 @@ HOUR_S = 3600
 AGE_S_MAX = 6 * HOUR_S  # a plan older than this has lost touch with the load
 SURPRISE_PU = 0.05  # of the last day's highest hour: a load this far from the plan is another load
 ENDED_CHANCE = 0.4  # a rise never seen before is over soon: jobs rarely last as long as their time limits say
+USUAL_PU = 2 / 3  # of the connection: what a load keeps to, as long as none was seen; the rest carries peaks
 AT_LIMIT_KW = 1.0  # planned import this close to its limit is held by the limit
 
 
@@ -102,7 +103,8 @@ class Planner:
         self.slot_s = slot_s
         self.meter = demand.Meter(tariff)
         self.past = Past(tariff.time_zone)
-        self.load, self.pv = Model("load"), Model("pv")
+        self._usual_kw_max = USUAL_PU * plant.import_kw_max
+        self.load, self.pv = Model("load", self._usual_kw_max), Model("pv")
         self.current: Plan | None = None
         self.trouble = ""  # why there is no newer plan, empty: there is
         self._economist = Economist(plant, time_limit_s)
@@ -149,7 +151,7 @@ class Planner:
             or day.size > horizon.DAYS_MAX
         ):
             raise ValueError("the days that were learned have another shape")
-        fresh = Model("load"), Model("pv")
+        fresh = Model("load", self._usual_kw_max), Model("pv")
         for model in fresh:
             head = f"{model.kind}/"
             model.restore({name[len(head) :]: part for name, part in state.items() if name.startswith(head)})

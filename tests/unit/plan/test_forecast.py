@@ -161,6 +161,21 @@ def test_news_goes_before_experience() -> None:
         assert found.within_kw[2].tolist() == (feed_kw[2] - top_kw if news else np.zeros(4)).tolist()
 
 
+def test_before_anything_was_seen_a_high_load_is_news() -> None:
+    """Goal: above 1.1 x the usual most, a load at the start will end, and all told with it. Method: 4400 of 4000."""
+    off = np.zeros(24, dtype=bool)
+    for told_kw, news in ((4399.0, False), (4401.0, True)):
+        found = Model("load", 4000.0).outlook(np.linspace(told_kw, 2000.0, 24), HOURS, HOURS // 24, off)
+        assert found.news.all() == found.news.any() == news
+        assert found.expected_kw[0] == pytest.approx(told_kw)
+        assert found.usual_kw[0] == pytest.approx(0.0 if news else told_kw)
+    slots_kw = np.full((20, 4), 4401.0)  # told for 20 of the hours
+    short = Model("load", 4000.0).outlook(slots_kw, HOURS, HOURS // 24, off)
+    assert short.news.tolist() == [True] * 20 + [False] * 4
+    rise = Model("load", 4000.0).outlook(np.where(HOURS == 1, 1101.0, 1000.0), HOURS, HOURS // 24, off)
+    assert rise.news.tolist() == [False, True] + [False] * 22  # above what runs now
+
+
 def test_a_feed_of_less_than_an_hour_tells_nothing() -> None:
     """Goal: what is left of a curve may be no whole hour. Method: none, and none in slots, with bands: as without."""
     off = np.zeros(24, dtype=bool)

@@ -306,6 +306,20 @@ def test_a_burst_never_seen_is_shaved_the_first_time(hour: float) -> None:
     assert result.grid_kw.reshape(-1, 4).mean(1).max() < 0.62 * 5000
 
 
+@pytest.mark.parametrize(("load_kw", "cut_kw"), [(5000.0, 1350.0), (4401.0, 1350.0), (4399.0, 0.0)])
+def test_a_start_inside_a_peak(load_kw: float, cut_kw: float) -> None:
+    """Goal: with nothing seen, a load above 1.1 x 2/3 of the connection is cut at once. Method: told without end.
+
+    Half full, the battery holds 1536 kWh: the first hour gets nearly all of it, or nothing of it.
+    """
+    site, sold = nordlab()
+    flat = burst_day(2)
+    tables = replace(flat, load_kw=np.where(np.arange(flat.load_kw.size) < 6, load_kw, 500.0))
+    told = Curves(np.full((flat.load_kw.size // 4, 192), load_kw), None, None, False)
+    result = Season(site, sold, tables, told).run(4)
+    assert cut_kw <= result.pcs_kw.mean() <= (1536.0 if cut_kw else 0.0)
+
+
 def test_cheaper_than_no_battery() -> None:
     """Goal: price never tempts beyond its worth. Method: bills of a season with strong prices, both months."""
     site, sold = nordlab()
