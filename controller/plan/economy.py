@@ -19,7 +19,7 @@ from controller.plan.program import Program, Solution, Solver
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
-CHARGE_COST = 1e-5  # breaks ties: no idle cycling where money is indifferent
+CHARGE_COST = 1e-5  # breaks ties, each hour ahead: no idle cycling; sooner than later, which may fail
 START, COUPLED = -1, -2  # predecessors that are no step: energy now; energy at the days' turn
 KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
 
@@ -190,7 +190,7 @@ def _storage(
     parts = _Columns(
         grid=program.variables(keys[0], often * steps.buy, 0.0, plant.import_kw_max),
         export=program.variables(keys[1], -often * sell, 0.0, plant.export_kw_max),
-        charge=program.variables(keys[2], often * CHARGE_COST, 0.0, plant.charge_kw_max),
+        charge=program.variables(keys[2], often * CHARGE_COST * _ahead(steps), 0.0, plant.charge_kw_max),
         discharge=program.variables(keys[3], often * plant.wear_per_kwh, 0.0, plant.discharge_kw_max),
         spill=program.variables(keys[4], 0.0, 0.0, steps.pv_kw),
         energy=program.variables(keys[5], 0.0, low, high),
@@ -219,6 +219,14 @@ def _storage(
         program.put(taper, parts.charge, 1.0)
         program.put(taper, parts.energy, slope)
     return parts
+
+
+def _ahead(steps: Steps) -> Floats:
+    """Hours from now to the end of each step; of a typical day from its midnight."""
+    return np.concatenate([
+        np.cumsum(steps.hours[: steps.near]), np.cumsum(steps.hours[: steps.near])[2 * steps.near - steps.bad :],
+        1.0 + np.arange(steps.count - steps.bad) % 24,
+    ])  # fmt: skip
 
 
 def _bounds(plant: Plant, steps: Steps, energy_kwh: float) -> tuple[Floats, Floats]:

@@ -53,6 +53,13 @@ def test_a_price_spread_by_hand() -> None:
     assert found.pcs_kw[:2].tolist() == pytest.approx([-1875, 1728])
 
 
+def test_at_one_price_sooner_than_later() -> None:
+    """Goal: what is charged early cannot fail later. Method: four cheap hours of one price, 1875 kWh of room."""
+    spot = np.array([0.1, 0.1, 0.1, 0.1, 2.0])
+    found, _ = day(tariff(), np.full(5, 3000.0), spot, bat=plant(wear_per_kwh=0.21))
+    assert found.pcs_kw.tolist() == pytest.approx([-1875, 0, 0, 0, 1728], abs=0.01)
+
+
 @pytest.mark.parametrize(("dear", "cycles"), [(0.70, False), (0.79, True)])
 def test_wear_and_losses_stop_a_small_spread(dear: float, cycles: bool) -> None:
     """Goal: no cycling below losses and wear. Method: 0.50 / 0.9216 + 0.21 = 0.7525 is where it begins to pay."""
