@@ -165,7 +165,7 @@ class Model:
         if self.kind != "load" or not np.isfinite(feed_kw[0]):
             return np.zeros(feed_kw.size, dtype=np.bool_)
         if not self.seen_kw and feed_kw[0] > (1.0 + NEWS_PU) * self.usual_kw_max:
-            return np.ones(feed_kw.size, dtype=np.bool_)  # what is told of later hours rests on what runs now
+            return np.asarray(np.isfinite(feed_kw), dtype=np.bool_)  # later hours told rest on what runs now
         known_kw = max(self.seen_kw, default=float(feed_kw[0]))
         excess = np.nan_to_num(np.array(self._excess).reshape(-1, LEADS))
         excess_kw = np.maximum.accumulate(np.maximum(excess.max(0, initial=0.0), 0.0))

@@ -25,9 +25,7 @@ HOUR_S = 3600
 AGE_S_MAX = 6 * HOUR_S  # a plan older than this has lost touch with the load
 SURPRISE_PU = 0.05  # of the last day's highest hour: a load this far from the plan is another load
 ENDED_CHANCE = 0.4  # a rise never seen before is over soon: jobs rarely last as long as their time limits say
-USUAL_PU = (
-    2 / 3
-)  # of the connection: what a load is taken to keep to until it was seen; connections carry peaks
+USUAL_PU = 2 / 3  # of the connection: what a load keeps to, as long as none was seen; the rest carries peaks
 AT_LIMIT_KW = 1.0  # planned import this close to its limit is held by the limit
 
 

@@ -169,6 +169,9 @@ def test_before_anything_was_seen_a_high_load_is_news() -> None:
         assert found.news.all() == found.news.any() == news
         assert found.expected_kw[0] == pytest.approx(told_kw)
         assert found.usual_kw[0] == pytest.approx(0.0 if news else told_kw)
+    slots_kw = np.full((20, 4), 4401.0)  # told for 20 of the hours
+    short = Model("load", 4000.0).outlook(slots_kw, HOURS, HOURS // 24, off)
+    assert short.news.tolist() == [True] * 20 + [False] * 4
     rise = Model("load", 4000.0).outlook(np.where(HOURS == 1, 1101.0, 1000.0), HOURS, HOURS // 24, off)
     assert rise.news.tolist() == [False, True] + [False] * 22  # above what runs now
 
