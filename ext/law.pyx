@@ -114,13 +114,13 @@ cdef inline bint foresees(const Law *w, const Command *command) noexcept nogil:
 cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
     cdef double swing_kw = preview_step(&w.preview, load_kw) - w.target_kw
-    shape_take(&w.shape, swing_kw if foresees(w, command) else load_kw - w.target_kw, max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5)))
+    cdef int32_t frames = max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5))
+    shape_take(&w.shape, swing_kw if foresees(w, command) else load_kw - w.target_kw, frames)
     if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.setup.shape.at_once):
+        shape_mix(&w.shape, 0.0 if w.setup.shape.at_once else command.prompt_pu)
         if w.setup.shape.at_once:
-            shape_mix(&w.shape, 0.0)
             swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
         else:
-            shape_mix(&w.shape, command.prompt_pu)
             swing_kw = shape_kw(&w.shape)
     swing_kw -= clip(swing_kw, -w.setup.dead_zone_kw, w.setup.dead_zone_kw)
     return command.gain * swing_kw - w.leak_kw

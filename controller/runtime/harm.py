@@ -43,7 +43,9 @@ REACH = (
     0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
 )
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
-HARM_AGAIN = 10 ** (1.0 / 20)  # grid over load: above it a law that lets nothing pass at once takes less than all
+HARM_AGAIN = 10 ** (
+    1.0 / 20
+)  # grid over load: above it a law that lets nothing pass at once takes less than all
 MEAN_S, SPAN_MAX = 0.020, 0.03
 SPAN_SPARE = 2  # of the largest and of the smallest: M6 leaves out a hundredth of 10 s, too
 SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
@@ -52,7 +54,11 @@ BAND_HZ = 20.0
 GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
 GAINS, PROMPTS = (x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.linspace(1.0, 0.0, 21)))
 EVERY_S = 1.0  # between two judgements
-OFTEN, OFTEN_S = 0.4, 15.0  # share of time with news: what a load that moves less often shows is too little to dare more
+TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
+OFTEN, OFTEN_S = (
+    0.4,
+    15.0,
+)  # share of time with news: what a load that moves less often shows is too little to dare more
 FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
 FLIGHT_PER_S = 0.1  # while one is shy of harm
 
@@ -70,8 +76,9 @@ class Manner:
 
     seen: grid over load above which a whole law no longer lets all pass at once; kept: what is kept from then on,
     utilities look at 0.5 dB. learn_s: what is measured until then is forgotten; warm_s: before anything is judged.
-    patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt than
-    where nothing is. known: lines that tell; those above are carried on.
+    patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what
+    is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt
+    than where nothing is. known: lines that tell; those above are carried on.
     """
 
     seen: float
@@ -86,7 +93,7 @@ class Manner:
 
 
 AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 0.0, 12.0, 0.0, 0.0, 1.0, 0.0, LINES_HZ.size - 1)
-"""A delay is left, which the lines below tell better than those near 50 Hz, where a load that seldom moves has noise."""
+"""A delay is left, which lower lines tell better than those near 50 Hz, where a load that seldom moves has noise."""
 FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
 """The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
 that goes back and forth between its two filters leaves more than either."""
@@ -139,7 +146,7 @@ def best(
     late_s = lateness_s(loop, load_w)
     more = wider(1.0, prompts, shape, late_s) - wider(1.0, prompt_pu, shape, late_s)
     spans = 1.0 + gains * (widened / gain + more) - SPAN_MAX
-    harm = np.maximum(grid[:, _judged(load_w > 0.0, shape)].max(axis=1) / manner(shape).kept, spans)
+    harm = np.maximum(grid[:, _judged(load_w > 0.0)].max(axis=1) / manner(shape).kept, spans)
     low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
     omega = 2.0 * pi * BELOW_HZ
     taken = passed(gains[:, None], prompts[:, None], answers(shape, omega))
@@ -172,8 +179,8 @@ def wider(gain: Any, prompt_pu: Any, shape: Shape, late_s: float) -> Any:
     return gain * (span - 1.0)
 
 
-def _judged(loud: NDArray[np.bool_], shape: Shape) -> NDArray[np.bool_]:
-    """The lines that the load excites; above them all, where it excites the highest and a delay tells what is there."""
+def _judged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The lines that the load excites; above them all, where it excites the highest."""
     return np.concatenate([loud, np.repeat(loud[-1], ABOVE_HZ.size)])
 
 
@@ -260,26 +267,26 @@ class Harm:
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, dt_s)
 
     def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
-        """The aim, but no more than now for a while after much was harmed, if a whole law would do it again; and when
-        it is time for the next."""
+        """What is aimed at in the end, and when it is time for the next.
+
+        No more than now for a while after much was harmed, if a whole law would do it again. A filter that has nothing
+        foreseen is fed what is foreseen while the load moves often and nothing is harmed: what the loop is then,
+        nothing before it tells, so all is forgotten."""
+        alone = not self._shape.at_once and self._aim[1] == 0.0
+        shy = self._moving_s < self._shy_s
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
         elif aim != self._aim:
             self._due_s = self._moving_s + self._manner.patience_s
-        if not self._shape.at_once and self._aim[1] == 0.0 and aim[1] != REACH:
+        if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= self._manner.seen:
+            self._forget()
+            self._due_s = self._moving_s + TRIAL_S
+            return self.gain, REACH
+        if alone:
             aim = aim[0], 0.0
-        if aim[1] == REACH and self._aim[1] == 0.0:
-            self._due_s = self._moving_s + 10.0
-            return aim
-        if self._moving_s >= self._shy_s or whole <= HARM_AGAIN:
+        if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
-
-    def _tries(self, harm: float) -> bool:
-        """Whether the filter is fed what is foreseen now: of a load that moves often, while nothing is harmed. What the
-        loop is then, nothing before it tells."""
-        alone = self._aim[1] == 0.0 < self._shape.prompt_pu and not self._shape.at_once
-        return alone and self._often >= OFTEN and harm <= self._manner.seen and self._moving_s >= self._shy_s
 
     def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[tuple[float, float], float, float]:
         """What is best now, and the grid over the load where it is largest, with this law and with a whole one; one
@@ -287,9 +294,9 @@ class Harm:
         loop: Loop = self._cross / np.maximum(self._square, 1e-9)
         grid = excess(loop, law.gain, law.prompt_pu, self._shape)
         load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
-        judged, seen = _judged(loud, self._shape), self._manner.seen
+        judged, seen = _judged(loud), self._manner.seen
         if self._aim[1] == 0.0:
-            judged, seen = np.flatnonzero(loud), HARM_AGAIN
+            judged, seen = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)]), HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w))
@@ -303,9 +310,6 @@ class Harm:
         present = self.gain, self.prompt_pu * self._shape.prompt_pu
         if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] > 0.0:
             return (present[0], 0.0), *harms
-        if self._tries(harms[0]):
-            self._forget()
-            return (present[0], REACH), *harms
         return best(loop, load_w, self._shape, *present, widened), *harms
 
 

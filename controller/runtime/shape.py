@@ -157,7 +157,9 @@ def _shape(delay_s: float, busy_s: float, edge_s: float, turn_pu: float, tap_s: 
     return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late)
 
 
-def _filter(lates_s: tuple[float, float], limits: Limits, turn_pu: float, tap_s: float) -> tuple[Filter, bool]:
+def _filter(
+    lates_s: tuple[float, float], limits: Limits, turn_pu: float, tap_s: float
+) -> tuple[Filter, bool]:
     """The best for both delays, and whether it does what it was made for, and helps."""
     delays_s = sorted(set(lates_s))
     found = _design(delays_s, limits, turn_pu, tap_s)

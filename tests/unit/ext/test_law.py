@@ -126,8 +126,8 @@ def test_gain_falls_with_the_loop_delay(
 
 
 def test_a_loop_between_answers_through_the_shape() -> None:
-    """A converter with 10 ms of lag answers through the shape: more than the step at first, the taps' sum when they have
-    passed, the step itself in the end; and then the wire is free."""
+    """A converter with 10 ms of lag answers through the shape: more than the step at first, the taps' sum when they
+    have passed, the step itself in the end; and then the wire is free."""
     frame, out = run(step(3000, 4600, 0.9), {"lag_s": 0.010})
     at = RATE_HZ // 10
     command = frame.status()["command"]
