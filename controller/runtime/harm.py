@@ -37,7 +37,7 @@ TREND = 3  # the last lines of it
 ALL_HZ = np.concatenate([LINES_HZ, ABOVE_HZ])
 PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 50
 FORGET = 1.0 / (12.0 * RATE_HZ)  # mean over 12 s of a load that moves as it did,
-QUIET = 0.1  # at least this share of it while it does not
+QUIET = 0.03  # at least this share of it while it does not
 NEWS = 0.5  # a second with less of it judges nothing: what was measured has been acted upon
 REACH = (
     0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
