@@ -5,9 +5,10 @@
     pcs_kw   = shape(load ahead - target), less the dead zone - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings a converter with lag and slew to pcs_kw one exchange later
 
-shape: of what is taken, the prompt share passes at once and the rest through a filter that makes no frequency worse,
-see ext.shape; the filter takes the load of now, not the one ahead. A battery that rests where it is wanted, to 2 % of
-the rating, is told something new every ten exchanges only: the wire is free when an edge comes.
+shape: of what is taken, the prompt share passes at once, or through a filter where the loop is too late for that, and
+the rest through another that makes no frequency worse even while nothing is foreseen, see ext.shape. A battery that
+rests where it is wanted, to 2 % of the rating, is told something new every ten exchanges only: the wire is free when
+an edge comes.
 
 The lead inverts a model of the converters that is driven by what was really sent, not by what was wanted: with lag T,
 a = exp(-period / T), battery b and internal setpoint s at the instant a command sent now arrives,
@@ -23,7 +24,7 @@ from libc.string cimport memset
 
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
 from ext.preview cimport PreviewSetup, preview_init, preview_step
-from ext.shape cimport shape_init, shape_kw, shape_take
+from ext.shape cimport shape_init, shape_kw, shape_mix, shape_take
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
@@ -105,12 +106,22 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
     return clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)
 
 
+cdef inline bint foresees(const Law *w, const Command *command) noexcept nogil:
+    """Whether the filter takes the load ahead, and its battery may rest."""
+    return command.prompt_pu > 0.0 and not w.setup.shape.at_once
+
+
 cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
     cdef double swing_kw = preview_step(&w.preview, load_kw) - w.target_kw
-    shape_take(&w.shape, load_kw - w.target_kw, max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5)))
-    if command.prompt_pu < 1.0 and command.gain > 0.0:
-        swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
+    cdef int32_t frames = max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5))
+    shape_take(&w.shape, swing_kw if foresees(w, command) else load_kw - w.target_kw, frames)
+    if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.setup.shape.at_once):
+        shape_mix(&w.shape, 0.0 if w.setup.shape.at_once else command.prompt_pu)
+        if w.setup.shape.at_once:
+            swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
+        else:
+            swing_kw = shape_kw(&w.shape)
     swing_kw -= clip(swing_kw, -w.setup.dead_zone_kw, w.setup.dead_zone_kw)
     return command.gain * swing_kw - w.leak_kw
 
@@ -123,7 +134,7 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
-            or command.gain > 0.0 and command.prompt_pu < 1.0):
+            or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
         w.held_kw = lead(w, wanted_kw)
         w.t_held_ns = now_ns
     elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.setup.period_s * 1e9:

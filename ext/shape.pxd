@@ -11,8 +11,11 @@ cdef enum:
 cdef struct ShapeSetup:
     double frame_s
     int32_t tap_frames          # between two taps
-    double taps_pu[TAP_MAX]
-    double lags_pu[LAG_MAX]
+    int32_t at_once             # 1: what passes at once is the deviation itself
+    double prompt_taps_pu[TAP_MAX]
+    double prompt_lags_pu[LAG_MAX]
+    double late_taps_pu[TAP_MAX]
+    double late_lags_pu[LAG_MAX]
     double lags_s[LAG_MAX]
 
 
@@ -22,8 +25,12 @@ cdef struct Shape:
     int64_t at                  # frames taken
     double lag_kw[LAG_MAX]      # deviation through each lag
     double part[LAG_MAX]        # of the way that a lag goes in a frame
+    double prompt_pu            # share of which these are the shares of taps and lags, below 0: of none yet
+    double taps_pu[TAP_MAX]
+    double lags_pu[LAG_MAX]
 
 
 cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil
 cdef void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept nogil
+cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil
 cdef double shape_kw(const Shape *s) noexcept nogil

@@ -2,7 +2,8 @@
 
     answer = sum over k of taps[k] deviation(k ms ago) + sum over i of lags[i] deviation through lag i
 
-The shares come from controller.runtime.shape, once, at the start.
+The shares are those of two such filters, the prompt one and the late one, as much of each as the lease says. Both come
+from controller.runtime.shape, once, at the start.
 """
 from libc.stdint cimport int32_t
 from libc.string cimport memset
@@ -12,6 +13,7 @@ cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil:
     cdef int32_t i
     memset(s, 0, sizeof(Shape))
     s.setup = setup[0]
+    s.prompt_pu = -1.0
     for i in range(LAG_MAX):
         s.part[i] = setup.frame_s / (setup.lags_s[i] + setup.frame_s)
 
@@ -27,6 +29,19 @@ cdef void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept nogil:
             s.lag_kw[i] += (swing_kw - s.lag_kw[i]) * s.part[i]
 
 
+cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:
+    """The shares of a law that answers with this part of the prompt filter."""
+    cdef double late_pu = 1.0 - prompt_pu
+    cdef int32_t k
+    if prompt_pu == s.prompt_pu:
+        return
+    s.prompt_pu = prompt_pu
+    for k in range(TAP_MAX):
+        s.taps_pu[k] = prompt_pu * s.setup.prompt_taps_pu[k] + late_pu * s.setup.late_taps_pu[k]
+    for k in range(LAG_MAX):
+        s.lags_pu[k] = prompt_pu * s.setup.prompt_lags_pu[k] + late_pu * s.setup.late_lags_pu[k]
+
+
 cdef double shape_kw(const Shape *s) noexcept nogil:
     """The answer now. Four sums side by side: one would wait for itself."""
     cdef double sum_kw[4]
@@ -35,8 +50,8 @@ cdef double shape_kw(const Shape *s) noexcept nogil:
     sum_kw[0] = sum_kw[1] = sum_kw[2] = sum_kw[3] = 0.0
     for k in range(0, TAP_MAX, 4):
         for i in range(4):
-            sum_kw[i] += s.setup.taps_pu[k + i] * then[i * back]
+            sum_kw[i] += s.taps_pu[k + i] * then[i * back]
         then += 4 * back
     for i in range(LAG_MAX):
-        sum_kw[i] += s.setup.lags_pu[i] * s.lag_kw[i]
+        sum_kw[i] += s.lags_pu[i] * s.lag_kw[i]
     return (sum_kw[0] + sum_kw[1]) + (sum_kw[2] + sum_kw[3])

@@ -4,18 +4,19 @@ The law was shaped for the delay of the loop; an edge that is faster than the co
 a late answer makes the grid swing more than the load (control.md 5.2). Load and battery are followed through the same
 lines; the mean of one by the other tells, line by line, how the loop passes what the law asks, D. Of the law's
 
-    F = gain (prompt + (1 - prompt) H),    grid / load = 1 - F D,    H: the shape, see runtime.shape
+    F = gain (prompt P + (1 - prompt) H),    grid / load = 1 - F D,    P, H: prompt and late filter, see runtime.shape
 
 that pair of gain and prompt share near the present one is taken which leaves least of the load's own lines up to 20 Hz,
 of those that keep every line that the load excites below the limit, and the 20 ms mean of the grid within the span of
-the load's: where it would span s times a step, or where it is seen to span s times as much, gain (s - 1) must not be
-above 0. Where none does, the least harmful of them is taken: a converter on its slew is later for a larger swing, so
-that the loop is another one after a few steps, and is measured again.
+the load's: s of it is seen, what another pair would change of that is computed, and gain (s - 1) must not be above 0.
+Where none does, the least harmful of them is taken: a converter on its slew is later for a larger swing, so that the
+loop is another one after a few steps, and is measured again.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from math import inf, nan, pi
 from typing import Any
 
@@ -30,56 +31,104 @@ from controller.runtime.waveform import Column
 Loop = NDArray[np.complexfloating[Any]]  # a value a line
 
 RATE_HZ = 400.0
-LINES_HZ = np.geomspace(3.0, 42.0, 31)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
-ABOVE_HZ = np.array([44.0, 46.0, 48.0, 50.0])  # judged by what is seen below,
+LINES_HZ = np.geomspace(3.0, 47.0, 33)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
+ABOVE_HZ = np.array([48.5, 50.0])  # judged by what is seen below,
 TREND = 3  # the last lines of it
+ALL_HZ = np.concatenate([LINES_HZ, ABOVE_HZ])
 PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 50
 FORGET = 1.0 / (12.0 * RATE_HZ)  # mean over 12 s of a load that moves as it did,
-QUIET = 0.1  # at least this share of it while it does not
+QUIET = 0.03  # at least this share of it while it does not
 NEWS = 0.5  # a second with less of it judges nothing: what was measured has been acted upon
-WARM_S = 12.0  # of a load that moves, before anything is judged
 REACH = (
     0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
 )
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
-HARM_SEEN = 10 ** (0.4 / 20)  # grid over load: above it a whole law no longer lets all pass at once,
-HARM_AGAIN = 10 ** (1.0 / 20)  # above it one that lets nothing pass at once takes less than all,
-HARM_MAX = 10 ** (0.25 / 20)  # and this is kept from then on; utilities look at 0.5 dB
+HARM_AGAIN = 10 ** (
+    1.0 / 20
+)  # grid over load: above it a law that lets nothing pass at once takes less than all
 MEAN_S, SPAN_MAX = 0.020, 0.03
+SPAN_SPARE = 2  # of the largest and of the smallest: M6 leaves out a hundredth of 10 s, too
 SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
 SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
 BAND_HZ = 20.0
 GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
 GAINS, PROMPTS = (x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.linspace(1.0, 0.0, 21)))
 EVERY_S = 1.0  # between two judgements
-FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own
+TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
+OFTEN, OFTEN_S = (
+    0.4,
+    15.0,
+)  # share of time with news: what a load that moves less often shows is too little to dare more
+FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
+FLIGHT_PER_S = 0.1  # while one is shy of harm
 
 KEEP = np.exp(-LINES_HZ / (RATE_HZ * PERIODS))
 TURN = KEEP * np.exp(2j * pi * LINES_HZ / RATE_HZ)
 KW_PER_STEP = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)
-OMEGA = 2.0 * pi * np.concatenate([LINES_HZ, ABOVE_HZ])
+OMEGA = 2.0 * pi * ALL_HZ
 BELOW_HZ = np.array([0.3, 0.7, 1.5])  # stand for 0.1 to 3 Hz, where most of a load lies,
 BELOW_W = np.array([28.3, 3.5, 2.4])  # by the spectrum of edges, in shares of what lies between 3 and 20 Hz
 
 
-def passed(gain: Any, prompt_pu: Any, answer: Loop) -> Loop:
-    """F of the law at every line; gain, prompt_pu: numbers, or columns of them; answer: H there."""
-    found: Loop = gain * (prompt_pu + (1.0 - prompt_pu) * answer)
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a law is judged; times of a load that moves.
+
+    seen: grid over load above which a whole law no longer lets all pass at once; kept: what is kept from then on,
+    utilities look at 0.5 dB. learn_s: what is measured until then is forgotten; warm_s: before anything is judged.
+    patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what
+    is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt
+    than where nothing is. known: lines that tell; those above are carried on.
+    """
+
+    seen: float
+    kept: float
+    learn_s: float
+    warm_s: float
+    patience_s: float
+    shy_s: float
+    part: float
+    hold: float
+    known: int
+
+
+AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 0.0, 12.0, 0.0, 0.0, 1.0, 0.0, LINES_HZ.size - 1)
+"""A delay is left, which lower lines tell better than those near 50 Hz, where a load that seldom moves has noise."""
+FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
+"""The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
+that goes back and forth between its two filters leaves more than either."""
+
+
+def manner(shape: Shape) -> Manner:
+    """How the law of a shape is judged."""
+    return AT_ONCE if shape.at_once else FILTERED
+
+
+def passed(gain: Any, prompt_pu: Any, answers: tuple[Loop, Loop]) -> Loop:
+    """F of the law at every line; gain, prompt_pu: numbers, or columns of them; answers: P and H there."""
+    prompt, late = answers
+    found: Loop = gain * (prompt_pu * prompt + (1.0 - prompt_pu) * late)
     return found
 
 
-def carried_on(loop: Loop) -> Loop:
-    """D up to 50 Hz: above the highest line it turns as it does over the last TREND lines, and grows where it does: one
-    that seems to fade has noise in the load."""
-    last, before = loop[-1], loop[-1 - TREND]
+def answers(shape: Shape, omega: Column) -> tuple[Loop, Loop]:
+    """P and H at every angular frequency (rad/s)."""
+    return shape.prompt.answer(omega), shape.late.answer(omega)
+
+
+def carried_on(loop: Loop, known: int = LINES_HZ.size) -> Loop:
+    """D up to 50 Hz: above that many lines it turns as it does over the last TREND of them, and grows where it does:
+    one that seems to fade has noise in the load."""
+    last, before = loop[known - 1], loop[known - 1 - TREND]
     way = np.log(last / before) if last and before else 0j
-    ways = (ABOVE_HZ - LINES_HZ[-1]) / (LINES_HZ[-1] - LINES_HZ[-1 - TREND])
-    return np.concatenate([loop, last * np.exp((max(way.real, 0.0) + 1j * way.imag) * ways)])
+    ways = (ALL_HZ[known:] - LINES_HZ[known - 1]) / (LINES_HZ[known - 1] - LINES_HZ[known - 1 - TREND])
+    return np.concatenate([loop[:known], last * np.exp((max(way.real, 0.0) + 1j * way.imag) * ways)])
 
 
 def excess(loop: Loop, gain: Any, prompt_pu: Any, shape: Shape) -> Column:
     """Grid over load at the lines and above them. loop: D at the lines."""
-    found: Column = abs(1.0 - passed(gain, prompt_pu, shape.answer(OMEGA)) * carried_on(loop))
+    known = manner(shape).known
+    found: Column = abs(1.0 - passed(gain, prompt_pu, answers(shape, OMEGA)) * carried_on(loop, known))
     return found
 
 
@@ -95,15 +144,17 @@ def best(
     gains, prompts = GAINS[near], PROMPTS[near]
     grid = excess(loop, gains[:, None], prompts[:, None], shape)
     late_s = lateness_s(loop, load_w)
-    spans = 1.0 + np.maximum(wider(gains, prompts, shape, late_s), widened * gains / gain) - SPAN_MAX
-    harm = np.maximum(grid[:, _judged(load_w > 0.0)].max(axis=1) / HARM_MAX, spans)
+    more = wider(1.0, prompts, shape, late_s) - wider(1.0, prompt_pu, shape, late_s)
+    spans = 1.0 + gains * (widened / gain + more) - SPAN_MAX
+    harm = np.maximum(grid[:, _judged(load_w > 0.0)].max(axis=1) / manner(shape).kept, spans)
     low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
     omega = 2.0 * pi * BELOW_HZ
-    taken = passed(gains[:, None], prompts[:, None], shape.answer(omega))
+    taken = passed(gains[:, None], prompts[:, None], answers(shape, omega))
     below = abs(1.0 - taken * np.exp(-1j * omega * late_s))
     left = (grid[:, : LINES_HZ.size] ** 2 * low_w).sum(axis=1) + (below**2 * BELOW_W).sum(
         axis=1
     ) * low_w.sum()
+    left *= 1.0 + manner(shape).hold * (shape.prompt_pu - prompts)
     harmless = harm <= 1.0
     if not harmless.any():
         harmless, left = (
@@ -124,7 +175,7 @@ def lateness_s(loop: Loop, load_w: Column) -> float:
 
 def wider(gain: Any, prompt_pu: Any, shape: Shape, late_s: float) -> Any:
     """By how much the 20 ms mean of the grid spans more than that of a load of steps, in steps."""
-    span = prompt_pu * 2.0 * late_s / MEAN_S + (1.0 - prompt_pu) * shape.span(late_s)
+    span = prompt_pu * shape.prompt.span(late_s) + (1.0 - prompt_pu) * shape.late.span(late_s)
     return gain * (span - 1.0)
 
 
@@ -146,37 +197,41 @@ class Spans:
         if ends is not None:
             self._ends.append(ends)
 
-    def widened(self, floor_kw: float) -> float:
-        """Grid over load, less 1; 0 before SPAN_S are seen and while the load spans less than the floor."""
+    def widened(self, floor_kw: float) -> float | None:
+        """Grid over load, less 1; None before SPAN_S are seen and while the load spans less than the floor."""
         if len(self._ends) * CYCLE_S < SPAN_S:
-            return 0.0
+            return None
         ends = np.array(self._ends)
-        load_kw, grid_kw = ends[:, 0].max(axis=0) - ends[:, 1].min(axis=0)
-        return float(grid_kw / load_kw - 1.0) if load_kw > floor_kw else 0.0
+        ends.sort(axis=0)
+        load_kw, grid_kw = ends[-1 - SPAN_SPARE, 0] - ends[SPAN_SPARE, 1]
+        return float(grid_kw / load_kw - 1.0) if load_kw > floor_kw else None
 
 
 class Harm:
     """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
-        self.gain = self.prompt_pu = 1.0
-        self._shape = shape
-        self._answer = shape.answer(OMEGA[: LINES_HZ.size])
-        self._aim = (1.0, shape.prompt_pu)
+        self.gain, self.prompt_pu = 1.0, float(shape.at_once)
+        self._shape, self._manner = shape, manner(shape)
+        self._answers = answers(shape, OMEGA[: LINES_HZ.size])
+        self._aim = (1.0, self.prompt_pu * shape.prompt_pu)
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
-        self._since_s = 0.0
+        self._since_s, self._mean, self._often = 0.0, 1.0, 0.0
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
 
     def reset(self) -> None:
         """Forget what was measured; the share stays."""
+        self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
+        self._forget()
+
+    def _forget(self) -> None:
         self._state = np.zeros((2, 2, LINES_HZ.size), complex)
         self._square = np.zeros(LINES_HZ.size)
         self._cross: Loop = np.zeros(LINES_HZ.size, complex)
         self._last_kw = np.full(2, nan)
         self._spans = Spans()
-        self._moving_s = 0.0
         self._present = (
             0.0  # largest share of what was measured that the load showed since the last judgement
         )
@@ -188,7 +243,7 @@ class Harm:
             return
         if (law.gain, law.prompt_pu) != self._law:
             self._law = law.gain, law.prompt_pu
-            self._inverse = 1.0 / passed(*self._law, self._answer)
+            self._inverse = 1.0 / passed(*self._law, self._answers)
         self._spans.take(sides_kw)
         means = self._state, self._square, self._cross
         present = watch.correlate(sides_kw, self._last_kw, KEEP, TURN, FORGET, QUIET, self._inverse, *means)
@@ -201,28 +256,62 @@ class Harm:
             self._since_s = 0.0
             loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
             self._moving_s += EVERY_S * loud.any()
-            if self._moving_s >= WARM_S and loud.any() and self._present > NEWS:
-                self._aim = self._aimed(loud, law)
+            if 0.0 < self._moving_s == self._manner.learn_s:
+                self._forget()
+            if self._moving_s >= self._due_s and loud.any() and self._present > NEWS:
+                self._aim = self._patient(*self._aimed(loud, law))
+            self._often += (float(self._present > NEWS) - self._often) * EVERY_S / OFTEN_S
             self._present = 0.0
-        self.gain = _moved(self.gain, self._aim[0], dt_s)
-        self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, dt_s)
+        fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
+        self.gain = _moved(self.gain, self._aim[0], fall, dt_s)
+        self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, dt_s)
 
-    def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[float, float]:
-        """What is best now; a law that takes all of a swing and harms nothing stays as it is."""
+    def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
+        """What is aimed at in the end, and when it is time for the next.
+
+        No more than now for a while after much was harmed, if a whole law would do it again. A filter that has nothing
+        foreseen is fed what is foreseen while the load moves often and nothing is harmed: what the loop is then,
+        nothing before it tells, so all is forgotten."""
+        alone = not self._shape.at_once and self._aim[1] == 0.0
+        shy = self._moving_s < self._shy_s
+        if harm > HARM_AGAIN:
+            self._shy_s = self._moving_s + self._manner.shy_s
+        elif aim != self._aim:
+            self._due_s = self._moving_s + self._manner.patience_s
+        if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= self._manner.seen:
+            self._forget()
+            self._due_s = self._moving_s + TRIAL_S
+            return self.gain, REACH
+        if alone:
+            aim = aim[0], 0.0
+        if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
+            return aim
+        return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
+
+    def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[tuple[float, float], float, float]:
+        """What is best now, and the grid over the load where it is largest, with this law and with a whole one; one
+        that takes all of a swing and harms nothing stays as it is."""
         loop: Loop = self._cross / np.maximum(self._square, 1e-9)
         grid = excess(loop, law.gain, law.prompt_pu, self._shape)
         load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
-        seen, judged = (
-            (HARM_SEEN, _judged(loud)) if self._aim[1] > 0.0 else (HARM_AGAIN, np.flatnonzero(loud))
-        )
+        judged, seen = _judged(loud), self._manner.seen
+        if self._aim[1] == 0.0:
+            judged, seen = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)]), HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
-        kept = bool((grid[judged] <= seen).all()) and widened <= SPAN_MAX
-        kept &= wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w)) <= SPAN_MAX
+        if widened is None:
+            widened = wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w))
+        whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape)
+        harms = float(grid[judged].max()), float(whole[judged].max())
+        self._mean += (harms[0] - self._mean) * self._manner.part
+        kept = widened <= SPAN_MAX and (self._mean if harms[0] <= HARM_AGAIN else harms[0]) <= seen
         if self._aim == (1.0, self._shape.prompt_pu) and kept:
-            return self._aim
+            return self._aim, *harms
+        self._mean = 1.0
         present = self.gain, self.prompt_pu * self._shape.prompt_pu
-        return best(loop, load_w, self._shape, *present, widened)
+        if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] > 0.0:
+            return (present[0], 0.0), *harms
+        return best(loop, load_w, self._shape, *present, widened), *harms
 
 
-def _moved(now: float, aim: float, dt_s: float) -> float:
-    return now + min(max(aim - now, -FALL_PER_S * dt_s), RISE_PER_S * dt_s)
+def _moved(now: float, aim: float, fall: float, dt_s: float) -> float:
+    return now + min(max(aim - now, -fall), RISE_PER_S * dt_s)

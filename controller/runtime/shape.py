@@ -1,7 +1,7 @@
 """What the law answers to a swing, designed once at the start from the dynamics in use. Pure.
 
 The battery answers a share F of a deviation after the delay d of the loop, so the grid keeps E = 1 - F exp(-j w d) of
-it (control.md 5.2). A fast loop answers at once, F = 1. A later one answers through the filter
+it (control.md 5.2). A fast loop answers at once, F = 1. A later one answers through a filter
 
     H = sum over k of taps[k] exp(-j w k 1 ms) + sum over i of lags[i] / (1 + j w T[i])
 
@@ -9,9 +9,13 @@ that leaves least of a spectrum of edges, which falls with the square of the fre
 at, 0.1 to 20 Hz, of all that keep, for either of two delays, of small swings and of those on the converters' slew,
 
     abs(E)                                    within 0.38 dB up to 50 Hz, the rest to 0.5 dB is the measurement's, and
-                                              within 9.5 dB above, where the price is paid (control.md 5.6),
+                                              within the price above, where it is paid (control.md 5.6),
     20 ms mean of what steps both ways leave  spanning 0.97 of the load's own, at most (M6),
     command of a step                         within 1.25 of it, and from tap to tap no faster than the converters slew.
+
+Two such filters are made. The prompt one is for the delay that is left while the preview is right about the edges
+(ext.preview); they span less than steps do that come unforeseen, and it may span 1.15 of these. The late one is for a
+loop that foresees nothing. What is measured decides between them (runtime.harm).
 
 This is convex; it is solved by the alternating direction method of multipliers (Boyd and others, Foundations and Trends
 in Machine Learning 3, 2011, section 3), over-relaxed by 1.6. Where nothing keeps all this, the loop rests.
@@ -35,14 +39,14 @@ TAPS, TAP_S = 24, 1e-3  # of ext.shape
 LAGS_S = (0.008, 0.032, 0.128)
 STEP_SHARE = 0.8  # load step, in ratings, for which the delay of the slew is taken
 WAIT_SHARE = 0.25  # of exchange and lag that stays as delay: the wire is mostly free, the lead works
-BUSY_SHARE, LAG_SHARE = 0.75, 0.2  # the same through H, which has a new command for every exchange
+BUSY_SHARE, LAG_SHARE = 0.75, 0.2  # the same of what is not foreseen
 AHEAD_S = 0.002  # of the slew's delay that the preview of an edge hides
 EDGE_SHARE = 0.6  # of it that the largest edges come later than the others
 HARM_HZ, BAND_HZ, TOP_HZ = 50.0, 20.0, 250.0
 WHOLE_MAX = 10 ** (0.45 / 20)  # of abs(E): a loop below it answers at once
-HARM_MAX, PRICE_MAX = 10 ** (0.38 / 20), 3.0
-MEAN_S, SPAN_MAX, STEP_MAX = 0.020, 0.97, 1.25
-HARM_KEPT, SPAN_KEPT = 10 ** (0.5 / 20), 1.0  # what a design must keep to be used
+MEAN_S, STEP_MAX = 0.020, 1.25
+HARM_KEPT = 10 ** (0.5 / 20)  # what a design must keep to be used,
+SPAN_SLACK = 0.03  # and its span but for this
 LATE_S_MAX = 0.010  # half of the 20 ms: from here on nothing keeps the span
 HELP_MIN = 0.5  # and what it may leave of the band: a shape that takes less is not worth the wear
 STEP_S = np.arange(0.0, 0.12, 1e-3)  # after a step
@@ -58,15 +62,9 @@ ROUNDS, RELAX, WEIGHT = 600, 1.6, 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass at once, 0 or 1; the rest passes H.
+class Filter:
+    """One H. tap_s: time between two taps."""
 
-    delay_s: effective delay of the loop. tap_s: time between two taps.
-    """
-
-    delay_s: float
-    gain: float
-    prompt_pu: float
     tap_s: float
     taps_pu: tuple[float, ...]
     lags_pu: tuple[float, ...]
@@ -76,6 +74,24 @@ class Shape:
         found: Answer = _parts(omega, self.tap_s) @ np.array([*self.taps_pu, *self.lags_pu])
         return found
 
+    def span(self, late_s: float) -> float:
+        """Of the 20 ms mean of the grid, with H that late, over steps both ways; in steps."""
+        shares = np.array([*self.taps_pu, *self.lags_pu])
+        return float(2.0 * abs(MEAN_BARE - _means(self.tap_s, late_s) @ shares).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass the prompt filter, 0 or 1; the rest passes
+    the late one. delay_s: effective delay of the loop. at_once: the prompt filter is 1."""
+
+    delay_s: float
+    gain: float
+    prompt_pu: float
+    at_once: bool
+    prompt: Filter
+    late: Filter
+
     def fields(self, frame_s: float) -> dict[str, Any]:
         """What ext.law.LawSetup takes of it."""
         return {
@@ -84,17 +100,27 @@ class Shape:
             "prompt_pu": self.prompt_pu,
             "shape": {
                 "frame_s": frame_s,
-                "tap_frames": round(self.tap_s / frame_s),
-                "taps_pu": self.taps_pu,
-                "lags_pu": self.lags_pu,
+                "tap_frames": round(self.late.tap_s / frame_s),
+                "at_once": int(self.at_once),
+                "prompt_taps_pu": self.prompt.taps_pu,
+                "prompt_lags_pu": self.prompt.lags_pu,
+                "late_taps_pu": self.late.taps_pu,
+                "late_lags_pu": self.late.lags_pu,
                 "lags_s": LAGS_S,
             },
         }
 
-    def span(self, late_s: float) -> float:
-        """Of the 20 ms mean of the grid, with H that late, over steps both ways; in steps."""
-        shares = np.array([*self.taps_pu, *self.lags_pu])
-        return float(2.0 * abs(MEAN_BARE - _means(self.tap_s, late_s) @ shares).max())
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a design. harm: abs(E) up to 50 Hz; price: above; span: of the 20 ms mean, in steps."""
+
+    harm: float
+    price: float
+    span: float
+
+
+LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
 
 
 def shape_of(
@@ -116,22 +142,34 @@ def shape_of(
 
 @lru_cache(maxsize=64)
 def _shape(delay_s: float, busy_s: float, edge_s: float, turn_pu: float, tap_s: float) -> Shape:
-    """delay_s: of a loop that answers at once; busy_s: through H; edge_s: how much later the largest edges are."""
-    rests = Shape(delay_s, 0.0, 1.0, tap_s, (0.0,) * TAPS, (0.0,) * len(LAGS_S))
+    """delay_s: of a loop that answers at once, or foresees; busy_s: of one that does neither; edge_s: how much later
+    the largest edges are."""
+    none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
+    whole = Filter(tap_s, (1.0, *none[1:]), lags)
     if delay_s >= LATE_S_MAX:
-        return rests
-    delays_s = sorted({busy_s, busy_s + edge_s})
-    found = _design(delays_s, turn_pu, tap_s)
-    prompt_pu = float(abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX)
-    shape = Shape(delay_s, 1.0, prompt_pu, tap_s, tuple(found[:TAPS].tolist()), tuple(found[TAPS:].tolist()))
-    return shape if prompt_pu or all(_keeps(shape, late_s) for late_s in delays_s) else rests
+        return Shape(delay_s, 0.0, 1.0, True, whole, Filter(tap_s, none, lags))
+    late, late_keeps = _filter((busy_s, busy_s + edge_s), LATE, turn_pu, tap_s)
+    if abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX:
+        return Shape(delay_s, 1.0, 1.0, True, whole, late)
+    prompt, prompt_keeps = _filter((delay_s, delay_s + edge_s), PROMPT, turn_pu, tap_s)
+    if not late_keeps:
+        return Shape(delay_s, 0.0, 1.0, True, whole, Filter(tap_s, none, lags))
+    return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late)
 
 
-def _keeps(shape: Shape, late_s: float) -> bool:
-    """Whether the design does what it was made for, and helps."""
-    left = abs(1.0 - shape.answer(2.0 * pi * HZ) * np.exp(-2j * pi * HZ * late_s))
-    harmless = left[HZ <= HARM_HZ].max() <= HARM_KEPT and shape.span(late_s) <= SPAN_KEPT
-    return bool(harmless and BAND_W @ left**2 <= HELP_MIN)
+def _filter(
+    lates_s: tuple[float, float], limits: Limits, turn_pu: float, tap_s: float
+) -> tuple[Filter, bool]:
+    """The best for both delays, and whether it does what it was made for, and helps."""
+    delays_s = sorted(set(lates_s))
+    found = _design(delays_s, limits, turn_pu, tap_s)
+    made = Filter(tap_s, tuple(found[:TAPS].tolist()), tuple(found[TAPS:].tolist()))
+    for late_s in delays_s:
+        left = abs(1.0 - made.answer(2.0 * pi * HZ) * np.exp(-2j * pi * HZ * late_s))
+        harmless = left[HZ <= HARM_HZ].max() <= HARM_KEPT and made.span(late_s) <= limits.span + SPAN_SLACK
+        if not (harmless and BAND_W @ left**2 <= HELP_MIN):
+            return made, False
+    return made, True
 
 
 def _parts(omega: Column, tap_s: float) -> Answer:
@@ -162,7 +200,7 @@ def _steps(tap_s: float) -> Column:
     return np.array(taps + [1.0 - np.exp(-STEP_S / lag_s) for lag_s in LAGS_S]).T
 
 
-def _design(delays_s: list[float], turn_pu: float, tap_s: float) -> Column:
+def _design(delays_s: list[float], limits: Limits, turn_pu: float, tap_s: float) -> Column:
     """Shares of taps and lags, (TAPS + lags)."""
     omega = 2.0 * pi * HZ
     parts = _parts(omega, tap_s)
@@ -186,22 +224,22 @@ def _design(delays_s: list[float], turn_pu: float, tap_s: float) -> Column:
     for _ in range(ROUNDS):
         shares = inverse @ (linear + WEIGHT * (rows.T @ (wanted - allowed + price)))
         left = RELAX * (wanted - rows @ shares) + (1.0 - RELAX) * allowed
-        allowed = _allowed(left + price, len(loops), turn_pu)
+        allowed = _allowed(left + price, len(loops), limits, turn_pu)
         price += left - allowed
     return shares
 
 
-def _allowed(left: Column, loops: int, turn_pu: float) -> Column:
+def _allowed(left: Column, loops: int, limits: Limits, turn_pu: float) -> Column:
     """The nearest that every limit allows: E of each loop (real, imaginary), 20 ms means of each, commands, turns."""
     kept = left.copy()
     for real, imaginary in _pairs(kept, loops):
         size = np.hypot(real, imaginary)
-        share = np.minimum(1.0, np.where(HZ <= HARM_HZ, HARM_MAX, PRICE_MAX) / np.maximum(size, 1e-12))
+        share = np.minimum(1.0, np.where(HZ <= HARM_HZ, limits.harm, limits.price) / np.maximum(size, 1e-12))
         real *= share
         imaginary *= share
     at = 2 * loops * HZ.size
     means, commands, turns = np.split(kept[at:], np.cumsum([loops * STEP_S.size, STEP_S.size]))
-    for part, most in ((means, 0.5 * SPAN_MAX), (commands, STEP_MAX), (turns, TURN_WEIGHT * turn_pu)):
+    for part, most in ((means, 0.5 * limits.span), (commands, STEP_MAX), (turns, TURN_WEIGHT * turn_pu)):
         np.clip(part, -most, most, out=part)
     return kept
 

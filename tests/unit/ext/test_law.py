@@ -126,12 +126,13 @@ def test_gain_falls_with_the_loop_delay(
 
 
 def test_a_loop_between_answers_through_the_shape() -> None:
-    """A converter with 10 ms of lag answers through the shape: no preview, more than the step at first, the taps' sum
-    when they have passed, the step itself in the end."""
+    """A converter with 10 ms of lag answers through the shape: more than the step at first, the taps' sum when they
+    have passed, the step itself in the end; and then the wire is free."""
     frame, out = run(step(3000, 4600, 0.9), {"lag_s": 0.010})
     at = RATE_HZ // 10
     command = frame.status()["command"]
-    assert (command["gain"], command["prompt_pu"]) == (1.0, 0.0)
+    assert (command["gain"], command["prompt_pu"]) == (1.0, 1.0)
+    assert np.count_nonzero(np.diff(out["lead_kw"][at + 5000 :])) < 300
     assert out["pcs_kw"][at + 9 :].max() == pytest.approx(STEP_MAX * 1600, rel=0.03)
     assert out["pcs_kw"][at + 5000] == pytest.approx(1600, abs=60)
 

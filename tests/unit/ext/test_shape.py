@@ -24,7 +24,9 @@ def law(
 ) -> dict[str, Any]:
     """Law fields of a loop that answers through these shares alone; its target stands still."""
     shares = [taps.get(k, 0.0) for k in range(TAPS)]
-    shape = {"frame_s": 1e-4, "tap_frames": tap_frames, "taps_pu": shares, "lags_pu": lags, "lags_s": LAGS_S}
+    shape = {"frame_s": 1e-4, "tap_frames": tap_frames, "at_once": 1, "lags_s": LAGS_S}
+    shape |= {"prompt_taps_pu": [1.0] + [0.0] * (TAPS - 1), "prompt_lags_pu": (0.0, 0.0, 0.0)}
+    shape |= {"late_taps_pu": shares, "late_lags_pu": lags}
     return {"gain_max": 1.0, "prompt_pu": 0.0, "shape": shape, "target_lag_s": 600.0}
 
 
@@ -77,6 +79,17 @@ def test_the_prompt_share_passes_beside_the_shape() -> None:
         pcs_kw = run(law({10: 1.0}) | {"prompt_pu": 1.0}, prompt_pu=0.25, gain=gain)
         assert pcs_kw[AT + 5 * MS] == pytest.approx(gain * 0.25 * STEP_KW, abs=10)
         assert pcs_kw[AT + 15 * MS] == pytest.approx(gain * STEP_KW, abs=10)
+
+
+def test_what_is_prompt_may_pass_a_filter_of_its_own() -> None:
+    """Prompt: the tap of 4 ms; late: the tap of 10 ms. A quarter is answered 4 ms after the step, the rest at 10; where
+    all is prompt, all at 4; and a lease that changes the share changes it at once."""
+    fields = law({10: 1.0}) | {"prompt_pu": 1.0}
+    fields["shape"] |= {"at_once": 0, "prompt_taps_pu": [float(k == 4) for k in range(TAPS)]}
+    for prompt_pu in (0.25, 1.0):
+        pcs_kw = run(fields, prompt_pu=prompt_pu)
+        found = [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)]
+        assert found == pytest.approx([0.0, prompt_pu * STEP_KW, STEP_KW], abs=10)
 
 
 def test_a_new_start_knows_nothing_of_the_old_one() -> None:
