@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
 
+from controller.records import quick
+
 CHANNELS = (
     "load_ia", "load_ib", "load_ic", "load_va", "load_vb", "load_vc",
     "pcc_ia", "pcc_ib", "pcc_ic", "pcc_va", "pcc_vb", "pcc_vc",
@@ -65,6 +67,7 @@ class Instant:
     utc_s: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Track:
     """What the waveform says: powers in kW, see ext.image.Track."""
@@ -90,6 +93,7 @@ class Track:
     dc_quality: int = Quality.ABSENT
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Device:
     """One device as last read. values: canonical point names, house units; age_s of the oldest block."""
@@ -111,6 +115,7 @@ class Device:
     round_trips: tuple[int, ...] = ()  # replies since start by round trip: bin k from 2^k to 2^(k+1) us
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PortLook:
     """One serial port. Counts since start."""
@@ -132,6 +137,7 @@ class Feeder:
     band_pct: float = float("nan")  # of the energy of all motion, what lies between 0.1 and 20 Hz
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Backstop:
     """Whether the battery amplifies: grid over load, the worst line of 0.1 to 20 Hz."""
@@ -146,6 +152,7 @@ class Backstop:
     blind: bool = False  # one set of sensors only: battery and load cannot be told apart
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Frame:
     """How the 10 kHz half fares."""
@@ -176,6 +183,7 @@ class Frame:
     ] = ()  # converter: its deviation from the dynamics in use, 1: the limit
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     """Everything one cycle may know. Nothing in it changes during the cycle."""
@@ -188,6 +196,7 @@ class Telemetry:
     disk_full: bool = False  # F71
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the slow loop would like; the envelope decides what it gets."""
@@ -207,6 +216,7 @@ class Order:
     words: tuple[int, ...] = (0, 0, 0, 0)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The lease. Field for field the struct ext.image.Limits."""
@@ -270,6 +280,7 @@ class Forecast:
     reason: str = ""  # rung of the planner's ladder and why
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PollState:
     """One line of the frame's poll table, as last copied out of ext.rtu.Poll."""
@@ -284,6 +295,7 @@ class PollState:
     alike: int = 0  # right replies in a row, before the last, with its very words
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FastImage:
     """What the frame published, in the supervisor's nouns. polls in the order of the bus table."""

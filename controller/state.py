@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from controller.image import Frame, Mode, PortLook
+from controller.records import quick
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -61,6 +62,7 @@ class Jog:
     t_began_ns: int  # since when it has been on without a break
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What people and programs ask of safety in this cycle, as far as they may: see safety.command.
@@ -78,6 +80,7 @@ class Asked:
     jog: Jog | None = None  # of MAINT: the hand that is on
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Converter:
     """One PCS, as the modes and the envelope need it."""
@@ -91,6 +94,7 @@ class Converter:
     forming: bool = False  # it forms the bus, or will as soon as no source carries it; read back
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SocBand:
     """The counted state of charge, see safety.soc: between low and high, by all we know."""
@@ -107,6 +111,7 @@ class SocBand:
     above_pct: float = float("nan")  # and high above
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Battery:
     """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
@@ -128,6 +133,7 @@ class Battery:
     replies: int = 0  # of all racks, when the last reading was taken
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answers:
     """How often a device has answered since start."""
@@ -161,6 +167,7 @@ class Counts:
     ports: tuple[PortLook, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What is wrong, and what the site can do. The whole memory of the safety step, handed back in."""

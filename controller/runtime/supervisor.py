@@ -10,6 +10,7 @@ from controller.devices.roster import Roster
 from controller.devices.table import BusTable
 from controller.devices.tcp import TcpDevices
 from controller.image import FastImage, Forecast, Instant, Limits, Mode, Telemetry, Wish
+from controller.records import quick
 from controller.runtime import survey
 from controller.runtime.backstop import Backstop
 from controller.runtime.desk import Desk
@@ -25,6 +26,7 @@ from controller.units import ns
 PERIOD_S = 0.1
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Cycle:
     """Everything one cycle knew, decided and has to tell."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from math import inf, nan
 
 from controller.image import Device, Telemetry
+from controller.records import quick
 from controller.safety.hall import Hall
 from controller.safety.terms import Part, Terms
 from controller.state import Conditions, Effect, ModeState
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Look:
     """One row's view of one subject in one cycle."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from controller.image import Instant, Mode
+from controller.records import quick
 from controller.safety.hall import Hall
 from controller.safety.terms import Terms
 from controller.state import Asked, Conditions, Effect, ModeState
@@ -21,6 +22,7 @@ RESTS = (Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT)
 ISLANDS = (Mode.ISLANDING, Mode.ISLANDED, Mode.GENSET_START, Mode.GENSET, Mode.RESYNC, Mode.BLACK_START)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class View:
     """What a guard may look at."""

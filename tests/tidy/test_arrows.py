@@ -55,8 +55,8 @@ SCHEMA = (
 )
 ROOMS: dict[str, tuple[str, ...]] = {
     "controller.units": (),
-    "controller.image": (),
-    "controller.state": ("controller.image",),
+    "controller.image": ("controller.records",),
+    "controller.state": ("controller.image", "controller.records"),
     "controller.records": (),
     "controller.config": ("controller.units",),
     "controller.plan": SCHEMA,

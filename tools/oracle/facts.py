@@ -9,6 +9,7 @@ from math import inf, nan
 from controller.config.site import Meter, Pcs, Site, Unit
 from controller.devices.check import CheckedSite
 from controller.image import Device, Limits, Mode, Telemetry
+from controller.records import quick
 
 STALE_S = 0.5  # IL-04, F12, F16: or three polls of a slow device
 POLLS = 3
@@ -63,6 +64,7 @@ class Order:
     reason: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What is so, whatever was told. source: grid, genset, pcs, none; honest: no word of the switch was forged."""
@@ -76,6 +78,7 @@ class Truth:
     honest: bool = True
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One cycle. orders: device: order by the profile's name. neutral: the lease that an empty wish would have got."""
