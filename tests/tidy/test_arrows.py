@@ -110,8 +110,8 @@ def may(module: str, target: str) -> bool:
         return not module.startswith("controller.") or top not in ("controller", "ext", "tools", "tests")
     if inside(room, PURE) and top != "controller":
         return top in PURE_STDLIB or (room == "controller.plan" and top in PLAN_ALSO)
-    if room in ("controller.units", "controller.image"):
-        return top in sys.stdlib_module_names or target == module
+    if room in ("controller.units", "controller.records", "controller.image"):  # leaves
+        return top in sys.stdlib_module_names or target in (*ROOMS[room], module)
     if target == "controller":
         return True
     if top == "ext" and room != "tools":
