@@ -157,6 +157,7 @@ class Loss:
     t_ns: int  # since when
     low_kw: float
     high_kw: float
+    t_mute_ns: int = 0  # since when it is silent, too; 0: it answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from controller.records import replace
 from controller.safety import gensets
 from controller.safety.hall import HOUR_S, Hall, held_s, unmoved_s
 from controller.safety.hall_rows import OVERLOAD_PU
-from controller.safety.island import DEAD_S, PLANNED, can_form, leaving, unheeded
+from controller.safety.island import DEAD_S, PLANNED, can_form, leaving, unheard, unheeded
 from controller.safety.losses import left_kw
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import ISLANDS, View, active_names, within
@@ -70,11 +70,11 @@ def position_wanted(view: View) -> str:
         balanced = held_s(hall.t_balanced_ns, view.now) >= BALANCED_S
         return "open" if state.row != PLANNED or balanced or hall.position != "grid" else ""
     if state.mode == Mode.GENSET_START:
-        return "genset" if ready else ""
+        return "genset" if ready and not unheard(view) else ""
     if state.mode == Mode.GENSET:
         return "open" if leaving(view) or _motoring(view) else ""
     if state.mode == Mode.RESYNC:
-        return "grid"
+        return "" if unheard(view) and hall.position == "open" else "grid"
     if state.mode == Mode.BLACK_START:
         return "genset" if can_form(view) and ready and hall.position != "grid" else "open"
     return "grid" if _stranded(view) else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from controller.safety.hall import held_s
-from controller.safety.island import PLANNED, forbidden, held, unheeded
+from controller.safety.island import PLANNED, forbidden, held, unheard, unheeded
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import View
 
@@ -52,7 +52,7 @@ def _one_permissive(it: Proposal) -> str:
 
 def _one_former(it: Proposal) -> str:
     if it.kind == "switch" and it.order in CLOSINGS:
-        return unheeded(it.view)
+        return unheeded(it.view) or unheard(it.view)
     forms = it.kind == "pcs" and it.order == "form"
     return "the switch is not proven open" if forms and it.view.hall.position != "open" else ""
 
@@ -85,7 +85,7 @@ ROWS = (
     Interlock("IL-01", "two unsynchronised sources never meet: a closing needs exactly one of sync-check and "
               "dead-bus permissive, 100 ms old at most", _one_permissive),
     Interlock("IL-02", "one source forms the bus: converters form only behind a switch proven open, and no source is "
-              "switched to those that could not be told to follow", _one_former),
+              "switched to those that could not be told to follow, or are silent and may still form", _one_former),
     Interlock("IL-03", "no closing of a switch whose position is not known, that has failed to close or contradicts "
               "itself; 10 s between two closings", _sound_switch),
     Interlock("IL-04", "no charge below 0 degC, above the limit, or with a silent BMS",

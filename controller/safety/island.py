@@ -10,6 +10,7 @@ from __future__ import annotations
 from controller.image import Mode
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import HOUR_S, Phase, SetRun, held_s
+from controller.safety.losses import unsure
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import STOP_S_MAX, Row, View, within
 
@@ -60,6 +61,15 @@ def unheeded(view: View) -> str:
     refused = [c.name for c in converters if not c.accepted]
     forms = any(c.forming and c.state == "running" for c in converters)
     return f"{', '.join(refused)} may not be told to follow (F28)" if refused and forms else ""
+
+
+def unheard(view: View) -> str:
+    """Which silent converters may still form the bus that a source would be switched to; empty: none.
+
+    Told to follow, one may not have heard it; but one that hears nothing is ended by its own watchdog (IL-11).
+    """
+    names = unsure(view.terms, view.conditions, view.now)
+    return f"{', '.join(names)} may still form, until its own watchdog has ended it" if names else ""
 
 
 def _bus_formed(view: View) -> bool:
@@ -131,7 +141,7 @@ def _start_genset(view: View) -> str:
     terms, hall, battery = _terms(view), view.hall, view.conditions.battery
     if hall.t_utility_ns or not terms.sets:
         return "the grid is back, or there is no genset"
-    if why := held(view) or unheeded(view):
+    if why := held(view) or unheeded(view) or unheard(view):
         return why
     able = any(hall.sets.get(part.name, SetRun()).phase != Phase.LOCKED for part in terms.sets)
     if not able:
@@ -174,7 +184,7 @@ def _taken_back(view: View) -> str:
 
 def _may_return(view: View) -> str:
     terms, hall = _terms(view), view.hall
-    if why := held(view) or unheeded(view):
+    if why := held(view) or unheeded(view) or unheard(view):
         return why
     if len(within(hall.t_resyncs_ns, view.now, HOUR_S)) >= terms.resyncs_per_h_max:
         return f"{terms.resyncs_per_h_max} tries to return within the hour"
@@ -185,7 +195,8 @@ def _may_return(view: View) -> str:
 def _returned(view: View) -> str:
     if view.hall.position != "grid":
         return "waiting for the sync-check" if _terms(view).closed else "waiting for a dead bus"
-    followed = not any(c.forming for c in view.conditions.converters)
+    ended = set(view.conditions.losses) - set(unsure(view.terms, view.conditions, view.now))
+    followed = not any(c.forming and (c.fresh or c.name not in ended) for c in view.conditions.converters)
     return "" if followed and view.hall.t_bus_ns else "converters do not follow yet"
 
 
@@ -251,12 +262,13 @@ ROWS = (
     Row("T12", (Mode.ISLANDED, Mode.GENSET_START), Mode.SAFE_STOP, "automatic", "the island's bus is lost",
         _island_lost, _bus_text, waits=False),
     Row("T09", (Mode.ISLANDED,), Mode.RESYNC, "automatic, operator",
-        "grid healthy for return_s by two witnesses, fewer than resyncs_per_h_max tries, no chatter, and the "
-        "converters that form may be told to follow",
+        "grid healthy for return_s by two witnesses, fewer than resyncs_per_h_max tries, no chatter, the "
+        "converters that form may be told to follow, and no silent one may still form",
         _may_return, lambda view: "the grid is back"),
     Row("T06", (Mode.ISLANDED,), Mode.GENSET_START, "automatic",
-        "grid away, a set not locked, no chatter, the converters that form may be told to follow; SOC low end below "
-        "start_pct, or start_delay_s over, or a condition that stops, or a converter left out",
+        "grid away, a set not locked, no chatter, the converters that form may be told to follow, no silent one may "
+        "still form; SOC low end below start_pct, or start_delay_s over, or a condition that stops, or a converter "
+        "left out",
         _start_genset, lambda view: "the grid stays away"),
     Row("T07", (Mode.GENSET_START,), Mode.GENSET, "automatic",
         "a set is warm, exactly one of sync-check and dead-bus permissive let the switch close, its bus holds",

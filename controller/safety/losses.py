@@ -15,7 +15,7 @@ from controller.records import replace
 from controller.safety.look import LEVELS, Row
 from controller.safety.table import ABSENT, INIT_S_MAX
 from controller.safety.terms import Part, Terms
-from controller.state import Condition, Conditions, Converter, Effect, Loss
+from controller.state import Condition, Conditions, Converter, Effect, Loss, updated
 from controller.units import ns
 
 WATCHDOG_PU = 1.5  # a unit that was set to 60 s took 80 s (reference/safety.md 6.1)
@@ -63,7 +63,8 @@ def losses_of(
             ends_kw = _hull((*told, converter.pcs_kw))
         else:
             return {}  # Safety: it keeps its last command for as long as it likes
-        found[converter.name] = previous.losses.get(converter.name) or Loss(now.t_ns, *ends_kw)
+        loss = previous.losses.get(converter.name) or Loss(now.t_ns, *ends_kw)
+        found[converter.name] = updated(loss, t_mute_ns=0 if converter.fresh else loss.t_mute_ns or now.t_ns)
     return found
 
 
@@ -93,6 +94,22 @@ def carried_kw(terms: Terms, conditions: Conditions, now: Instant) -> tuple[floa
     return low_kw, high_kw
 
 
+def unsure(terms: Terms, conditions: Conditions, now: Instant) -> tuple[str, ...]:
+    """Silent converters of those that are left out which may still form a bus, since nothing has ended that yet.
+
+    One without a watchdog is left out only while it rests, and is told nothing that would end its rest.
+    """
+    pairs = ((part, conditions.losses.get(part.name)) for part in terms.pcs if part.can_form)
+    return tuple(
+        part.name
+        for part, loss in pairs
+        if loss is not None
+        and loss.t_mute_ns
+        and part.watchdog_s < inf
+        and not _outlasted(part, loss.t_mute_ns, now)
+    )
+
+
 def left_kw(terms: Terms, losses: Mapping[str, Loss]) -> tuple[float, float]:
     """Discharge and charge limit of the converters that are not left out, together."""
     left = [part for part in terms.pcs if part.name not in losses]
@@ -106,8 +123,13 @@ def _carries(part: Part, converter: Converter, loss: Loss, barred: bool, now: In
     """
     if converter.fresh and not barred:
         return _hull((converter.pcs_kw,))
-    over = _bounded(part, converter) and now.t_ns - loss.t_ns >= ns(WATCHDOG_PU * part.watchdog_s)
+    over = _bounded(part, converter) and _outlasted(part, loss.t_ns, now)
     return (0.0, 0.0) if over else (loss.low_kw, loss.high_kw)
+
+
+def _outlasted(part: Part, t_since_ns: int, now: Instant) -> bool:
+    """Whether its own watchdog has ended by now what it was told last before then, if it has heard nothing since."""
+    return now.t_ns - t_since_ns >= ns(WATCHDOG_PU * part.watchdog_s)
 
 
 def _bounded(part: Part, converter: Converter) -> bool:

@@ -41,6 +41,9 @@ def wanted(
             name = ""
         elif lost is not None and state.mode == Mode.GRID_TIED and not state.t_stopping_ns:
             name = _recovery(part, converter, terms, seconds(now.t_ns - lost.t_ns))
+        elif lost is not None and not converter.fresh and state.mode in ISLANDS:
+            # IL-02: it may have heard what its last reading does not show, and nobody sees what it would do now
+            name = "follow" if forms is False and part.can_form else ""
         else:
             name = _order(part, converter, state, terms, now, forms)
         allowed = part.order_states.get(name, ())
