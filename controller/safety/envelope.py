@@ -29,10 +29,11 @@ def limit(
     orders: tuple[Order, ...],
     now: Instant,
     hall: Hall = NO_HALL,
+    before: Limits | None = None,
 ) -> Limits:
     """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits.
 
-    The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection, and so does
+    before: the one of the last cycle, where there was one. The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection, and so does
     what a converter that is left out may still carry.
     """
     source_kw = source(terms, state, hall)
@@ -46,6 +47,8 @@ def limit(
         conditions.level == 0 or (conditions.level == 1 and conditions.battery.anchor_due)
     )
     most_kw = [_most_kw(part, state, conditions, (discharge_pu, charge_pu)) for part in terms.pcs]
+    if before is not None and conditions.has(Effect.FREEZE):  # Safety: IL-04, a silent BMS lets nothing grow
+        most_kw = _no_more(most_kw, before)
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = max(_finite(wish.ramp_kw_per_s_max, inf), 0.0)
     leak_kw = _finite(wish.leak_kw, 0.0)
@@ -133,6 +136,12 @@ def shares(
         min(_share(discharge_kw - lost_kw[1], left_discharge_kw), level_pu),
         min(_share(charge_kw + lost_kw[0], left_charge_kw), level_pu),
     )
+
+
+def _no_more(most_kw: list[tuple[float, float]], before: Limits) -> list[tuple[float, float]]:
+    """Discharge and charge limits no larger than those of the last lease."""
+    had_kw = zip(before.discharge_kw_max, before.charge_kw_max, strict=True)
+    return [(min(now[0], had[0]), min(now[1], had[1])) for now, had in zip(most_kw, had_kw, strict=True)]
 
 
 def _most_kw(

@@ -11,7 +11,7 @@ from controller.records import replace
 from controller.safety import gensets
 from controller.safety.hall import HOUR_S, Hall, held_s, unmoved_s
 from controller.safety.hall_rows import OVERLOAD_PU
-from controller.safety.island import DEAD_S, PLANNED, can_form, leaving, unheard, unheeded
+from controller.safety.island import DEAD_S, FAILED, PLANNED, can_form, leaving, unheard, unheeded
 from controller.safety.losses import left_kw
 from controller.safety.terms import FallbackTerms
 from controller.safety.transition import ISLANDS, View, active_names, within
@@ -41,7 +41,8 @@ DUTIES = (
     Duty(Mode.SAFE_STOP, "ramp to zero, stop", "as found; from a dead bus to a healthy grid", "cool down, stop",
          "zero power; breakers as they are"),
     Duty(Mode.FAULT, "rest", "as found", "cool down, stop", "zero power; breakers as they are"),
-    Duty(Mode.LOCKOUT, "rest", "as found", "cool down, stop", "zero power; breakers as they are"),
+    Duty(Mode.LOCKOUT, "rest", "as found; open after a return in which one goes on forming", "cool down, stop",
+         "zero power; breakers as they are"),
     Duty(Mode.MAINT, "rest; one may be moved by hand, a little", "as found", "cool down, stop",
          "zero power; nobody but the person there commands"),
     Duty(Mode.ISLANDING, "planned: grid power to zero; then form behind the open switch", "open", "cool down, stop",
@@ -75,6 +76,8 @@ def position_wanted(view: View) -> str:
         return "open" if leaving(view) or _motoring(view) else ""
     if state.mode == Mode.RESYNC:
         return "" if unheard(view) and hall.position == "open" else "grid"
+    if state.mode == Mode.LOCKOUT and state.row == FAILED:
+        return "open" if hall.position == "grid" and any(c.forming for c in view.conditions.heard) else ""
     if state.mode == Mode.BLACK_START:
         return "genset" if can_form(view) and ready and hall.position != "grid" else "open"
     return "grid" if _stranded(view) else ""

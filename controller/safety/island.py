@@ -17,7 +17,7 @@ from controller.safety.transition import STOP_S_MAX, Row, View, within
 BUS_S = 1.0  # T05: a bus that holds for so long is formed
 DEAD_S = 5.0  # T11
 LOST_S = 0.2  # T04 of an island: a hand-over between its own sources takes most of it
-UNPLANNED, PLANNED = "T04", "T03"
+UNPLANNED, PLANNED, FAILED = "T04", "T03", "T10"
 
 
 def _terms(view: View) -> FallbackTerms:
@@ -279,7 +279,8 @@ ROWS = (
     Row("T08", (Mode.GENSET,), Mode.ISLANDED, "automatic",
         "grid healthy for return_s, or run_s_min over and SOC high end above stop_pct; then as T05",
         _taken_back, lambda view: "the converters form the bus again", waits=False),
-    Row("T10", (Mode.RESYNC,), Mode.LOCKOUT, "automatic", "at the grid, and after handover_s not handed over",
+    Row(FAILED, (Mode.RESYNC,), Mode.LOCKOUT, "automatic",
+        "at the grid, and after handover_s not handed over; the switch opens again while a converter forms there",
         _return_failed, lambda view: f"T10: {_returned(view)}", waits=False),
     Row("T10", (Mode.RESYNC,), Mode.GRID_TIED, "automatic", "switch proven at the grid, converters follow, bus holds",
         _returned, lambda view: "back on the grid"),

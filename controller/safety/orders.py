@@ -79,6 +79,7 @@ def _order(
     t_stop_ns = state.t_stopping_ns or state.t_since_ns
     if active:
         still = abs(converter.pcs_kw) <= QUIET_PU * max(part.discharge_kw_max, part.charge_kw_max)
+        still |= converter.forming  # no setpoint ramps what forms, and beside a source it must not (IL-02)
         return "stop" if still or seconds(now.t_ns - t_stop_ns) >= STOP_S_MAX else ""
     if converter.state == "fault" and not state.latched:
         return "clear" if _in_clear_window(terms, seconds(now.t_ns - t_stop_ns)) else ""

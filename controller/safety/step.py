@@ -22,6 +22,7 @@ class State:
     mode: ModeState = field(default_factory=ModeState)
     desk: Desk = field(default_factory=Desk)
     hall: Hall = field(default_factory=Hall)
+    lease: Limits | None = None  # of the last cycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +56,5 @@ def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[Stat
     view = View(terms, mode, seen, asked, now, facts)
     passed, blocked = interlocks.screened(view, orders.proposed(view, telemetry.devices))
     facts = fallback.ordered(terms.fallback, facts, passed, now)
-    limits = envelope.limit(terms, mode, seen, inputs.wish, (), now, facts)
-    return State(seen, mode, desk, facts), Outputs(limits, passed, refused, blocked)
+    limits = envelope.limit(terms, mode, seen, inputs.wish, (), now, facts, state.lease)
+    return State(seen, mode, desk, facts, limits), Outputs(limits, passed, refused, blocked)

@@ -27,6 +27,7 @@ class Permissive(Rule):
     def __init__(self, plates: Plates) -> None:
         super().__init__(plates)
         self.clashes = 0
+        self.forged_ns = 0  # when a word of the switch was last forged
 
     def near(self, scene: Scene) -> bool:
         """A closing is ordered."""
@@ -35,7 +36,9 @@ class Permissive(Rule):
     def broken(self, scene: Scene) -> str:
         """A closing without a permissive, with both or with an old one; or sources that met out of step."""
         clashed, self.clashes = scene.truth.clashes > self.clashes, scene.truth.clashes
-        if clashed and scene.truth.honest:
+        self.forged_ns = self.forged_ns if scene.truth.honest else scene.t_ns
+        honest = scene.t_ns - self.forged_ns > round(READ_S * 1e9)  # from before the order to the closing
+        if clashed and honest:
             return "a source was closed onto a live bus out of step"
         if not scene.closing(self.plates):
             return ""

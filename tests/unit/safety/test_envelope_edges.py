@@ -8,11 +8,12 @@ from math import inf, nan
 import pytest
 
 from controller.image import Wish
-from controller.safety.envelope import shares
+from controller.safety.envelope import limit, shares
+from controller.safety.step import Inputs, State, step
 from controller.safety.terms import CellRow, CellTable
 from controller.state import Effect
-from tests.unit.safety.sites import BMS, TERMS
-from tests.unit.safety.test_envelope import RUNNING, battery, limits
+from tests.unit.safety.sites import BMS, TERMS, at, telemetry
+from tests.unit.safety.test_envelope import GRID_TIED, RUNNING, battery, limits
 from tests.unit.safety.test_modes import fault, with_faults
 
 
@@ -76,6 +77,27 @@ def test_the_shares_at_their_ends() -> None:
     for own_kw, share in ((0.0, 0.0), (1.0, 1.0)):
         small = replace(TERMS, parts=(replace(TERMS.parts[0], charge_kw_max=own_kw), *TERMS.parts[1:]))
         assert shares(small, RUNNING) == (1.0, share)
+
+
+@pytest.mark.parametrize(
+    ("effect", "most_kw"), [(Effect.FREEZE, (400.0, 800.0)), (Effect.NOTE, (1000.0, 800.0))]
+)
+def test_while_a_bms_is_silent_nothing_grows(effect: Effect, most_kw: tuple[float, float]) -> None:
+    """Goal: IL-04: what had halved the power is gone while the BMS is silent, and the power stays; less is less at
+    once. Method: a lease after one that gave less discharge and more charge; frozen and not; the first of all."""
+    here = replace(RUNNING, watches=with_faults(fault("A", effect)).watches)
+    had = replace(limits(), discharge_kw_max=(400.0,), charge_kw_max=(900.0,))
+    found = limit(TERMS, GRID_TIED, here, Wish(), (), at(1.0), before=had)
+    assert (*found.discharge_kw_max, *found.charge_kw_max) == most_kw
+    first = limit(TERMS, GRID_TIED, here, Wish(), (), at(1.0))
+    assert (*first.discharge_kw_max, *first.charge_kw_max) == (1000.0, 800.0)
+
+
+def test_the_step_remembers_its_lease() -> None:
+    """Goal: what may not grow is known a cycle later. Method: the state after a step."""
+    seen = telemetry(0.0)
+    state, outputs = step(TERMS, State(), Inputs(seen), seen.now)
+    assert state.lease == outputs.limits
 
 
 COLD = CellTable((0.0, 100.0), (CellRow(0.0, (0.1, 0.1), (0.2, 0.2)), CellRow(40.0, (0.5, 0.5), (1.0, 1.0))))

@@ -28,6 +28,8 @@ TABLE: list[tuple[Mode, dict[str, Any], dict[str, Any], float, str]] = [
     (Mode.SAFE_STOP, {}, {"state": "running", "pcs_kw": 500.0}, 1.9, ""),
     (Mode.SAFE_STOP, {}, {"state": "running", "pcs_kw": 500.0}, 2.0, "stop"),
     (Mode.SAFE_STOP, {}, {"state": "running", "pcs_kw": 0.0}, 0.1, "stop"),
+    (Mode.SAFE_STOP, {}, {"state": "running", "pcs_kw": 500.0, "forming": True}, 0.1, "stop"),
+    (Mode.LOCKOUT, {}, {"state": "running", "pcs_kw": 500.0, "forming": True}, 0.1, "stop"),
     (Mode.SAFE_STOP, {}, {"state": "standby"}, 30.5, ""),
     (Mode.SAFE_STOP, {}, {"state": "fault"}, 29.9, ""),
     (Mode.SAFE_STOP, {}, {"state": "fault"}, 30.0, "clear"),
