@@ -336,9 +336,10 @@ cdef class Plant:
         """Load that is off because the controller asked for it, kW."""
         self.site.shed_kw = kw
 
-    def genset_fails(self, index, starts):
-        """The next `starts` starts of a genset come to nothing."""
+    def genset_fails(self, index, starts, coolant_c=40.0):
+        """The next `starts` starts of a genset come to nothing; its engine is at coolant_c."""
         self.site.genset[index].failures = starts
+        self.site.genset[index].coolant_c = coolant_c
 
     def bms_allows(self, share_pu):
         """The BMS allows this share of its limits, for reasons of its own."""
