@@ -123,8 +123,9 @@ def test_table_and_histogram() -> None:
     assert [row.holds for row in rows] == [True, True, False, True]
     assert sum(histogram(rows).values()) == 3
     assert histogram(rows)["<= 0.05 s"] == histogram(rows)["<= 0.1 s"] == histogram(rows)["none"] == 1
-    slow = Row(FAULTS["F57"], (Result("F57", 1, 0.05, 886.0, 900.0),))
-    assert histogram([slow])["<= 900 s"] == 1  # F57 waits a quarter of an hour
+    bound_s = FAULTS["F57"].within_s  # a quarter of an hour, the longest of all
+    slow = Row(FAULTS["F57"], (Result("F57", 1, 0.05, bound_s, bound_s),))
+    assert (histogram([slow])["<= 1000 s"], histogram([slow])["none"]) == (1, 0)
     assert "LATE" in line_of(rows[2]) and "no reaction" in line_of(rows[2])
     assert json.dumps(report(rows, 1))
 
