@@ -177,7 +177,7 @@ cdef class Plant:
             "discharge_a_max": <uintptr_t>&s.battery.discharge_a_max,
             "charge_v_max": <uintptr_t>&s.battery.charge_v_max,
             "discharge_v_min": <uintptr_t>&s.battery.discharge_v_min,
-            "fault_word": <uintptr_t>&s.battery.fault_word,
+            "fault_word": <uintptr_t>&s.battery.fault_word, "heartbeat": <uintptr_t>&s.battery.heartbeat,
         }
         if kind == "bms":
             return battery
@@ -280,6 +280,10 @@ cdef class Plant:
         cdef Slave *slave = &self.site.slave[self.device_names.index(name)]
         if (slave.unit < 0) != muted:
             slave.unit = -slave.unit
+
+    def freeze(self, name, frozen=True):
+        """Lets the device of this name answer with what it last said, or with the truth again. Raises ValueError."""
+        self.site.slave[_place(name, self.device_names)].frozen = frozen
 
     def refuse(self, name, exception=0):
         """Lets the device of this name answer everything with an exception, 0: serve. Raises ValueError."""
