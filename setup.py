@@ -76,7 +76,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["controller*", "ext*", "boards*", "tools*"]),
     package_data={"ext": ["*.pxd"], "tools": ["**/*.pxd", "**/*.yaml", "**/*.html", "**/*.gz", "**/LICENSE*"],
-                  "boards": ["**/*.yaml", "**/*.service", "**/*.json", "**/*.csv.gz", "**/*.md", "**/LICENSE",
+                  "boards": ["**/*.yaml", "**/*.service", "**/*.rules", "**/*.json", "**/*.csv.gz", "**/*.md", "**/LICENSE",
                              "**/NOTICE"]},
     ext_modules=modules(),
     install_requires=[
