@@ -96,7 +96,6 @@ UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
     "F70": ("oom", "memory is bounded by the service file of the host"),
     "F76": ("clock-unset", "the state of time synchronisation is not read"),
     "F78": ("cpu-hot", "the processor's temperature is not read; F66 sees its effect"),
-    "F81": ("limits-flipped", "limits are frozen objects of one process; no second store"),
     "F82": ("bad-image", "the update system of the host"),
     "F83": ("cpu-stolen", "scheduler statistics are not read; F66 sees its effect"),
     "F93": ("bad-price", "prices are not held against their history; limits know none (F92)"),

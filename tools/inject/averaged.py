@@ -265,6 +265,10 @@ def _clock(seconds: float) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "utc_s", seconds)
 
 
+def _flip(flipped: bool) -> Change:
+    return lambda run, draw: setattr(run.world.spoil, "limits_flipped", flipped)
+
+
 def _disk(full: bool) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "disk_full", full)
 
@@ -355,6 +359,7 @@ ACTS: dict[str, Act] = {
     "F75": Act(_clock(3600.0), _clock(0.0), told_and_kept("F75")),
     "F79": Act(_unplug, _plug, barred),
     "F80": Act(*_fields("pcs", late_pct=10.0), told("F80")),
+    "F81": Act(_flip(True), _flip(False), in_mode(Mode.LOCKOUT)),
     "F91": Act(_ask(_absurd), _nothing, refused),
     "F92": Act(_wish(HOSTILE), _wish(Wish()), limits_kept, still=True),
     "F96": Act(_ask(_replayed), _nothing, refused),

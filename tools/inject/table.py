@@ -188,7 +188,7 @@ COMPUTER = (
     _none("F78"),
     _averaged("F79", "serial-unplugged", 2.0, "zero, nothing is written there"),
     _averaged("F80", "tty-latency", 60.0, "told"),
-    _none("F81"),
+    _averaged("F81", "limits-flipped", S_S, "LOCKOUT"),
     _none("F82"),
     _none("F83"),
 )
