@@ -39,7 +39,7 @@ from tools.inject.looks import (
     zero,
 )
 
-Change = Callable[[AveragedRun, Random], object]
+Change = Callable[[AveragedRun, Random], None]
 Pair = tuple[Change, Change]  # how it comes, how it goes
 
 
@@ -303,7 +303,10 @@ def _contact(name: str) -> Pair:
     def begin(run: AveragedRun, draw: Random) -> None:
         run.world.spoil.inputs[name] = 1.0
 
-    return begin, lambda run, draw: run.world.spoil.inputs.pop(name, None)
+    def end(run: AveragedRun, draw: Random) -> None:
+        run.world.spoil.inputs.pop(name, None)
+
+    return begin, end
 
 
 def _nothing(run: AveragedRun, draw: Random) -> None:
