@@ -218,6 +218,15 @@ def test_a_failed_closing_is_taken_back(
     assert fallback.switch_order(view(Mode.RESYNC, here)) == expected
 
 
+def test_the_last_instant_of_taking_back() -> None:
+    """Goal: 2 s and not less, where the aim is gone meanwhile. Method: times that floating point holds exactly."""
+    terms = replace(FALLBACK, close_s_max=0.5)
+    for past_ns, expected in ((0, True), (1, False)):
+        closed_ns = since(-2.5) - past_ns
+        here = replace(ISLAND, position="open", aim="", t_closed_ns=closed_ns, t_read_ns=since(0.0))
+        assert fallback._failed(terms, here, at(0.0)) is expected
+
+
 @pytest.mark.parametrize(("told", "order"), [("", True), ("open", True), ("grid", False), ("genset", False)])
 def test_a_switch_in_doubt_is_told_to_open(told: str, order: bool) -> None:
     """Goal: F15 with F53: a contradiction is no end of the order; a switch that says once that it has closed has.
