@@ -160,7 +160,8 @@ def _failed(terms: FallbackTerms, hall: Hall, now: Instant) -> bool:
     late_s = unmoved_s(hall.t_closed_ns, hall.t_read_ns, terms.switch_stale_s, now) - terms.close_s_max
     if hall.t_back_ns > hall.t_closed_ns:
         return held_s(hall.t_back_ns, now) <= BACK_OUT_S
-    stands = hall.aim not in ("", "open") and 0 != hall.t_closed_ns >= hall.t_aim_ns
+    of_this_aim = bool(hall.t_closed_ns) and hall.t_closed_ns >= hall.t_aim_ns
+    stands = of_this_aim and hall.aim not in ("", "open")
     return late_s > 0.0 and (stands or late_s <= BACK_OUT_S)
 
 
