@@ -92,10 +92,7 @@ class Executive:
         self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
         self._pulse = self._health.pulse = Pulse(checked.host, self._fastlink.frames)
         self._blackbox = Blackbox(folder, self._writer)
-        self._disk = Disk((folder, record_folder or folder), self._writer, self._blackbox.make_room)
-        self._supervisor.disk_full = lambda: self._disk.full
-        self._seal = Seal(self._supervisor.terms)
-        self._supervisor.limits_flipped = lambda: self._seal.broken
+        self._watch_box((folder, record_folder or folder))
         self._supervisor.watchers += [
             self._tell_cycle,
             self._pulse.record,
@@ -115,6 +112,13 @@ class Executive:
             commission.attach(self._supervisor, self._ask_stop)
         else:
             self._supervisor.watchers.append(self._refine)
+
+    def _watch_box(self, folders: tuple[Path, ...]) -> None:
+        """The supervisor is told of a full disk (F71) and of limits that changed in memory (F81)."""
+        self._disk = Disk(folders, self._writer, self._blackbox.make_room)
+        self._supervisor.disk_full = lambda: self._disk.full
+        self._seal = Seal(self._supervisor.terms)
+        self._supervisor.limits_flipped = lambda: self._seal.broken
 
     def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; 0: ended as asked, 1: ended in a fault."""
