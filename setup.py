@@ -76,8 +76,8 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["controller*", "ext*", "boards*", "tools*"]),
     package_data={"ext": ["*.pxd"], "tools": ["**/*.pxd", "**/*.yaml", "**/*.html", "**/*.gz", "**/LICENSE*"],
-                  "boards": ["**/*.yaml", "**/*.service", "**/*.json", "**/*.csv.gz", "**/*.md", "**/LICENSE",
-                             "**/NOTICE"]},
+                  "boards": ["**/*.yaml", "**/*.service", "**/*.rules", "**/*.json", "**/*.csv.gz", "**/*.md",
+                             "**/LICENSE", "**/NOTICE"]},
     ext_modules=modules(),
     install_requires=[
         "numpy>=2.0,<3", "PyYAML>=6.0,<7", "pydantic>=2.7,<3", "pymodbus>=3.16,<4", "pyserial>=3.5,<4",

@@ -194,6 +194,7 @@ class Telemetry:
     devices: Mapping[str, Device]
     inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
     disk_full: bool = False  # F71
+    limits_flipped: bool = False  # F81
 
 
 @quick

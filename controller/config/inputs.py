@@ -45,6 +45,11 @@ class Inputs(Section):
     fire: Input | None = option(
         None, "fire or gas panel: LOCKOUT (F39, IL-13)", why="the panel is hard-wired; reading it is more"
     )
+    insulation: Input | None = option(
+        None,
+        "insulation monitor: SAFE_STOP, latched (F45)",
+        why="the monitor trips by itself; reading it is more",
+    )
     no_island: Input | None = option(
         None, "the grid operator forbids an island (IL-10)", why="most contracts have no such contact"
     )

@@ -37,7 +37,7 @@ PCS_POINTS = ("pcs_kw", "dc_v", "dc_a", "dc_kw", "frequency_hz", "voltage_v", "s
               "charge_kw_max", "meter_kw", "form_word")  # fmt: skip
 BMS_POINTS = ("soc_pct", "soh_pct", "dc_v", "dc_a", "cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max",
               "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word",
-              "fault_word", "identity")  # fmt: skip
+              "fault_word", "heartbeat", "identity")  # fmt: skip
 METER_POINTS = ("power_kw", "voltage_v", "frequency_hz", "import_kwh", "export_kwh", "identity")
 GENSET_POINTS = ("power_kw", "voltage_v", "current_a", "frequency_hz", "energy_kwh", "state_word",
                  "mode_word", "fault_word", "load_pct", "fuel_pct", "coolant_c", "starter_v", "speed_rpm",

@@ -160,9 +160,9 @@ class TcpDevices:
         verdict = await line.ask(read, transaction)
         now_ns = self._clock()
         if not verdict.fault:
-            self._polls[index] = PollState(
-                t_ok_ns=now_ns, words=verdict.words, round_trip_ns=now_ns - t_request_ns
-            )
+            before, took_ns = self._polls[index], now_ns - t_request_ns
+            alike = before.alike + 1 if before.t_ok_ns and before.words == verdict.words else 0
+            self._polls[index] = PollState(now_ns, verdict.words, round_trip_ns=took_ns, alike=alike)
             return
         self._miss(index, verdict.exception)
         if verdict.fault != "exception":  # that is a right answer, only not the wanted one

@@ -13,7 +13,7 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import books, disk, health, keeper, known, pulse, slowloop, supervisor, survey
+from controller.runtime import books, disk, health, keeper, known, pulse, seal, slowloop, supervisor, survey
 from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
 from controller.runtime.commission import CAPTURE_S, Commission
@@ -29,6 +29,7 @@ from controller.runtime.log import Log
 from controller.runtime.ports import Line, Ports
 from controller.runtime.pulse import Pulse, notify
 from controller.runtime.refine import Refiner
+from controller.runtime.seal import Seal
 from controller.runtime.slowloop import SlowLoop
 from controller.runtime.supervisor import Cycle, Supervisor
 from controller.runtime.tasks import Table, Task
@@ -91,8 +92,7 @@ class Executive:
         self._health = Health(folder, self._file, checked, self._fastlink, self._ports, self._writer)
         self._pulse = self._health.pulse = Pulse(checked.host, self._fastlink.frames)
         self._blackbox = Blackbox(folder, self._writer)
-        self._disk = Disk((folder, record_folder or folder), self._writer, self._blackbox.make_room)
-        self._supervisor.disk_full = lambda: self._disk.full
+        self._watch_box((folder, record_folder or folder))
         self._supervisor.watchers += [
             self._tell_cycle,
             self._pulse.record,
@@ -112,6 +112,13 @@ class Executive:
             commission.attach(self._supervisor, self._ask_stop)
         else:
             self._supervisor.watchers.append(self._refine)
+
+    def _watch_box(self, folders: tuple[Path, ...]) -> None:
+        """The supervisor is told of a full disk (F71) and of limits that changed in memory (F81)."""
+        self._disk = Disk(folders, self._writer, self._blackbox.make_room)
+        self._supervisor.disk_full = lambda: self._disk.full
+        self._seal = Seal(self._supervisor.terms)
+        self._supervisor.limits_flipped = lambda: self._seal.broken
 
     def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; 0: ended as asked, 1: ended in a fault."""
@@ -162,6 +169,7 @@ class Executive:
             Task("health", health.PERIOD_S, 20, self._health.step),
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
             Task("disk", disk.PERIOD_S, 5, self._disk.step),
+            Task("seal", seal.PERIOD_S, 5, self._seal.step),
             Task("plan", slowloop.PERIOD_S, 5, self._slow.step),
             Task("collect", COLLECT_S, 20, lambda now: gc.collect()),
         )

@@ -72,6 +72,7 @@ class Supervisor:
         self.drifts: Mapping[str, float] = {}  # see runtime.refine
         self.forecast = Forecast()
         self.disk_full: Callable[[], bool] = lambda: False  # see runtime.disk
+        self.limits_flipped: Callable[[], bool] = lambda: False  # see runtime.seal
         self.inbox: list[Command] = []
         self._asked: list[str] = []
         self.watchers: list[Callable[[Cycle], None]] = []
@@ -90,7 +91,7 @@ class Supervisor:
         """One cycle at `now`; returns the lease that was published."""
         before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
-        telemetry = updated(telemetry, disk_full=self.disk_full())
+        telemetry = updated(telemetry, disk_full=self.disk_full(), limits_flipped=self.limits_flipped())
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
         wish = updated(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)

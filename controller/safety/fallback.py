@@ -140,7 +140,7 @@ def switch_order(view: View) -> dict[str, tuple[str, str]]:
     terms, hall = view.terms.fallback, view.hall
     if terms is None:
         return {}
-    if hall.position == "open" and _failed(terms, hall, view.now):
+    if _failed(terms, hall, view.now):
         return {terms.switch: ("switch", "open")}
     if not hall.aim or hall.position == hall.aim:
         return {}
@@ -153,19 +153,31 @@ def switch_order(view: View) -> dict[str, tuple[str, str]]:
 
 
 def _failed(terms: FallbackTerms, hall: Hall, now: Instant) -> bool:
-    """F53: a closing that did not come about is taken back, or a switch that comes free would close out of step."""
+    """F53: a closing that did not come about is taken back, or a switch that comes free would close out of step.
+
+    For BACK_OUT_S from the first time on: a supervisor that hung over the failure has not taken it back yet. A switch
+    that contradicts itself (F15) may still move, and is told the same.
+    """
+    if (hall.position or hall.told) not in ("", "open"):
+        return False
     late_s = unmoved_s(hall.t_closed_ns, hall.t_read_ns, terms.switch_stale_s, now) - terms.close_s_max
-    return 0.0 < late_s <= BACK_OUT_S
+    if hall.t_back_ns > hall.t_closed_ns:
+        return held_s(hall.t_back_ns, now) <= BACK_OUT_S
+    of_this_aim = bool(hall.t_closed_ns) and hall.t_closed_ns >= hall.t_aim_ns
+    stands = of_this_aim and hall.aim not in ("", "open")
+    return late_s > 0.0 and (stands or late_s <= BACK_OUT_S)
 
 
 def ordered(terms: FallbackTerms | None, hall: Hall, passed: dict[str, str], now: Instant) -> Hall:
-    """Remembers when a closing was first ordered, and gives the switch's order its own name."""
+    """Remembers when a closing was first ordered and first taken back, and gives the switch's order its own name."""
     position = passed.get(terms.switch, "") if terms is not None else ""
     if terms is None or not position:
         return hall
     passed[terms.switch] = terms.switch_orders[position]
-    first = position != "open" and hall.t_closed_ns < hall.t_aim_ns
-    return replace(hall, t_closed_ns=now.t_ns) if first else hall
+    if position == "open":
+        first = hall.position in ("", "open") and hall.t_back_ns <= hall.t_closed_ns
+        return replace(hall, t_back_ns=now.t_ns) if first else hall
+    return replace(hall, t_closed_ns=now.t_ns) if hall.t_closed_ns < hall.t_aim_ns else hall
 
 
 def _motoring(view: View) -> bool:

@@ -62,7 +62,7 @@ class Look:
 
     @property
     def warm_s(self) -> float:
-        """Warm-up it needs: longer for a cold engine, and for one that does not tell."""
+        """Warm-up it needs: longer for an engine that says it is cold."""
         coolant_c = self.value("coolant_c")
         cold = coolant_c < self.terms.cold_c
         return self.terms.warm_up_cold_s if cold else self.terms.warm_up_s
@@ -119,6 +119,10 @@ def _stopped(look: Look) -> dict[str, object]:
     return {"t_off_ns": look.now.t_ns, "t_on_ns": 0, "attempts": 0, "run_s": run_s}
 
 
+def _stuck(look: Look) -> dict[str, object]:
+    return {"why": f"after a failed start it {barred(look)}"}
+
+
 def _lost(look: Look) -> dict[str, object]:
     return _stopped(look) | {"why": "stopped by itself"}
 
@@ -145,6 +149,8 @@ ROWS = (
     Row((Phase.CRANK,), Phase.PAUSE, "not running after crank_s", _late, _failed),
     Row((Phase.PAUSE,), Phase.CRANK, "stands still, crank_rest_s over",
         lambda look: look.past_s >= look.terms.crank_rest_s and look.stands, _begun),
+    Row((Phase.PAUSE,), Phase.LOCKED, "silent, in fault or not standing still crank_s after its rest",
+        lambda look: look.past_s >= look.terms.crank_rest_s + look.terms.crank_s, _stuck),
     Row(RUNNING, Phase.LOCKED, "its fresh reading says that it runs no more",
         lambda look: look.fresh and not look.runs, _lost),
     Row((Phase.WARM,), Phase.COOL, "no longer wanted", lambda look: not look.wanted),

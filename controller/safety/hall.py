@@ -71,6 +71,7 @@ class Hall:
     aim: str = ""  # position last ordered, empty: none
     t_aim_ns: int = 0  # since when it is ordered
     t_closed_ns: int = 0  # when a closing was last ordered
+    t_back_ns: int = 0  # when it was first taken back
     t_transfers_ns: tuple[int, ...] = ()  # changes of the source within the last minute
     t_chatter_ns: int = 0  # since when transfers are held (IL-20), 0: they are not
     t_resyncs_ns: tuple[int, ...] = ()  # tries of the last hour

@@ -36,4 +36,8 @@ ROWS = (
         "the fire or gas panel has tripped", "leave the room to the fire brigade; acknowledge at the box afterwards"),
     Row("F39", "fire-input", "site", _lost("fire"), at(0.5), "B", Effect.STOP,
         "the fire panel's contact is no longer read", "look at the device that reads it", hold_s=LOST_S),
+    Row("F45", "insulation", "site", _pressed("insulation"), at(0.5), "C", Effect.STOP,
+        "the insulation monitor reports a fault", "touch nothing on the DC side; mend the fault, then acknowledge"),
+    Row("F45", "insulation", "site", _lost("insulation"), at(0.5), "B", Effect.STOP,
+        "the insulation monitor's contact is no longer read", "look at the device that reads it", hold_s=LOST_S),
 )  # fmt: skip

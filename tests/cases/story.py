@@ -1,12 +1,13 @@
 """Plays a named case: a folder with site.yaml, events.yaml and bounds.yaml, the whole stack in virtual time.
 
-`python -m tests.cases.story tests/cases/chatter --plots DIR` tells whether its bounds hold, and draws it there.
+`python -m tests.cases.story tests/cases/chatter --plot` tells whether its bounds hold, and draws plot.png beside them.
 Time is in s since the site came into service, or since power-up where the case says so. Words: README.md beside.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,8 @@ from tests.cases.virtual import LOAD_HZ, Site, square_kw
 CASES = Path(__file__).parent
 # Words of events that are the simulated site's own methods.
 PLANT = ("mute", "fault", "grid", "genset_fails", "switch_sticks", "bms_allows")
+FILES = ("site", "events", "bounds")
+PLOT, PLOT_DPI = "plot.png", 72
 SERVICE_S_MAX = 60.0
 RECORD_HZ = 1000
 
@@ -85,10 +88,13 @@ class Case:
 
 def read(folder: Path) -> Case:
     """The case of a folder."""
-    site, events, bounds = (
-        yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8")) for name in ("site", "events", "bounds")
-    )
+    site, events, bounds = (yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8")) for name in FILES)
     return Case(folder.name, site, events, bounds)
+
+
+def digest(folder: Path) -> str:
+    """Of the case's files: a plot carries it, so that an old one shows."""
+    return hashlib.sha256(b"".join((folder / f"{name}.yaml").read_bytes() for name in FILES)).hexdigest()
 
 
 @dataclass(slots=True)
@@ -295,8 +301,8 @@ KINDS: Mapping[str, Callable[[Story, Mapping[str, Any]], str]] = {
 }  # fmt: skip
 
 
-def draw(story: Story, path: Path) -> None:
-    """Powers, limits and modes over time, with the events that were told."""
+def draw(story: Story, path: Path, source: str = "") -> None:
+    """Powers, limits and modes over time, with the events that were told; source: kept in the picture's own text."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), layout="constrained")
@@ -316,14 +322,14 @@ def draw(story: Story, path: Path) -> None:
     above.set(title=story.case.name, ylabel="kW, into the bus is positive")
     above.legend(ncols=3, fontsize="small", loc="upper right")
     below.set(xlabel="s")
-    figure.savefig(path)
+    figure.savefig(path, dpi=PLOT_DPI, metadata={"Source": source})
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit 1 when a bound does not hold."""
     parser = argparse.ArgumentParser(prog="tests.cases.story", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--plots", type=Path, help="folder for one PNG a case")
+    parser.add_argument("--plot", action="store_true", help=f"draw {PLOT} into each folder")
     asked = parser.parse_args(arguments)
     wrong = 0
     for folder in asked.folders:
@@ -333,9 +339,8 @@ def main(arguments: Sequence[str]) -> int:
         found = faults(story)
         wrong += bool(found)
         print(folder.name, "holds" if not found else "\n  ".join(["does not hold:", *found]))
-        if asked.plots is not None:
-            asked.plots.mkdir(parents=True, exist_ok=True)
-            draw(story, asked.plots / f"{folder.name}.png")
+        if asked.plot:
+            draw(story, folder / PLOT, digest(folder))
     return 1 if wrong else 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.devices.check import check_site
-from tests.cases.story import CASES, KINDS, PLANT, Case, Story, draw, faults, read
+from tests.cases.story import CASES, KINDS, PLANT, PLOT, Case, Story, digest, draw, faults, read
 
 FOLDERS = sorted(path.parent for path in CASES.glob("*/bounds.yaml"))
 NAMED = {
@@ -30,7 +30,8 @@ def test_the_bounds_hold(folder: Path, tmp_path: Path) -> None:
 
 
 def test_every_case_is_whole(tmp_path: Path) -> None:
-    """Goal: the cases that were asked for are there, on sites that load, of known words. Method: the files."""
+    """Goal: the cases that were asked for are there, on sites that load, of known words, with the plot of these very
+    files. Method: the files."""
     assert {folder.name for folder in FOLDERS} >= NAMED
     own = {"ask", "hang", "clock", "disk", "load", "plug"}
     for folder in FOLDERS:
@@ -41,6 +42,8 @@ def test_every_case_is_whole(tmp_path: Path) -> None:
         assert all(len({*bound} & {*KINDS}) == 1 for bound in case.bounds)
         assert all("unit" in bound for bound in case.bounds if "of" in bound)
         assert (folder / "site.yaml").read_text("utf-8").startswith("# "), "the first line says what happens"
+        drawn = digest(folder).encode() in (folder / PLOT).read_bytes()
+        assert drawn, f"{folder.name}: {PLOT} is of other files; draw it with tests.cases.story --plot"
 
 
 SHORT = Case(

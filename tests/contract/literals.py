@@ -86,7 +86,7 @@ RACKS: dict[str, Literal] = {
             "scale": [0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFD, 0xFFFF, 0xFFFF],
         },
         {
-            "soc_pct": 55.5, "soh_pct": 98.0, "state_word": 3, "fault_word": 16, "dc_v": 812.3,
+            "soc_pct": 55.5, "soh_pct": 98.0, "state_word": 3, "heartbeat": 9, "fault_word": 16, "dc_v": 812.3,
             "charge_v_max": 864.0, "discharge_v_min": 672.0, "cell_v_max": 3.345, "cell_v_min": 3.301,
             "dc_a": -10.0, "charge_a_max": 150.0, "discharge_a_max": 120.0,
         },

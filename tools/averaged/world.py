@@ -40,6 +40,7 @@ class Spoil:
     frame: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, float] = field(default_factory=dict)  # hard-wired contacts that are read: 1 active
     disk_full: bool = False
+    limits_flipped: bool = False
     utc_s: float = 0.0  # the wall clock is wrong by so much
     bms_soc_pct: float = 0.0
 
@@ -210,8 +211,9 @@ class World:
                 told[name] = self._device(name, "genset", values, genset.state, False)
             told |= self._switch_told()
         return Telemetry(
-            self.now, self._track(), self._frame(), told, dict(self.spoil.inputs), self.spoil.disk_full
-        )
+            self.now, self._track(), self._frame(), told, dict(self.spoil.inputs), self.spoil.disk_full,
+            self.spoil.limits_flipped,
+        )  # fmt: skip
 
     def _track(self) -> Track:
         bus_v = self.bus_pu * self.terms.voltage_v

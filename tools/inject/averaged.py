@@ -265,6 +265,10 @@ def _clock(seconds: float) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "utc_s", seconds)
 
 
+def _flip(flipped: bool) -> Change:
+    return lambda run, draw: setattr(run.world.spoil, "limits_flipped", flipped)
+
+
 def _disk(full: bool) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "disk_full", full)
 
@@ -293,12 +297,16 @@ def _undrift(run: AveragedRun, draw: Random) -> None:
     run.world.spoil.frame.pop("drifts", None)
 
 
-def _fire(run: AveragedRun, draw: Random) -> None:
-    run.world.spoil.inputs["fire"] = 1.0
+def _contact(name: str) -> Pair:
+    """A hard-wired input says yes."""
 
+    def begin(run: AveragedRun, draw: Random) -> None:
+        run.world.spoil.inputs[name] = 1.0
 
-def _fire_out(run: AveragedRun, draw: Random) -> None:
-    run.world.spoil.inputs.pop("fire", None)
+    def end(run: AveragedRun, draw: Random) -> None:
+        run.world.spoil.inputs.pop(name, None)
+
+    return begin, end
 
 
 def _nothing(run: AveragedRun, draw: Random) -> None:
@@ -326,10 +334,11 @@ ACTS: dict[str, Act] = {
     "F35": Act(*_world(limit_kw=(0.0, 1250.0)), no_charge),
     "F36": Act(*_world(cell_c=(-2.0, 3.0)), no_charge),
     "F37": Act(*_world(cell_c=(40.0, 56.0)), zero),
-    "F39": Act(_fire, _fire_out, in_mode(Mode.LOCKOUT)),
+    "F39": Act(*_contact("fire"), in_mode(Mode.LOCKOUT)),
     "F41": Act(_bms_soc(12.0), _bms_soc(0.0), told("F41")),
     "F42": Act(_bms_soc(3.0), _bms_soc(0.0), limits_kept, still=True),
     "F43": Act(*_values("bms", dc_v=0.0, dc_a=0.0), zero),
+    "F45": Act(*_contact("insulation"), in_mode(Mode.FAULT)),
     "F48": Act(*_world(grid_pu=0.0), lambda run: run.mode != Mode.GRID_TIED),
     "F49": Act(_sag, _nothing, in_mode(Mode.GRID_TIED), still=True),
     "F50": Act(_third_loss, _world(grid_pu=1.0)[1], told("F50")),
@@ -353,6 +362,7 @@ ACTS: dict[str, Act] = {
     "F75": Act(_clock(3600.0), _clock(0.0), told_and_kept("F75")),
     "F79": Act(_unplug, _plug, barred),
     "F80": Act(*_fields("pcs", late_pct=10.0), told("F80")),
+    "F81": Act(_flip(True), _flip(False), in_mode(Mode.LOCKOUT)),
     "F91": Act(_ask(_absurd), _nothing, refused),
     "F92": Act(_wish(HOSTILE), _wish(Wish()), limits_kept, still=True),
     "F96": Act(_ask(_replayed), _nothing, refused),

@@ -13,17 +13,18 @@ from controller.devices.check import check_site
 from controller.runtime.mistakes import MistakeError
 from tools.inject.stack import stack_trial
 from tools.inject.table import FAULTS, Fault, Room
-from tools.inject.trial import Result, trial
+from tools.inject.trial import LackingError, Result, trial
 
-BINS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 60.0, 900.0, inf)  # upper ends of the histogram
+BINS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 60.0, 1000.0, inf)  # upper ends of the histogram
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """All trials of one fault."""
+    """All trials of one fault. lacks: why the site cannot have it; then there are none."""
 
     fault: Fault
     results: tuple[Result, ...]
+    lacks: str = ""
 
     @property
     def worst_s(self) -> float:
@@ -78,19 +79,29 @@ def run_faults(
     phases: int,
     told: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """Every fault at `phases` random phases. told: called with each finished row."""
+    """Every fault at `phases` random phases. told: called with each finished row.
+
+    Raises MistakeError where the site can have none of them.
+    """
     strapped(site)
     rows = []
     for fault in faults:
-        results = tuple(INJECTED[fault.room](fault.code, seed + k, site) for k in range(phases))
-        rows.append(Row(fault, results))
-        told(rows[-1])
+        try:
+            row = Row(fault, tuple(INJECTED[fault.room](fault.code, seed + k, site) for k in range(phases)))
+        except LackingError as error:
+            row = Row(fault, (), str(error))
+        rows.append(row)
+        told(row)
+    if rows and not any(row.results for row in rows):
+        raise MistakeError(rows[0].lacks)
     return rows
 
 
 def line_of(row: Row) -> str:
     """A row for people."""
     fault, worst_s = row.fault, row.worst_s
+    if row.lacks:
+        return f"{fault.code} {fault.name:20} not here: {row.lacks}"
     took = "nothing, as it should" if worst_s < 0 else f"{worst_s:9.3f} s" if worst_s < inf else "no reaction"
     bound = f"{fault.within_s:g} s" if isfinite(fault.within_s) else fault.told or "-"
     wrong = next((result.broken for result in row.results if result.broken), "")
@@ -117,7 +128,7 @@ def report(rows: Iterable[Row], seed: int) -> dict[str, Any]:
         "faults": [
             {"code": r.fault.code, "name": r.fault.name, "room": r.fault.room.value, "expects": r.fault.expects,
              "within_s": r.fault.within_s if isfinite(r.fault.within_s) else None, "told": r.fault.told,
-             "worst_s": r.worst_s if isfinite(r.worst_s) else None, "holds": r.holds,
+             "worst_s": r.worst_s if isfinite(r.worst_s) else None, "holds": r.holds, "lacks": r.lacks,
              "trials": [asdict(result) | {"reaction_s": result.reaction_s if isfinite(result.reaction_s) else None,
                                           "within_s": None} for result in r.results]}
             for r in kept

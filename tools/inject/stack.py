@@ -16,11 +16,12 @@ from controller.image import CHANNELS, Mode
 from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import PERIOD_S
 from tools.inject.table import FAULTS
-from tools.inject.trial import Result
+from tools.inject.trial import LackingError, Result
 from tools.plant.loads import Load
 from tools.sim import NotRunningError, Scene, VirtualRun, broken
 
-SITE = Path(__file__).parents[2] / "boards" / "sites" / "reference.yaml"
+SITES = Path(__file__).parents[2] / "boards" / "sites"
+SITE = SITES / "reference.yaml"
 STILL_S = 3.0
 LOAD_HZ = 100.0
 LOOK_S = 0.001  # as often the site is looked at
@@ -35,12 +36,15 @@ Look = Callable[[VirtualRun], bool]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One injector. still: nothing may happen. needs: analogue inputs that the site must have."""
+    """One injector. still: nothing may happen. needs: analogue inputs that the site must have; tells: a point that
+    its BMS must tell; site: one that has them."""
 
     begin: Begin
     seen: Look
     still: bool = False
     needs: tuple[str, ...] = ()
+    tells: str = "soc_pct"
+    site: Path = SITE
     dead: bool = False  # the controller does not run any more
 
 
@@ -98,6 +102,10 @@ def _refuse(run: VirtualRun, draw: Random) -> None:
     run.plant.refuse(run.checked.site.pcs[0].name, 4)
 
 
+def _freeze(run: VirtualRun, draw: Random) -> None:
+    run.plant.freeze(run.checked.site.bms[0].name)
+
+
 def _watchdog_ended(run: VirtualRun) -> bool:
     return all(count > 0 for count in run.plant.truth()["expiries"][: len(run.checked.site.pcs)])
 
@@ -121,6 +129,7 @@ ACTS: dict[str, Act] = {
     "F17": Act(_wire(late_rate=0.05, late_ms_min=1, late_ms_max=60), _goes_on, still=True),
     "F18": Act(_wire(wrong_unit_rate=0.1), _goes_on, still=True),
     "F19": Act(_refuse, _rests),
+    "F34": Act(_freeze, _rests, tells="heartbeat", site=SITES / "island-hall.yaml"),
     "F63": Act(_reject, _follows_down),
     "F65": Act(_nothing, _watchdog_ended, dead=True),
     "F84": Act(_wire(babble_per_s=2000), _told_or_rests("F84")),
@@ -146,15 +155,23 @@ def engaged(site: Path, seed: int) -> VirtualRun:
     return run
 
 
-def stack_trial(code: str, seed: int, site: Path = SITE) -> Result:
-    """One trial of a fault of Room.STACK. Raises MistakeError for a site that cannot have it."""
+def lacking(code: str, site: Path) -> str:
+    """What a site lacks for this fault; empty: nothing."""
+    checked, act = check_site(site), ACTS[code]
+    for name in act.needs:
+        if name not in checked.site.sampling.channels:
+            return f"sampling.channels has no {name}"
+    told = [name for bms in checked.site.bms for name in checked.profiles[bms.profile].points]
+    return "" if act.tells in told else f"no BMS of it tells {act.tells}"
+
+
+def stack_trial(code: str, seed: int, site: Path | None = None) -> Result:
+    """One trial of a fault of Room.STACK; site: None: one that can have it. Raises LackingError for one that cannot."""
     fault, act, draw = FAULTS[code], ACTS[code], Random(f"{code} {seed}")
+    site = site or act.site
+    if lacks := lacking(code, site):
+        raise LackingError(f"{site}: {lacks}; {code} needs it. Choose another site.")
     run = engaged(site, seed)
-    lacking = [name for name in act.needs if name not in run.checked.site.sampling.channels]
-    if lacking:
-        raise MistakeError(
-            f"{site}: sampling.channels has no {lacking[0]}; {code} needs it. Choose another site."
-        )
     rate_hz = run.checked.site.sampling.rate_hz
     look, cycle = round(LOOK_S * rate_hz), round(PERIOD_S * rate_hz)
     for _ in range(SWING_CYCLES):

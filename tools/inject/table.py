@@ -107,7 +107,7 @@ CONVERTERS = (
 )
 BATTERY = (
     _averaged("F33", "bms-mute", 2.0, "zero"),
-    _none("F34"),
+    _stack("F34", "bms-frozen", 3.0 + W_S, "stop", "3 periods of its heartbeat, 1 s each"),
     _averaged("F35", "charge-forbidden", 2 * W_S, "no charge", "1 period + W"),
     _averaged("F36", "cell-cold", W_S, "no charge"),
     _averaged("F37", "cell-hot", W_S, "stop"),
@@ -118,7 +118,7 @@ BATTERY = (
     _averaged("F42", "soc-jump", inf, "no step of power: the site goes on", "S"),
     _averaged("F43", "contactor-open", W_S, "zero"),
     _none("F44"),
-    _none("F45"),
+    _averaged("F45", "insulation", S_S, "stop, latched"),
     _none("F46"),
     _none("F47"),
 )
@@ -188,7 +188,7 @@ COMPUTER = (
     _none("F78"),
     _averaged("F79", "serial-unplugged", 2.0, "zero, nothing is written there"),
     _averaged("F80", "tty-latency", 60.0, "told"),
-    _none("F81"),
+    _averaged("F81", "limits-flipped", S_S, "LOCKOUT"),
     _none("F82"),
     _none("F83"),
 )

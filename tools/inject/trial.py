@@ -19,6 +19,10 @@ LATE = 2.0  # a reaction is waited for this many times its bound
 SLOW_S = 30.0  # a bound from which the site is stepped by whole seconds
 
 
+class LackingError(MistakeError):
+    """The site has not what this fault needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What one trial showed. reaction_s: -1 where none is expected and none came; inf: none came in time."""
@@ -112,7 +116,7 @@ def prepared(start: str, site: Path) -> AveragedRun:
     """The site in that situation; to be copied, never to be stepped. Raises MistakeError where it cannot be reached."""
     run = averaged(site)
     if run.terms.fallback is None and (start in FALLBACK or not run.terms.bms):
-        raise MistakeError(f"{site}: has no fallback; this fault needs {start}. Choose an island site.")
+        raise LackingError(f"{site}: has no fallback; this fault needs {start}. Choose an island site.")
     try:
         STARTS[start](run)
     except StuckError as error:

@@ -32,6 +32,7 @@ cdef struct Battery:
     double discharge_v_min
     int32_t tripped         # 1: SOC or voltage outside the limits; the BMS opens its contactor
     double fault_word       # tripped, as a register shows it
+    double heartbeat        # seconds counted, as a register shows them
     double slow_s           # time since the slow values were worked out
 
 

@@ -25,6 +25,7 @@ cdef double AMBIENT_C = 25.0
 cdef double HEAT_J_PER_C_KWH = 6250.0   # 6.25 kg of cells a kWh at 1 kJ/(kg K)
 cdef double COOLING_S = 7200.0          # thermal time constant to ambient
 cdef double TAPER_PCT = 5.0             # the BMS fades its current limit over the last 5 % of SOC
+cdef double HEARTBEAT_END = 60000.0     # the count begins anew, as SunSpec 802 has it
 cdef double SLOW_S = 0.1                # temperature and limits move slowly: worked out at 10 Hz
 
 
@@ -83,6 +84,7 @@ cdef void slow_values(Battery *b, double elapsed_s) noexcept nogil:
     b.charge_a_max = b.allowed_pu * b.capacity_ah * charge_c * taper(100.0 - b.soc_pct)
     b.discharge_a_max = b.allowed_pu * b.capacity_ah * discharge_c * taper(b.soc_pct)
     b.ocv_v = CELLS * open_circuit_v(b.soc_pct)
+    b.heartbeat = (b.heartbeat + elapsed_s) % HEARTBEAT_END
 
 
 cdef void battery_init(Battery *b, const BatterySetup *setup) noexcept nogil:

@@ -177,7 +177,7 @@ cdef class Plant:
             "discharge_a_max": <uintptr_t>&s.battery.discharge_a_max,
             "charge_v_max": <uintptr_t>&s.battery.charge_v_max,
             "discharge_v_min": <uintptr_t>&s.battery.discharge_v_min,
-            "fault_word": <uintptr_t>&s.battery.fault_word,
+            "fault_word": <uintptr_t>&s.battery.fault_word, "heartbeat": <uintptr_t>&s.battery.heartbeat,
         }
         if kind == "bms":
             return battery
@@ -281,6 +281,10 @@ cdef class Plant:
         if (slave.unit < 0) != muted:
             slave.unit = -slave.unit
 
+    def freeze(self, name, frozen=True):
+        """Lets the device of this name answer with what it last said, or with the truth again. Raises ValueError."""
+        self.site.slave[_place(name, self.device_names)].frozen = frozen
+
     def refuse(self, name, exception=0):
         """Lets the device of this name answer everything with an exception, 0: serve. Raises ValueError."""
         self.site.slave[_place(name, self.device_names)].exception = exception
@@ -336,9 +340,10 @@ cdef class Plant:
         """Load that is off because the controller asked for it, kW."""
         self.site.shed_kw = kw
 
-    def genset_fails(self, index, starts):
-        """The next `starts` starts of a genset come to nothing."""
+    def genset_fails(self, index, starts, coolant_c=40.0):
+        """The next `starts` starts of a genset come to nothing; its engine is at coolant_c."""
         self.site.genset[index].failures = starts
+        self.site.genset[index].coolant_c = coolant_c
 
     def bms_allows(self, share_pu):
         """The BMS allows this share of its limits, for reasons of its own."""

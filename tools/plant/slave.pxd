@@ -53,6 +53,7 @@ cdef struct SetpointRule:
 
 cdef struct Slave:
     int32_t unit            # below 0: muted
+    int32_t frozen          # 1: its registers stay as they are
     int32_t exception       # every request gets this one; 0: it serves
     int32_t functions       # bit n: function n is served
     int32_t words_per_read_max

@@ -78,6 +78,8 @@ cdef void refresh(Slave *s, int32_t address, int32_t count) noexcept nogil:
     cdef int32_t i, width
     cdef uint32_t raw
     cdef Field *field
+    if s.frozen:
+        return
     for i in range(s.field_count):
         field = &s.field[i]
         width = 2 if field.type >= FIELD_U32 else 1

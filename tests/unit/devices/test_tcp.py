@@ -231,6 +231,21 @@ def test_a_lie_is_a_miss_and_the_truth_returns(name: str, spoil: Callable[[bytes
         assert asked[1] - asked[0] >= 0.09  # silence until the device cannot answer any more
 
 
+def test_replies_that_say_the_very_same_are_counted() -> None:
+    """Goal: F34 behind a gateway, too. Method: a server of one word; it stands still, and moves once."""
+    said = [7]
+
+    def answer(request: bytes) -> list[tuple[float, bytes]]:
+        body = bytes((request[6], request[7], 2)) + said[0].to_bytes(2, "big")
+        return [(0.0, request[:4] + len(body).to_bytes(2, "big") + body)]
+
+    with liar(answer) as port, polled(read_at(port, count=1, period_s=0.01)) as polls:
+        until(polls, lambda p: p.words == (7,) and p.alike >= 20)
+        said[0] = 8
+        assert until(polls, lambda p: p.words == (8,)).alike < 20
+        until(polls, lambda p: p.alike >= 20)
+
+
 def test_a_dead_endpoint_is_tried_with_back_off_and_found_again() -> None:
     """Goal: F87, reconnecting. Method: a port without listener; misses count slowly; then one listens."""
     port = free_port()

@@ -80,3 +80,20 @@ def test_what_stands_beside_the_cycle_locks_nothing(tmp_path: Path, monkeypatch:
     assert failing(executive.Ring, "step", tmp_path, monkeypatch) == 1
     assert keep.read(tmp_path)[0].latches == ()
     assert not locked(tmp_path)
+
+
+def test_a_limit_that_changes_in_memory_locks_the_site(tmp_path: Path) -> None:
+    """Goal: F81: LOCKOUT within a second, stored. Method: a rating that grows in the fourth cycle of a real run."""
+    box = Executive(check_site(SITE), tmp_path, realtime=False)
+    limits, seen = box._supervisor.terms, []
+
+    def watch(cycle: supervisor.Cycle) -> None:
+        seen.append(cycle.mode.mode)
+        if len(seen) == CYCLES + 1:
+            object.__setattr__(limits.pcs[0], "discharge_kw_max", 1e6)
+
+    box._supervisor.watchers.append(watch)
+    assert box.run(1.6) == 1
+    assert Mode.LOCKOUT in seen[: CYCLES + 1 + 10]
+    assert [(x.code, x.grade) for x in keep.read(tmp_path)[0].latches] == [("F81", "D")]
+    assert locked(tmp_path)

@@ -161,6 +161,19 @@ def test_no_manager_is_no_trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert manager.recv(100) == b"READY=1"
 
 
+def test_what_the_service_may_open_is_granted_to_its_user() -> None:
+    """Goal: a unit that lets a device through does not leave its user before a file of root's. Method: the devices of
+    the unit that no group of the system opens, each in one rule of udev for the user's group."""
+    hosts = BOARDS / "hosts"
+    unit = (hosts / "stillwatt@.service").read_text().splitlines()
+    (user,) = (line.partition("=")[2] for line in unit if line.startswith("User="))
+    paths = [line.split("=")[1].split()[0] for line in unit if line.startswith("DeviceAllow=/dev/")]
+    rules = [line for line in (hosts / "80-stillwatt.rules").read_text().splitlines() if "MODE=" in line]
+    granted = " ".join(line for line in rules if f'GROUP="{user}"' in line)
+    assert len(paths) >= 3
+    assert all(f'=="{Path(path).name.rstrip("0")}"' in granted for path in paths)
+
+
 def test_the_service_file() -> None:
     """Goal: F65 and DR-06 as the service manager sees them. Method: the unit's own lines."""
     unit = configparser.RawConfigParser(strict=False)

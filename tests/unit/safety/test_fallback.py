@@ -194,26 +194,9 @@ def test_orders_of_an_island() -> None:
     assert wanted(both, Mode.MAINT, state="standby", forming=False) == {}
 
 
-@pytest.mark.parametrize(
-    ("past_s", "position", "order"),
-    [
-        (0.32, "open", False),
-        (0.33, "open", True),
-        (2.32, "open", True),
-        (2.33, "open", False),
-        (2.0, "grid", False),
-    ],
-)
-def test_a_failed_closing_is_taken_back(past_s: float, position: str, order: bool) -> None:
-    """Goal: F53 backs out: a switch that comes free must not close by an old order. Method: each edge of its time."""
-    times = {"t_aim_ns": since(-past_s), "t_closed_ns": since(-past_s), "t_read_ns": since(-0.02)}
-    here = replace(ISLAND, position=position, aim="grid", **times)
-    expected = {"ats-1": ("switch", "open")} if order else {}
-    assert fallback.switch_order(view(Mode.RESYNC, here)) == expected
-
-
 def test_the_switch_order_gets_its_own_name_and_is_remembered() -> None:
-    """Goal: position to order of the profile; the first order of an aim is timed. Method: close twice, open, none."""
+    """Goal: position to order of the profile; the first order of an aim and its first taking back are timed.
+    Method: close twice, open, none; take back twice, and a later closing."""
     here = replace(ISLAND, t_aim_ns=since(-5.0))
     passed = {"ats-1": "grid"}
     once = fallback.ordered(FALLBACK, here, passed, at(0.0))
@@ -221,9 +204,14 @@ def test_the_switch_order_gets_its_own_name_and_is_remembered() -> None:
     for aimed_s in (-5.0, 0.0):
         again = fallback.ordered(FALLBACK, replace(once, t_aim_ns=since(aimed_s)), {"ats-1": "grid"}, at(1.0))
         assert again.t_closed_ns == since(0.0)
-    opened = {"ats-1": "open"}
-    assert fallback.ordered(FALLBACK, here, opened, at(0.0)) == here
+    opened, leaves = {"ats-1": "open"}, replace(here, position="grid")
+    assert fallback.ordered(FALLBACK, leaves, opened, at(0.0)) == leaves
     assert opened == {"ats-1": "open"}
+    back = fallback.ordered(FALLBACK, once, {"ats-1": "open"}, at(2.0))
+    assert back == replace(once, t_back_ns=since(2.0))
+    assert fallback.ordered(FALLBACK, back, {"ats-1": "open"}, at(3.0)) == back
+    anew = replace(back, t_closed_ns=since(2.0))
+    assert fallback.ordered(FALLBACK, anew, {"ats-1": "open"}, at(4.0)).t_back_ns == since(4.0)
     assert fallback.ordered(None, here, {"pcs-1": "arm"}, at(0.0)) == here
 
 

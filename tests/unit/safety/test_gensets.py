@@ -49,7 +49,9 @@ EDGES = [
     (Phase.CRANK, standing(state="starting"), 100.0, 10.0, Phase.PAUSE),
     (Phase.PAUSE, OFF, 100.0, 9.9, Phase.PAUSE),
     (Phase.PAUSE, OFF, 100.0, 10.0, Phase.CRANK),
-    (Phase.PAUSE, standing(speed_rpm=40.0), 100.0, 60.0, Phase.PAUSE),
+    (Phase.PAUSE, standing(speed_rpm=40.0), 100.0, 19.9, Phase.PAUSE),
+    (Phase.PAUSE, standing(speed_rpm=40.0), 100.0, 20.0, Phase.LOCKED),
+    (Phase.PAUSE, standing(speed_rpm=40.0), nan, 20.0, Phase.OFF),
     (Phase.PAUSE, OFF, nan, 1.0, Phase.OFF),
     (Phase.WARM, ON, 100.0, 14.9, Phase.WARM),
     (Phase.WARM, ON, 100.0, 15.0, Phase.READY),
@@ -101,6 +103,26 @@ def test_three_cranks_and_a_lock() -> None:
     assert locked.why == "did not start in 3 attempts"
     freed = step(ONE, Hall(sets=runs), {"genset-1": OFF}, nan, "operator", at(80.0))["genset-1"]
     assert (freed.phase, freed.t_starts_ns) == (Phase.OFF, locked.t_starts_ns)
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        (standing(state="fault"), "reports a fault"),
+        (replace(OFF, age_s=9.0), "does not answer"),
+        (standing(state="starting"), "does not stand still"),
+    ],
+)
+def test_a_set_that_cannot_be_tried_again_gives_way(after: Device, why: str) -> None:
+    """Goal: F55: a failed start that ends in the set's own fault, in silence or in a crank without end holds no other
+    set. Method: the first is wanted and never fires; both, every 0.1 s, until the second cranks."""
+    runs: dict[str, SetRun] = {}
+    devices = {"genset-1": OFF, "genset-2": standing("genset-2")}
+    for k in range(302):
+        runs = step(FALLBACK, Hall(sets=runs), devices, 100.0, "", at(0.1 * k))
+        assert (runs["genset-2"].phase == Phase.CRANK) is (k == 301), k
+        devices["genset-1"] = after
+    assert (runs["genset-1"].phase, runs["genset-1"].why) == (Phase.LOCKED, f"after a failed start it {why}")
 
 
 def test_starts_per_hour_and_rest_after_a_run() -> None:

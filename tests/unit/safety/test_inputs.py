@@ -18,7 +18,7 @@ from controller.state import Asked, ModeState
 from tests.unit.safety.halls import HEALTHY, view
 from tests.unit.safety.sites import TERMS, Story, at, telemetry
 
-WIRED = replace(TERMS, inputs=("emergency_stop", "fire"))
+WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation"))
 
 
 class Told(Story):
@@ -29,8 +29,8 @@ class Told(Story):
 
     def feed(self, seconds: float, **inputs: Any) -> set[str]:
         """One cycle."""
-        both = {"emergency_stop": 0.0, "fire": 0.0} | inputs
-        seen = replace(telemetry(seconds), inputs=both)
+        every = dict.fromkeys(WIRED.inputs, 0.0) | inputs
+        seen = replace(telemetry(seconds), inputs=every)
         self.conditions = conditions.read(self.terms, self.conditions, self.state, seen, self.asked, seen.now)
         return {c.code for c in self.conditions.active}
 
@@ -46,7 +46,19 @@ def test_pressed_is_a_lockout_at_once(name: str, code: str) -> None:
     assert story.feed(0.2) == {code} == story.feed(60.0)
 
 
-@pytest.mark.parametrize(("name", "code"), [("emergency_stop", "T16"), ("fire", "F39")])
+def test_an_insulation_fault_waits_for_a_person() -> None:
+    """Goal: F45: SAFE_STOP at once, class C; an island is not put out for it. Method: reported for one cycle."""
+    story = Told()
+    assert story.feed(0.0) == set()
+    assert story.feed(0.1, insulation=1.0) == {"F45"}
+    found = story.conditions.active[0]
+    assert (found.grade, found.effect.name, found.level) == ("C", "STOP", 3)
+    assert story.feed(0.2) == {"F45"} == story.feed(60.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("emergency_stop", "T16"), ("fire", "F39"), ("insulation", "F45")]
+)
 def test_no_longer_read_is_a_stop(name: str, code: str) -> None:
     """Goal: fail-safe without a lock-out for a lost reply: class B after 2 s, not in INIT, not where it is not wired.
     Method: at its edge."""
@@ -63,12 +75,12 @@ def test_no_longer_read_is_a_stop(name: str, code: str) -> None:
 
 def test_a_start_waits_for_its_inputs() -> None:
     """Goal: T02 with every wired contact known. Method: a site that is ready but for the fire panel."""
-    seen = replace(telemetry(0.0), inputs={"emergency_stop": 0.0, "fire": nan})
+    known = dict.fromkeys(WIRED.inputs, 0.0)
+    seen = replace(telemetry(0.0), inputs=known | {"fire": nan})
     state = State(mode=ModeState(Mode.STANDBY, 1, wanted=True))
     state, _ = step(WIRED, state, Inputs(seen), at(0.0))
     assert "waiting for the input fire" in state.mode.waiting
-    known = replace(telemetry(0.1), inputs={"emergency_stop": 0.0, "fire": 0.0})
-    state, _ = step(WIRED, state, Inputs(known), at(0.1))
+    state, _ = step(WIRED, state, Inputs(replace(telemetry(0.1), inputs=known)), at(0.1))
     assert "the input" not in state.mode.waiting
 
 

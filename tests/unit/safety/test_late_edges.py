@@ -67,6 +67,15 @@ def test_a_jump_of_the_wall_clock_is_told_once(step_s: float, told: bool) -> Non
         assert (story.conditions.level, story.conditions.stops) == (int(told and seconds < 30.0), ())
 
 
+def test_limits_that_flipped_are_a_lockout() -> None:
+    """Goal: F81: class D, in an island too. Method: the same cycle with sound limits and without."""
+    for flipped in (False, True):
+        seen = replace(telemetry(0.0), limits_flipped=flipped)
+        found = conditions.read(TERMS, Conditions(), ModeState(), seen, Asked(), seen.now)
+        told = [(c.code, c.grade, c.effect) for c in found.active]
+        assert told == ([("F81", "D", Effect.TRIP)] if flipped else [])
+
+
 def test_a_full_disk_is_told_and_stops_nothing() -> None:
     """Goal: F71 at D1. Method: the same cycle with room and without."""
     for full in (False, True):

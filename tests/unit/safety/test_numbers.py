@@ -9,6 +9,7 @@ import pytest
 
 from controller.image import Mode
 from controller.safety import (
+    bms_rows,
     cells,
     command,
     conditions,
@@ -57,6 +58,7 @@ NUMBERS: dict[Any, dict[str, Any]] = {
     transition: {"FRESH_S_MIN": 2.0, "STOP_S_MAX": 2.0, "QUIET_PU": 0.02, "RETRY_HOLDS": (1.0, 4.0, 20.0),
                  "RETRY_WINDOW_S": 3600.0},
     waveform: {"WIRED_PU_MIN": 0.1, "TURNED_S": 3.0, "DC_DRIFT_PU": 0.02, "DC_OVER_PU": 1.02},
+    bms_rows: {"BEAT_S_MAX": 2.5},
     window: {"STAY_GRID": (0.80, 1.15, 2.5, 1.5), "ENTER_GRID": (0.917, 1.05, 0.5, 0.1)},
 }  # fmt: skip
 
@@ -107,6 +109,7 @@ REACTIONS = {
     "F27": [("NOTE", "A", 0.0, 0.0, 1)],
     "F28": [("STOP", "C", 0.0, None, 3), ("STOP", "C", 1.0, None, 3)], "F31": [("NOTE", "A", 0.0, None, 0)],
     "F32": [("NOTE", "A", 0.2, 1.0, 0)], "F33": [("FREEZE", "B", 0.0, 1.0, 1), ("STOP", "B", 0.0, None, 3)],
+    "F34": [("STOP", "B", 0.0, None, 3)], "F45": [("STOP", "C", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
     "F36": [("NO_CHARGE", "A", 0.0, 600.0, 0)], "F37": [("TRIP", "A", 0.0, None, 3)],
     "F39": [("TRIP", "D", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
     "F63": [("NOTE", "A", 0.0, 1.0, 0)],
@@ -118,7 +121,7 @@ REACTIONS = {
     "F67": [("STOP", "B", 0.1, None, 3), ("STOP", "B", 0.0, None, 3)], "F68": [("STOP", "A", 0.0, None, 3)],
     "F71": [("NOTE", "A", 0.0, None, 1)], "F75": [("NOTE", "A", 0.0, None, 1)],
     "F79": [("HOLD", "B", 0.0, 0.0, 3), ("STOP", "B", 2.0, None, 3)], "F80": [("NOTE", "A", 0.0, 1.0, 1)],
-    "F84": [("NOTE", "B", 0.0, 1.0, 0)], "F85": [("NOTE", "A", 0.0, 1.0, 2)],
+    "F81": [("TRIP", "D", 0.0, None, 3)], "F84": [("NOTE", "B", 0.0, 1.0, 0)], "F85": [("NOTE", "A", 0.0, 1.0, 2)],
 }  # fmt: skip
 
 

@@ -37,12 +37,15 @@ SILENT: list[Any] = [
         {"bms": replace(BMS, tells_cell_c=True)},
     ),
     ("F22", {"pcs": {"values": {"pcs_kw": -500.0}, "age_s": 0.501}}, {}),
+    ("F34", {"bms": {"alike": 99}}, {}),
+    ("F34", {"bms": {"alike": 5, "values": {"heartbeat": 7.0}}}, {"bms": replace(BMS, period_s=0.5)}),
 ]
 SPOKEN: list[Any] = [
     ("F09", {"track": DRIFTS, "pcs": {"values": {"dc_v": 1.0}}}, {}),
     ("F10", {"track": DRIFTS, "bms": {"values": {"charge_v_max": 1.0}}}, {}),
     ("F14", {"bms": {"values": {"cell_c_min": nan}}}, {"bms": replace(BMS, tells_cell_c=True)}),
     ("F14", {"bms": {"values": {"cell_c_max": nan}}}, {"bms": replace(BMS, tells_cell_c=True)}),
+    ("F34", {"bms": {"alike": 6, "values": {"heartbeat": 0.0}}}, {"bms": replace(BMS, period_s=0.5)}),
 ]
 
 

@@ -90,7 +90,7 @@ def test_words() -> None:
     """Goal: ids, names and all; the rest is refused with its cure. Method: each kind."""
     assert [f.code for f in chosen(["F37", "cell-cold"])] == ["F37", "F36"]
     assert len(chosen(["all"])) == len(averaged.ACTS) + len(stack.ACTS)
-    for word, text in (("F99", "F01 to F98"), ("F45", "no device here"), ("F73", "run pytest tests/")):
+    for word, text in (("F99", "F01 to F98"), ("F44", "no device here"), ("F73", "run pytest tests/")):
         with pytest.raises(MistakeError, match=text):
             chosen([word])
 
@@ -111,7 +111,16 @@ def test_no_strap_no_fault(tmp_path: Path) -> None:
 
 
 def test_a_site_that_cannot_have_the_fault() -> None:
-    """Goal: told, not crashed. Method: a genset's fault at a site without."""
+    """Goal: told, not crashed, and no hindrance to the others. Method: a genset's fault at a site without, alone and
+    beside one that the site can have; a heartbeat that its BMS has not."""
+    reference = HOUSE / "boards" / "sites" / "reference.yaml"
+    without, late = run_faults([FAULTS["F34"], FAULTS["F07"]], reference, SEED, 1)
+    assert (
+        without.holds and "not here: " in line_of(without) and "no BMS of it tells heartbeat" in without.lacks
+    )
+    assert late.holds and len(late.results) == 1 and report([without, late], SEED)["faults"][0]["lacks"]
+    with pytest.raises(MistakeError, match="no BMS of it tells heartbeat"):
+        run_faults([FAULTS["F34"]], reference, SEED, 1)
     with pytest.raises(MistakeError, match=r"has no fallback; this fault needs genset"):
         trial("F58", SEED, HOUSE / "boards" / "sites" / "reference.yaml")
 
@@ -123,8 +132,9 @@ def test_table_and_histogram() -> None:
     assert [row.holds for row in rows] == [True, True, False, True]
     assert sum(histogram(rows).values()) == 3
     assert histogram(rows)["<= 0.05 s"] == histogram(rows)["<= 0.1 s"] == histogram(rows)["none"] == 1
-    slow = Row(FAULTS["F57"], (Result("F57", 1, 0.05, 886.0, 900.0),))
-    assert histogram([slow])["<= 900 s"] == 1  # F57 waits a quarter of an hour
+    bound_s = FAULTS["F57"].within_s  # a quarter of an hour, the longest of all
+    slow = Row(FAULTS["F57"], (Result("F57", 1, 0.05, bound_s, bound_s),))
+    assert (histogram([slow])["<= 1000 s"], histogram([slow])["none"]) == (1, 0)
     assert "LATE" in line_of(rows[2]) and "no reaction" in line_of(rows[2])
     assert json.dumps(report(rows, 1))
 
