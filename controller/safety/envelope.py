@@ -33,8 +33,8 @@ def limit(
 ) -> Limits:
     """The lease of this cycle. The wish moves ramp, leak and gain inside the limits, never the limits.
 
-    before: the one of the last cycle, where there was one. The frame sees the load, not the sun: PV that is measured moves the caps it holds at the connection, and so does
-    what a converter that is left out may still carry.
+    before: the one of the last cycle, where there was one. The frame sees the load, not the sun: PV that is measured
+    moves the caps it holds at the connection, and so does what a converter that is left out may still carry.
     """
     source_kw = source(terms, state, hall)
     going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
