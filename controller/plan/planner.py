@@ -235,7 +235,7 @@ class Planner:
         limits_kw = self.limits_kw(t_s)
         power_kw = self.plant.discharge_kw_max
         fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s, wanted.later)
-        if wanted.surprised:
+        if wanted.surprised and not (wanted.rising and net_kw - wanted.pcs_kw < wanted.grid_kw):
             fair_kw, _ = demand.cap_kw(self.meter, self._set_kw(t_s), t_s, net_kw, power_kw, hold_s)
         pcs_kw, reason = _balanced(wanted, net_kw)
         if wanted.at_limit and not wanted.surprised:
@@ -342,6 +342,7 @@ class Planner:
                 (hour_s + (i + 1) * self.slot_s - t_s, min(net_kw, float(tops_kw[i])))
                 for i in range(slot, within_kw.size)
             ),
+            bool(plan.load.news[lead:].any()),
         )  # fmt: skip
 
 
@@ -364,3 +365,4 @@ class _Wanted:
     surprised: bool  # the load is not what the plan rests on: no licence to raise a peak
     at_limit: bool  # only the peak keeps it from charging more
     later: tuple[tuple[float, float], ...]  # net power that is expected, see demand.cap_kw
+    rising: bool = False  # a rise never seen before is told: less load than planned puts off no preparation for it
