@@ -161,7 +161,7 @@ class Planner:
 
     def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
-        load, pv = self._outlook(now_s, feed)
+        load, pv = self.outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
         more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
         less_kw = np.maximum(pv.expected_kw - pv.bands_kw[:2].mean(0), 0.0)  # a sun's errors lean to one side
@@ -200,7 +200,8 @@ class Planner:
         used_kwh = np.cumsum(np.minimum(rise_kw, self.plant.discharge_kw_max)) * self.slot_s / HOUR_S
         return np.where(used_kwh > room_kwh, -rise_kw, 0.0)
 
-    def _outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
+    def outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
+        """Load and sun ahead, hour by hour; what is told here is what the models are judged by later."""
         first_s = now_s - now_s % HOUR_S
         count = int((now_s - first_s + self.slot_s * feed.spot.size - 1) // HOUR_S) + 1
         at = calendar.clock(self.tariff.time_zone, first_s + HOUR_S * np.arange(count))
@@ -365,4 +366,6 @@ class _Wanted:
     surprised: bool  # the load is not what the plan rests on: no licence to raise a peak
     at_limit: bool  # only the peak keeps it from charging more
     later: tuple[tuple[float, float], ...]  # net power that is expected, see demand.cap_kw
-    rising: bool = False  # a rise never seen before is told: less load than planned puts off no preparation for it
+    rising: bool = (
+        False  # a rise never seen before is told: less load than planned puts off no preparation for it
+    )

@@ -251,7 +251,7 @@ def test_a_plan_knows_the_shape_within_an_hour() -> None:
     loads_kw = np.where(np.isin(np.arange(begin.size) % 96, (48, 49)), 5000.0, 500.0)
     for t_s, load_kw in zip(begin, loads_kw, strict=True):
         if t_s % 3600 == 0:
-            planner._outlook(float(t_s), Feed(np.ones(96)))  # what a model was right about gives it its say
+            planner.outlook(float(t_s), Feed(np.ones(96)))  # what a model was right about gives it its say
         planner.observe(float(t_s), float(load_kw), 0.0, float(load_kw), 1.0)
     midnight_s = float(begin[-1]) + 900
     planner.replan(midnight_s, 2000.0, Feed(np.ones(96)))
