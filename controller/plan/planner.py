@@ -161,7 +161,7 @@ class Planner:
 
     def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
-        load, pv = self._outlook(now_s, feed)
+        load, pv = self.outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
         more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
         less_kw = np.maximum(pv.expected_kw - pv.bands_kw[:2].mean(0), 0.0)  # a sun's errors lean to one side
@@ -200,7 +200,8 @@ class Planner:
         used_kwh = np.cumsum(np.minimum(rise_kw, self.plant.discharge_kw_max)) * self.slot_s / HOUR_S
         return np.where(used_kwh > room_kwh, -rise_kw, 0.0)
 
-    def _outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
+    def outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
+        """Load and sun ahead, hour by hour; what is told here is what the models are judged by later."""
         first_s = now_s - now_s % HOUR_S
         count = int((now_s - first_s + self.slot_s * feed.spot.size - 1) // HOUR_S) + 1
         at = calendar.clock(self.tariff.time_zone, first_s + HOUR_S * np.arange(count))
@@ -235,7 +236,7 @@ class Planner:
         limits_kw = self.limits_kw(t_s)
         power_kw = self.plant.discharge_kw_max
         fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s, wanted.later)
-        if wanted.surprised:
+        if wanted.surprised and not (wanted.rising and net_kw - wanted.pcs_kw < wanted.grid_kw):
             fair_kw, _ = demand.cap_kw(self.meter, self._set_kw(t_s), t_s, net_kw, power_kw, hold_s)
         pcs_kw, reason = _balanced(wanted, net_kw)
         if wanted.at_limit and not wanted.surprised:
@@ -342,6 +343,7 @@ class Planner:
                 (hour_s + (i + 1) * self.slot_s - t_s, min(net_kw, float(tops_kw[i])))
                 for i in range(slot, within_kw.size)
             ),
+            bool(plan.load.news[lead:].any()),
         )  # fmt: skip
 
 
@@ -364,3 +366,6 @@ class _Wanted:
     surprised: bool  # the load is not what the plan rests on: no licence to raise a peak
     at_limit: bool  # only the peak keeps it from charging more
     later: tuple[tuple[float, float], ...]  # net power that is expected, see demand.cap_kw
+    rising: bool = (
+        False  # a rise never seen before is told: less load than planned puts off no preparation for it
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 from controller.config.loader import load_site
 from tests.unit.plan.tariffs import hours
-from tools.bench.home import SITE, foresight, ours, priced
-from tools.tables import Tables
+from tools.bench.home import LEARNED_D, SITE, foresight, learn, ours, parted, priced
+from tools.season import Season
+from tools.tables import Curves, Tables
 
 pytestmark = pytest.mark.stack
 
@@ -41,3 +43,22 @@ def test_ours_learns_as_it_goes(tmp_path: Path) -> None:
     mine, none = ours(site, site.tariff, tables, tmp_path, 1), priced(site.tariff, tables, np.zeros(24))
     assert mine.total < none.total
     assert mine.demand in {step.fee for step in site.tariff.demand[0].steps}
+
+
+def test_what_lies_before_is_learned_and_not_billed() -> None:
+    """Goal: a season begins at its date, with six weeks known. Method: 60 days, from the 50th, 3 days; each edge."""
+    site = load_site(SITE)
+    assert site.tariff is not None
+    t_s = hours("2022-01-01T00:00", 60 * 24)
+    load_kw = 1.0 + np.arange(t_s.size) % 24 / 10
+    whole = Tables(t_s, 3600.0, load_kw, np.zeros(t_s.size), np.ones(t_s.size))
+    before, billed = parted(whole, site.tariff.time_zone, date(2022, 2, 19), 3)
+    assert (before.t_s[0], before.t_s[-1]) == (t_s[24 * (49 - LEARNED_D)], t_s[24 * 49 - 1])
+    assert (billed.t_s[0], billed.t_s[-1]) == (t_s[24 * 49], t_s[24 * 52 - 1])
+    nothing, everything = parted(whole, site.tariff.time_zone, None, None)
+    assert (nothing.t_s.size, everything.t_s.size) == (0, t_s.size)
+    season = Season(site, site.tariff, billed, Curves(None, None, None, False))
+    learn(season.planner, before)
+    assert season.energy_kwh == season.start_kwh
+    told, _ = season.planner.outlook(float(billed.t_s[0]), season.feed(0))
+    assert told.expected_kw == pytest.approx(billed.load_kw[: told.expected_kw.size], rel=0.03)
