@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from controller.image import Mode
 from tools.plant.loads import InputError, Load
 from tools.sim import NO_ACTS, Act, VirtualRun
 
-PARTS = ("scene", "score")
+PARTS = ("scene", "score", "links", "baselines")
 LATE_S = 2.0  # played beyond the last window
 Window = tuple[float, float]
 
@@ -31,15 +31,19 @@ class Score:
 
 
 class Scenes:
-    """The reference's folder: scene.py makes the loads, score.py judges. Raises InputError: it is another folder."""
+    """The reference's folder: scene.py makes the loads, score.py judges, baselines.py has laws.
+
+    Raises InputError: it is another folder."""
 
     def __init__(self, folder: Path) -> None:
         sys.path.insert(0, str(folder))
         try:
-            self._scene, self._score = (importlib.import_module(name) for name in PARTS)
+            self._scene, self._score, self._links, self._laws = (
+                importlib.import_module(name) for name in PARTS
+            )
         except ModuleNotFoundError as error:
             raise InputError(
-                f"{folder}: {error}; needed are scene.py and score.py. Name the scenes' folder."
+                f"{folder}: {error}; needed are {', '.join(f'{part}.py' for part in PARTS)}. Name the scenes' folder."
             ) from error
         finally:
             sys.path.remove(str(folder))
@@ -52,6 +56,23 @@ class Scenes:
             )
         t_s, load_kw = self._scene.make(name, seed)
         return Load(np.asarray(load_kw, float), 1.0 / float(t_s[1] - t_s[0]))
+
+    def link(self, name: str, lag_ms: float | None, slew_pu_s: float) -> Any:
+        """The reference's own link with that converter at its end; lag None: the link's own."""
+        found = self._links.load()[name]
+        return replace(found, tau_s=found.tau_s if lag_ms is None else 1e-3 * lag_ms, slew_pu_s=slew_pu_s)
+
+    def baseline(self, name: str, load: Load, link: Any, window: Window) -> Score:
+        """A law of the reference on its own plant: the lead D2, or E, which knows the load ahead."""
+        battery_kw = self._laws.run(load.load_kw, load.rate_hz, link, (name,))[name]
+        t_s = np.arange(load.load_kw.size) / load.rate_hz
+        columns = {
+            "t_s": t_s,
+            "load_kw": load.load_kw,
+            "pcs_kw": battery_kw,
+            "grid_kw": load.load_kw - battery_kw,
+        }
+        return self.judge(columns, window, link.rating_kw)
 
     def judge(self, columns: Mapping[str, np.ndarray], window: Window, rating_kw: float) -> Score:
         """The scorer's figures of a result."""

@@ -46,7 +46,7 @@ def test_coarse_clocks_lose_no_sample() -> None:
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     """Goal: a wrong folder is told with its cure. Method: an empty one."""
-    with pytest.raises(InputError, match=r"needed are scene\.py and score\.py"):
+    with pytest.raises(InputError, match=r"needed are scene\.py, score\.py, links\.py, baselines\.py"):
         Scenes(tmp_path)
 
 
