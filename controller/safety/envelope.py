@@ -141,7 +141,7 @@ def shares(
 def _no_more(most_kw: list[tuple[float, float]], before: Limits) -> list[tuple[float, float]]:
     """Discharge and charge limits no larger than those of the last lease."""
     had_kw = zip(before.discharge_kw_max, before.charge_kw_max, strict=True)
-    return [(min(now[0], had[0]), min(now[1], had[1])) for now, had in zip(most_kw, had_kw, strict=True)]
+    return [(min(most[0], had[0]), min(most[1], had[1])) for most, had in zip(most_kw, had_kw, strict=True)]
 
 
 def _most_kw(

@@ -12,17 +12,17 @@ from tools.bench.scored import Score
     ("ours", "best", "said"),
     [
         (Score(-24.0, 0.5, 1680.0, 1600.0), Score(-25.0, 0.0, 700.0, 1600.0), "reached"),
-        (Score(-23.9, 0.5, 1680.0, 1600.0), Score(-24.9, 0.0, 700.0, 1600.0), "beyond the bound"),
+        (Score(-23.9, 0.5, 1680.0, 1600.0), Score(-24.9, 0.0, 700.0, 1600.0), "as the law found"),
         (Score(-23.8, 0.5, 1680.0, 1600.0), Score(-24.9, 0.0, 700.0, 1600.0), "MISSED"),
         (
             Score(0.0, 0.0, 1600.0, 1600.0),
             Score(-24.9, 0.6, 700.0, 1600.0),
-            "beyond: the law at 1.0 harms M5",
+            "the law found at 1.0 harms M5",
         ),
         (
             Score(0.0, 0.0, 1600.0, 1600.0),
             Score(-24.9, 0.5, 1681.0, 1600.0),
-            "beyond: the law at 1.0 harms M6",
+            "the law found at 1.0 harms M6",
         ),
         (Score(-25.0, 0.6, 1600.0, 1600.0), Score(-24.9, 0.0, 700.0, 1600.0), "MISSED: harms M5"),
         (Score(-25.0, 0.0, 70.0, 0.0), Score(-24.9, 0.0, 700.0, 0.0), "reached"),
