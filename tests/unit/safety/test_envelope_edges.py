@@ -89,6 +89,12 @@ def test_while_a_bms_is_silent_nothing_grows(effect: Effect, most_kw: tuple[floa
     had = replace(limits(), discharge_kw_max=(400.0,), charge_kw_max=(900.0,))
     found = limit(TERMS, GRID_TIED, here, Wish(), (), at(1.0), before=had)
     assert (*found.discharge_kw_max, *found.charge_kw_max) == most_kw
+    other = replace(had, discharge_kw_max=(1100.0,), charge_kw_max=(700.0,))
+    found = limit(TERMS, GRID_TIED, here, Wish(), (), at(1.0), before=other)
+    assert (*found.discharge_kw_max, *found.charge_kw_max) == (
+        1000.0,
+        700.0 if effect == Effect.FREEZE else 800.0,
+    )
     first = limit(TERMS, GRID_TIED, here, Wish(), (), at(1.0))
     assert (*first.discharge_kw_max, *first.charge_kw_max) == (1000.0, 800.0)
 

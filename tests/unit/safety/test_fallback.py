@@ -51,6 +51,8 @@ POSITIONS: list[Any] = [
     (Mode.RESYNC, HEALTHY, {}, "grid", False),
     (Mode.LOCKOUT, HEALTHY, {"row": "T10", "conditions": FORMS}, "open", False),
     (Mode.LOCKOUT, HEALTHY, {"row": "T10", "conditions": FOLLOWS}, "", False),
+    (Mode.LOCKOUT, HEALTHY, {"row": "T10", "conditions": replace(FOLLOWS, converters=(*FOLLOWS.converters,
+     *FORMS.converters))}, "open", False),
     (Mode.LOCKOUT, HEALTHY, {"row": "T16", "conditions": FORMS}, "", False),
     (Mode.LOCKOUT, ISLAND, {"row": "T10", "conditions": FORMS}, "", False),
     (Mode.RESYNC, HEALTHY, {"row": "T10", "conditions": FORMS}, "grid", False),
