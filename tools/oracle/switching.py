@@ -217,7 +217,10 @@ class Chatter(Rule):
     def broken(self, scene: Scene) -> str:
         """A closing while the source must stay."""
         source = scene.truth.source
-        if source != "none" and source != self.source:
+        tied = (
+            source == "pcs" and scene.truth.position == "grid"
+        )  # a grid that sags in the hand-over: no transfer
+        if source not in ("none", self.source) and not tied:
             if self.source:
                 self.transfers.append(scene.t_ns)
             self.source = source
