@@ -89,7 +89,7 @@ ROWS = (
     Interlock("IL-03", "no closing of a switch whose position is not known, that has failed to close or contradicts "
               "itself; 10 s between two closings", _sound_switch),
     Interlock("IL-04", "no charge below 0 degC, above the limit, or with a silent BMS",
-              held="envelope.shares, cells.rates, F33, F36"),
+              held="envelope.limit, envelope.shares, cells.rates, F33, F36"),
     Interlock("IL-05", "never beyond the tightest of converter, BMS, cells, contract and lease",
               held="envelope.limit; again in ext.guard on the bytes"),
     Interlock("IL-06", "direction changes pass zero where the profile asks", held="no profile asks for it"),

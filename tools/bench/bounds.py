@@ -12,12 +12,9 @@ limit the design is a heuristic: what it finds is evidence of a bound, no proof.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import sys
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,33 +24,18 @@ from tools.bench.cells import (
     CONVERTERS,
     FILE,
     HARM_DB,
-    LINKS,
     RANGE_MAX,
-    SCENES,
     SLACK_DB,
     WINDOW_S,
     behind,
+    chosen,
     judged,
 )
-from tools.bench.scored import Scenes, Score
+from tools.bench.scored import Scenes, Score, modules
 from tools.plant.links import read_link
 from tools.plant.loads import InputError
 
-PART = "bound"
 OVER_DRIVE = 1.0
-
-
-def designer(folder: Path) -> Any:
-    """What designs linear laws in the scenes' folder. Raises InputError: it is not there, or not its solver."""
-    sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module(PART)
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{folder}: {error}; needed are {PART}.py and the package cvxpy. Install it, name the scenes' folder."
-        ) from error
-    finally:
-        sys.path.remove(str(folder))
 
 
 def linear(bound: Any, scene: str, link: Any, seed: int) -> Score:
@@ -88,14 +70,9 @@ def answer(ours: Score, linear: Score, bound_db: float) -> str:
 
 def main(arguments: list[str]) -> int:
     """Prints the table, a row as soon as it is known. Exit status: 0 all cells answered, 1 not, 2 a wrong folder."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.bounds", description=__doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=1)
-    for name, values in (("scenes", SCENES), ("links", LINKS), ("converters", tuple(CONVERTERS))):
-        parser.add_argument(f"--{name}", nargs="+", choices=values, default=values)
-    options = parser.parse_args(arguments)
+    options = chosen("bounds", __doc__, arguments)
     try:
-        scenes, bound = Scenes(options.folder), designer(options.folder)
+        scenes, bound = Scenes(options.folder), modules(options.folder, "bound", needs="cvxpy")[0]
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -99,14 +99,19 @@ def shown(score: Score, bound_db: float | None, lead_db: float, oracle_db: float
     )
 
 
-def main(arguments: list[str]) -> int:
-    """Prints the table, a row as soon as it is known. Exit status: 0 all cells hold, 1 not, 2 a wrong folder."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.cells", description=__doc__)
+def chosen(bench: str, about: str | None, arguments: list[str]) -> argparse.Namespace:
+    """The folder, the seed, and the part of the table that is asked for."""
+    parser = argparse.ArgumentParser(prog=f"python -m tools.bench.{bench}", description=about)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--seed", type=int, default=1)
     for name, values in (("scenes", SCENES), ("links", LINKS), ("converters", tuple(CONVERTERS))):
         parser.add_argument(f"--{name}", nargs="+", choices=values, default=values)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the table, a row as soon as it is known. Exit status: 0 all cells hold, 1 not, 2 a wrong folder."""
+    options = chosen("cells", __doc__, arguments)
     try:
         scenes = Scenes(options.folder)
     except InputError as error:

@@ -30,23 +30,26 @@ class Score:
     m6_none_kw: float  # of the same load without a battery
 
 
+def modules(folder: Path, *names: str, needs: str = "") -> list[Any]:
+    """Modules of the scenes' folder. Raises InputError: one is not there, or what it imports; needs: packages."""
+    sys.path.insert(0, str(folder))
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ModuleNotFoundError as error:
+        needed = ", ".join([*(f"{name}.py" for name in names), *([f"the package {needs}"] if needs else [])])
+        cure = f"Name the scenes' folder{', install the package' if needs else ''}."
+        raise InputError(f"{folder}: {error}; needed are {needed}. {cure}") from error
+    finally:
+        sys.path.remove(str(folder))
+
+
 class Scenes:
     """The reference's folder: scene.py makes the loads, score.py judges, baselines.py has laws.
 
     Raises InputError: it is another folder."""
 
     def __init__(self, folder: Path) -> None:
-        sys.path.insert(0, str(folder))
-        try:
-            self._scene, self._score, self._links, self._laws = (
-                importlib.import_module(name) for name in PARTS
-            )
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"{folder}: {error}; needed are {', '.join(f'{part}.py' for part in PARTS)}. Name the scenes' folder."
-            ) from error
-        finally:
-            sys.path.remove(str(folder))
+        self._scene, self._score, self._links, self._laws = modules(folder, *PARTS)
 
     def load(self, name: str, seed: int) -> Load:
         """A scene by name. Raises InputError: there is none of that name."""
