@@ -126,7 +126,8 @@ class Campaign:
             self.near_ns, self.turn_ns = run.world.t_ns + ns(NEAR_S), 0
         due_s = (min(self.hostile.due_ns(), end_ns) - run.world.t_ns) / NS_PER_S
         assert run.outputs is not None
-        acting = run.mode in ISLANDS and bool(run.outputs.orders)
+        lost = run.state.conditions.losses  # what is left out and told to follow is asked in every cycle
+        acting = run.mode in ISLANDS and any(name not in lost for name in run.outputs.orders)
         if run.world.t_ns < self.near_ns or acting or due_s < 1.0:
             run.cycle(min(max(due_s, 0.05), CYCLE_S))
             return

@@ -205,6 +205,13 @@ def _return_failed(view: View) -> str:
     return "" if view.hall.position == "grid" and late and _returned(view) else "no failure"
 
 
+def _return_lost(view: View) -> str:
+    """What nobody forms any more can meet no sync-check; an open transition ends the bus itself, and has its time."""
+    terms = _terms(view)
+    over = terms.closed or view.age_s > terms.resync_s_max
+    return "" if over and view.hall.position == "open" and _bus_lost(view) else "bus holds"
+
+
 def _return_over(view: View) -> str:
     late = view.age_s > _terms(view).resync_s_max
     return "" if late and view.hall.position == "open" and forming(view) else "time"
@@ -279,6 +286,9 @@ ROWS = (
     Row("T08", (Mode.GENSET,), Mode.ISLANDED, "automatic",
         "grid healthy for return_s, or run_s_min over and SOC high end above stop_pct; then as T05",
         _taken_back, lambda view: "the converters form the bus again", waits=False),
+    Row("T12", (Mode.RESYNC,), Mode.SAFE_STOP, "automatic",
+        "the island's bus is lost behind the open switch; by an open transition, for longer than resync_s_max",
+        _return_lost, _bus_text, waits=False),
     Row(FAILED, (Mode.RESYNC,), Mode.LOCKOUT, "automatic",
         "at the grid, and after handover_s not handed over; the switch opens again while a converter forms there",
         _return_failed, lambda view: f"T10: {_returned(view)}", waits=False),

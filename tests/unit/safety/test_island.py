@@ -40,6 +40,7 @@ def after(mode: Mode, here: Hall, conditions: Conditions = FORMS, asked: Asked |
 
 
 ASKED = Asked(island=True)
+OPEN = replace(HALL_TERMS, fallback=replace(FALLBACK, closed=False))
 REFUSED = replace(FORMS, converters=(replace(FORMS.converters[0], accepted=False),))
 ROWS: list[Any] = [
     ("T01", Mode.INIT, ISLAND, FORMS, {}, Mode.ISLANDED),
@@ -127,6 +128,14 @@ ROWS: list[Any] = [
     ("T10", Mode.RESYNC, replace(HEALTHY, t_position_ns=since(-2.1)), FORMS, {}, Mode.LOCKOUT),
     ("", Mode.RESYNC, ISLAND, FORMS, {"t_since_ns": since(-120.0)}, Mode.RESYNC),
     ("T09", Mode.RESYNC, ISLAND, FORMS, {"t_since_ns": since(-120.1)}, Mode.ISLANDED),
+    ("", Mode.RESYNC, replace(ISLAND, t_lost_ns=since(-0.1), aim="grid"), FORMS, {}, Mode.RESYNC),
+    ("T12", Mode.RESYNC, replace(ISLAND, t_lost_ns=since(-0.2), aim="grid"), FORMS, {}, Mode.SAFE_STOP),
+    ("", Mode.RESYNC, replace(ISLAND, t_lost_ns=LONG, aim="grid", position=""), FORMS, {}, Mode.RESYNC),
+    ("", Mode.RESYNC, replace(ISLAND, t_lost_ns=LONG, aim="grid"), FOLLOWS,
+     {"terms": OPEN, "t_since_ns": since(-120.0)}, Mode.RESYNC),
+    ("T12", Mode.RESYNC, replace(ISLAND, t_lost_ns=LONG, aim="grid"), FOLLOWS,
+     {"terms": OPEN, "t_since_ns": since(-120.1)}, Mode.SAFE_STOP),
+    ("", Mode.RESYNC, replace(ISLAND, aim="grid"), FOLLOWS, {"terms": OPEN, "t_since_ns": LONG}, Mode.RESYNC),
     ("N6", Mode.BLACK_START, ISLAND, FORMS, {}, Mode.ISLANDED),
     ("N6", Mode.BLACK_START, replace(ISLAND, position="genset", sets=READY_SET), FOLLOWS, {}, Mode.GENSET),
     ("", Mode.BLACK_START, ISLAND, FOLLOWS, {"t_since_ns": since(-240.0)}, Mode.BLACK_START),
