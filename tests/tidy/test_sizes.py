@@ -1,4 +1,4 @@
-"""Functions of at most 50 lines, files of at most 400. Ruff and cython-lint hold the length of lines."""
+"""Functions of at most 50 lines, files of at most 400, no parcel. Ruff and cython-lint hold the length of lines."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy.source import HOUSE, files, plant, read, statements
+from tests.tidy.source import HOUSE, LEFT_OUT, files, plant, read, statements
 
 FUNCTION_LINES_MAX = 50
 FILE_LINES_MAX = 400
+TOP = {"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "setup.py", "pyproject.toml"}
+TOP |= {"controller", "ext", "boards", "tests", "tools"}
 CYTHON_DEF = re.compile(
     r"^(\s*)(?:(?:cp|c)?def)\s+(?!class\b|struct\b|enum\b|extern\b|packed\b|union\b)[^(=]*?(\w+)\("
 )
@@ -94,3 +96,21 @@ def test_the_limit_itself_is_allowed(tmp_path: Path) -> None:
         "cdef int f(\n    int a,\n) noexcept nogil:\n" + "    a = 1\n" * 47 + "x = 1\n" * 350,
     )
     assert too_large(tmp_path) == []
+
+
+def strangers(root: Path) -> list[str]:
+    """What lies at the top level and has no business there."""
+    names = {path.name for path in root.iterdir() if path.name[0] != "." and ".egg" not in path.name}
+    return sorted(names - TOP - LEFT_OUT)
+
+
+def test_the_top_level_is_known() -> None:
+    """Goal: no parcel that a tool left behind is carried along. Method: list the house's top level."""
+    assert strangers(HOUSE) == []
+
+
+def test_a_parcel_is_caught(tmp_path: Path) -> None:
+    """Goal: a stranger is named. Method: plant a wheel beside what belongs there."""
+    plant(tmp_path, "numpy-2.4.6-cp311.whl", "")
+    plant(tmp_path, "setup.py", "")
+    assert strangers(tmp_path) == ["numpy-2.4.6-cp311.whl"]
