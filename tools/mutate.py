@@ -58,7 +58,7 @@ TROUBLE = 3  # its exit status when the judge itself fails
 FIRST = {
     "table": "conditions bus_rows rows", "conditions": "reset", "facts": "conditions", "hall_rows": "hall",
     "interlocks": "fallback", "cells": "soc", "look": "rows", "terms": "fallback gensets island",
-    "transition": "modes island", "window": "conditions", "waveform": "conditions rows",
+    "transition": "modes island", "switch_rows": "switch_rows", "window": "conditions", "waveform": "conditions rows",
 }  # fmt: skip
 OPTIONS = ("-q", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:unraisableexception",
            "-p", "no:xdist", "-p", "no:cov", "-p", "no:timeout", "-o", "addopts=--import-mode=importlib",

@@ -90,7 +90,6 @@ UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
     "F44": ("contactor-welded", "no device here tells a contactor's feedback"),
     "F46": ("cooling-lost", "no device here tells cooling; F37 sees its effect"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),
-    "F54": ("breaker-lies", "the current through a switch is not held against its position"),
     "F61": ("curtail-lost", "no device here brings a curtailment signal"),
     "F69": ("gc-pause", "the frame has no collector; the supervisor's pause is F68"),
     "F70": ("oom", "memory is bounded by the service file of the host"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from controller.image import Instant, Mode, Telemetry
 from controller.records import replace
-from controller.safety import bms_rows, hall_rows, input_rows, memory_rows, table
+from controller.safety import bms_rows, hall_rows, input_rows, memory_rows, switch_rows, table
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -29,7 +29,14 @@ from controller.safety.window import ENTER_GRID, grid_inside
 from controller.state import Asked, Condition, Conditions, Effect, ModeState
 from controller.units import ns
 
-ROWS = (*table.ROWS, *hall_rows.ROWS, *input_rows.ROWS, *bms_rows.ROWS, *memory_rows.ROWS)
+ROWS = (
+    *table.ROWS,
+    *hall_rows.ROWS,
+    *switch_rows.ROWS,
+    *input_rows.ROWS,
+    *bms_rows.ROWS,
+    *memory_rows.ROWS,
+)
 NO_HALL = Hall()
 PRESSED_S_MAX = 10.0  # a reset held for longer is a stuck button
 

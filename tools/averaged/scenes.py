@@ -17,6 +17,7 @@ def truth_of(run: AveragedRun) -> Truth:
     world, fallback = run.world, run.terms.fallback
     switch = fallback.switch if fallback is not None else ""
     forged = set(WORDS) & world.spoil.values.get(switch, {}).keys()
+    lies = fallback is not None and world.spoil.fields.get(switch, {}).get("state") in fallback.positions
     return Truth(
         source=world.source,
         position=world.switch.position,
@@ -24,7 +25,7 @@ def truth_of(run: AveragedRun) -> Truth:
         backfeed_s=world.backfeed_s,
         kw=tuple(0.0 if c.stuck else c.kw for c in world.pcs.values()),
         forming=tuple(c.forming and c.state == "running" for c in world.pcs.values()),
-        honest=not forged and switch not in world.spoil.mute,
+        honest=not forged and not lies and switch not in world.spoil.mute,
     )
 
 

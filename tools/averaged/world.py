@@ -27,6 +27,7 @@ EFFICIENCY_PU = 0.96
 DC_V = 800.0
 CELL_V, CELL_V_FULL, CELL_V_EMPTY = 3.30, 3.45, 2.90
 OVERLOAD_PU = 1.2  # a forming converter trips above it
+NEIGHBOURS_PU = 0.1  # of the import limit: what a dead grid takes from converters that form a bus tied to it
 
 
 @dataclass(slots=True)
@@ -168,22 +169,28 @@ class World:
         for genset in self.gensets.values():
             share = genset.kw_max / rating_kw if self.source == "genset" and genset in running else 0.0
             genset.step(left_kw * share, self.terms.frequency_hz, step_s)
-        self.grid_kw = left_kw if self.source == "grid" else 0.0
+        self.grid_kw = left_kw if self.source == "grid" else -self._leaked_kw()
         self.dc_kwh, self.dc_s = self.dc_kwh + self.dc_kw * step_s / 3600.0, self.dc_s + step_s
         given_kw, self.energy_kwh = battery_step(self.battery, self.energy_kwh, self.pcs_kw, step_s / 3600.0)
         if abs(given_kw - self.pcs_kw) > 1.0:  # empty or full: the BMS opens
             for converter in self.pcs.values():
                 converter.enter("fault")
 
+    def _leaked_kw(self) -> float:
+        """Power of the converters into a grid that is dead and tied to them."""
+        tied = self.source == "pcs" and self.switch.position == "grid"
+        return NEIGHBOURS_PU * self.terms.import_kw_max if tied else 0.0
+
     def _form(self) -> None:
         forming = [c for c in self.pcs.values() if c.forming and c.state == "running"]
         rating_kw = sum(c.discharge_kw_max for c in forming)
+        kw = self.load_kw + self._leaked_kw()
         for converter in forming:
-            if self.load_kw > OVERLOAD_PU * rating_kw:
+            if kw > OVERLOAD_PU * rating_kw:
                 converter.enter("fault")
                 converter.kw = 0.0
             else:
-                converter.kw = self.load_kw * converter.discharge_kw_max / rating_kw
+                converter.kw = kw * converter.discharge_kw_max / rating_kw
 
     def _setpoints(self, limits: Limits | None) -> dict[str, float]:
         """What the frame sends: the wanted power as far as lease, connection and law let it."""

@@ -345,6 +345,7 @@ ACTS: dict[str, Act] = {
     "F51": Act(_stranded, _freed, no_backfeed, still=True),
     "F52": Act(_turn, _nothing, in_step, "resync", still=True),
     "F53": Act(_switch(True), _switch(False), frozen, "closing"),
+    "F54": Act(*_fields("ats", state="open"), in_mode(Mode.LOCKOUT)),
     "F55": Act(_failures(3), _failures(0), told("F55"), "loss"),
     "F56": Act(*_world(asked_kw=900.0), set_carried, "genset"),
     "F57": Act(*_world(asked_kw=60.0), told("F57"), "genset, full"),

@@ -131,7 +131,7 @@ SUPPLY = (
     ),
     _averaged("F52", "out-of-phase", inf, "no closing out of step", "K"),
     _averaged("F53", "breaker-stuck", 0.5, "frozen, told", "500 ms, with close_s_max at its 0.3 s"),
-    _none("F54"),
+    _averaged("F54", "breaker-lies", 0.3, "LOCKOUT"),
     _averaged("F55", "genset-no-start", 180.0, "locked, the next set takes over"),
     _averaged("F56", "genset-stall", W_S, "discharge takes what the set cannot", "W"),
     _averaged("F57", "genset-low-load", 901.0, "told", "15 min"),

@@ -1,0 +1,68 @@
+"""Row of the fault table about a transfer switch whose contacts say one thing and the power another (F54)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite, isnan, nan
+
+from controller.image import Device
+from controller.safety.look import Look, Row, at
+from controller.state import Effect
+from controller.units import ns
+
+FLOW_PU = 0.05  # of what a source may give: beyond the error of its meter and of readings a cycle apart
+AFTER_S = (
+    0.05  # the position is proven by two readings before that; a power read by then may be of the time before
+)
+
+
+def _kw(look: Look, name: str, point: str, stale_s: float) -> float:
+    """A power that was read after the position was proven; nan: none, or stale."""
+    device: Device | None = look.telemetry.devices.get(name)
+    since_ns = look.hall.t_position_ns + ns(AFTER_S)
+    known = device is not None and device.age_s <= stale_s and device.t_ok_ns >= since_ns
+    return device.values.get(point, nan) if known and device is not None else nan
+
+
+def _given_kw(look: Look) -> float:
+    """Into the load's bus by some source: load less converters; less the sun too, where that leaves less.
+
+    Nothing tells on which side of the switch the sun comes in. nan: one of them is not known.
+    """
+    pcs_kw = sum(_kw(look, part.name, "pcs_kw", part.stale_s) for part in look.terms.pcs)
+    kw = look.telemetry.track.load_kw_mean - pcs_kw
+    return min(abs(kw - look.previous.pv_kw), abs(kw))  # in this order: nan of the sun stays nan
+
+
+def _sources(look: Look) -> Iterable[tuple[str, float, float]]:
+    """Position, power told and rating of each source, kW."""
+    for part in look.terms.parts:
+        if part.measures == "grid":
+            yield "grid", _kw(look, part.name, "power_kw", part.stale_s), look.terms.import_kw_max
+    terms = look.terms.fallback
+    for genset in terms.sets if terms is not None else ():
+        yield "genset", _kw(look, genset.name, "power_kw", genset.stale_s), genset.kw_max
+
+
+def _lies_pu(look: Look) -> float:
+    """What flows from a source that the switch is not at, while the one that it is at gives nothing.
+
+    Two witnesses: the source's own meter, and the balance of the load's bus; what is tapped off before the switch
+    moves the first alone, a converter that tells nonsense the second. As a share of the source's rating.
+    """
+    terms, position = look.terms.fallback, look.hall.position
+    if terms is None or look.device is None or terms.positions.get(look.device.state) != position:
+        return nan
+    sources, given_kw = list(_sources(look)), _given_kw(look)
+    own = [abs(kw) <= FLOW_PU * kw_max for place, kw, kw_max in sources if place == position]
+    if isnan(given_kw) or not all(own) or (position != "open" and not own):
+        return nan
+    others = [(abs(kw), kw_max) for place, kw, kw_max in sources if place != position and isfinite(kw)]
+    return max((min(given_kw, kw) / kw_max for kw, kw_max in others), default=nan)
+
+
+ROWS = (
+    Row("F54", "breaker-lies", "ats", _lies_pu, at(FLOW_PU), "D", Effect.TRIP,
+        "{subject} says that it is not at a source that gives {value:.0%} of its rating, allowed {limit:.0%}",
+        "find out at the switch which source is connected; mend its position contacts; acknowledge at the box"),
+)  # fmt: skip

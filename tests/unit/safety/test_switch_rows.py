@@ -1,0 +1,104 @@
+"""F54: a switch whose contacts say one thing and the power another, and all that must not be taken for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import nan
+from typing import Any
+
+import pytest
+
+from controller.image import Mode
+from controller.safety import conditions, switch_rows
+from controller.safety.hall import Hall
+from controller.state import Asked, Conditions, ModeState
+from tests.unit.safety.halls import HALL_TERMS, ISLAND, LONG, running, seen, since, switch
+from tests.unit.safety.sites import METER, TERMS, at
+
+STATE = ModeState(mode=Mode.GRID_TIED, t_since_ns=LONG)
+AT_GRID, AT_GENSET = replace(ISLAND, position="grid"), replace(ISLAND, position="genset")
+UNMETERED = replace(HALL_TERMS, parts=HALL_TERMS.parts[:2])
+SUN = replace(HALL_TERMS, parts=(*HALL_TERMS.parts, replace(METER, name="meter-2", measures="pv")))
+FEW_S = 0.01  # age of what is read
+
+
+def judged(hall: Hall = ISLAND, word: str = "open", load_kw: float = 200.0, pcs_kw: float = 0.0, grid_kw: float = 200.0,
+           set_kw: tuple[float, float] = (0.0, 0.0), pv_kw: float = 0.0, terms: Any = HALL_TERMS,
+           ages_s: tuple[float, float, float] = (FEW_S, FEW_S, FEW_S), **ats: float) -> bool:  # fmt: skip
+    """Whether the row speaks in one cycle. ages_s: of converter, meter and gensets."""
+    sets = [running(f"genset-{k + 1}", power_kw=kw) for k, kw in enumerate(set_kw)]
+    told = seen(0.0, switch(word, 0.0, **ats), *sets, track={"load_kw_mean": load_kw}, power_kw=grid_kw)
+    devices = dict(told.devices)
+    devices["pcs-1"] = replace(devices["pcs-1"], values={"pcs_kw": pcs_kw})
+    names = {"pcs-1": ages_s[0], "meter-1": ages_s[1], "genset-1": ages_s[2], "genset-2": ages_s[2]}
+    for name, age_s in names.items():
+        devices[name] = replace(devices[name], age_s=age_s, t_ok_ns=at(-age_s).t_ns)
+    before = Conditions(pv_kw=pv_kw)
+    found = conditions.read(terms, before, STATE, replace(told, devices=devices), Asked(), at(0.0), hall)
+    return "F54" in {c.code for c in found.active}
+
+
+EDGES: list[Any] = [
+    ("5 % of the connection, 3000 kW, are borne", {"grid_kw": 150.0}, False),
+    ("more are not", {"grid_kw": 150.1}, True),
+    ("nor more into the grid", {"grid_kw": -150.1}, True),
+    ("the bus is fed by 5 %, and something is tapped off before the switch", {"load_kw": 150.0}, False),
+    ("by more", {"load_kw": 150.1}, True),
+    ("converters carry it all", {"pcs_kw": 200.0}, False),
+    ("converters carry some", {"pcs_kw": 49.9}, True),
+    ("converters charge from it", {"load_kw": 0.0, "pcs_kw": -150.1, "grid_kw": 151.0}, True),
+    ("5 % of a set of 800 kW", {"grid_kw": 0.0, "set_kw": (40.0, 0.0)}, False),
+    ("more", {"grid_kw": 0.0, "set_kw": (40.1, 0.0)}, True),
+    ("of the other, 600 kW", {"grid_kw": 0.0, "set_kw": (0.0, 30.1)}, True),
+    ("the larger of all counts", {"grid_kw": 150.1, "set_kw": (1.0, 1.0)}, True),
+    ("a set on a bench, the bus carried by converters", {"pcs_kw": 200.0, "set_kw": (400.0, 0.0)}, False),
+    ("at the grid, and the grid gives", {"hall": AT_GRID, "word": "source-1"}, False),
+    ("at the grid, and a set gives while the grid gives nothing",
+     {"hall": AT_GRID, "word": "source-1", "grid_kw": 150.0, "set_kw": (200.0, 0.0)}, True),
+    ("and the grid gives, too", {"hall": AT_GRID, "word": "source-1", "grid_kw": 150.1, "set_kw": (200.0, 0.0)}, False),
+    ("at the grid, of which no meter tells",
+     {"hall": AT_GRID, "word": "source-1", "set_kw": (200.0, 0.0), "terms": UNMETERED}, False),
+    ("open, and no meter of the grid", {"set_kw": (200.0, 0.0), "terms": UNMETERED}, True),
+    ("at the genset, and the grid gives", {"hall": AT_GENSET, "word": "source-2"}, True),
+    ("at the genset, and it gives", {"hall": AT_GENSET, "word": "source-2", "set_kw": (40.1, 0.0)}, False),
+    ("not proven", {"hall": replace(ISLAND, position="", t_position_ns=0)}, False),
+    ("proven, and the newest word is another", {"word": "source-1"}, False),
+    ("of no known word and not proven", {"word": "between", "hall": replace(ISLAND, position="")}, False),
+    ("a site that knows no fallback", {"terms": TERMS}, False),
+    ("the sun feeds the bus", {"load_kw": 200.0, "pv_kw": 200.0, "terms": SUN}, False),
+    ("or it comes in before the switch", {"load_kw": 0.0, "grid_kw": -200.0, "pv_kw": 200.0, "terms": SUN}, False),
+    ("it does not feed all", {"load_kw": 400.0, "pv_kw": 200.0, "terms": SUN}, True),
+    ("the sun is not known", {"pv_kw": nan, "terms": SUN}, False),
+    ("the load is not known", {"load_kw": nan}, False),
+    ("the meter tells no number", {"grid_kw": nan}, False),
+    ("nor the converter", {"pcs_kw": nan}, False),
+    ("a converter at its stale age", {"ages_s": (0.5, FEW_S, FEW_S)}, True),
+    ("beyond it", {"ages_s": (0.501, FEW_S, FEW_S)}, False),
+    ("a meter at its stale age", {"ages_s": (FEW_S, 0.6, FEW_S)}, True),
+    ("beyond it", {"ages_s": (FEW_S, 0.601, FEW_S)}, False),
+    ("a set at its stale age", {"grid_kw": 0.0, "set_kw": (400.0, 0.0), "ages_s": (FEW_S, FEW_S, 3.0)}, True),
+    ("beyond it", {"grid_kw": 0.0, "set_kw": (400.0, 0.0), "ages_s": (FEW_S, FEW_S, 3.001)}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "changes", "told"), EDGES, ids=[f"{k}" for k in range(len(EDGES))])
+def test_power_against_position(what: str, changes: dict[str, Any], told: bool) -> None:
+    """Goal: F54 at both sides of every limit, and silent on one witness or on what is not known. Method: the table."""
+    assert judged(**changes) is told, what
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_power_of_before_the_movement_accuses_nobody(which: int) -> None:
+    """Goal: a reading counts from 50 ms after the position was proven. Method: converter and meter at both sides."""
+    proven = replace(ISLAND, t_position_ns=since(-0.15))
+    for age_s, told in ((0.1, True), (0.101, False)):
+        ages_s = [FEW_S, FEW_S, FEW_S]
+        ages_s[which] = age_s
+        assert judged(proven, ages_s=(ages_s[0], ages_s[1], ages_s[2])) is told
+
+
+def test_it_waits_for_a_person_at_the_box() -> None:
+    """Goal: the class D lock-out has a cure in words. Method: the row."""
+    (row,) = switch_rows.ROWS
+    assert (row.subjects, row.lone, row.islands) == ("ats", False, True)
+    assert "position contacts" in row.cure
