@@ -166,6 +166,7 @@ class Frame:
     holes: int = 0  # times it was silent for more than 10 ms: the lease was barred until renewed
     trips: int = 0  # and for more than 100 ms: barred until the supervisor asks for rest
     samples_lost: int = 0
+    samples_missed: int = 0  # ticks of the converter's clock that brought no sample (F11)
     sample_age_s: float = float("inf")
     guard_blocked: int = 0
     charge_cuts: int = 0  # times that the frame itself has cut charging: DC over-voltage

@@ -162,10 +162,11 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The ports' counters, as seen in one cycle."""
+    """Counters of ports and samples, as seen in one cycle."""
 
     t_ns: int
     ports: tuple[PortLook, ...]
+    missed: int = 0  # ticks without a sample
 
 
 @quick
@@ -192,7 +193,7 @@ class Conditions:
     traces: Mapping[str, tuple[Sent, ...]] = field(
         default_factory=dict
     )  # converter: what it was told of late
-    counts: tuple[Counts, ...] = ()  # of the ports, over the last seconds
+    counts: tuple[Counts, ...] = ()  # over the last seconds
     clock_s: float = float("nan")  # wall clock less monotonic clock; nan: not yet seen
     t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
     pressed: str = ""  # by whom

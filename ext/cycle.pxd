@@ -39,6 +39,7 @@ cdef struct Status:         # what one frame publishes, by sequence lock
     int32_t lease_live
     uint64_t lease_lapses
     uint64_t samples_lost
+    uint64_t samples_missed
     uint64_t guard_blocked
     int32_t guard_reason
     int64_t sample_age_ns

@@ -72,6 +72,7 @@ cdef void status_publish(Frame *f) noexcept nogil:
     s.lease_live = f.mailbox.live
     s.lease_lapses = f.mailbox.lapses
     s.samples_lost = f.sample.lost
+    s.samples_missed = f.sample.missed
     s.guard_blocked = f.guard.blocked
     s.guard_reason = f.guard.reason
     s.sample_age_ns = f.t_ns - f.sample.t_ns

@@ -78,6 +78,7 @@ cdef struct Sample:
     int64_t t_ns            # when the converter sampled, monotonic clock
     uint64_t sequence       # counts every sample of the source
     uint64_t lost           # samples skipped since start
+    uint64_t missed         # ticks of the converter's clock without a sample, since start (F11)
     int32_t fresh           # 1: new in this frame
     int32_t quality[CHANNEL_MAX]    # Quality bits
     double si[CHANNEL_MAX]      # V or A

@@ -50,6 +50,7 @@ cdef struct Sampler:
     int32_t rail_counts
     uint64_t last_sequence
     uint64_t torn                   # slots overwritten while being read
+    double ticks_per_ns             # nominal, of the converter's clock
     int32_t last_counts[CHANNEL_MAX]
     int32_t same_count[CHANNEL_MAX]     # consecutive equal codes
     int32_t rail_count[CHANNEL_MAX]     # consecutive codes at the rail

@@ -95,6 +95,7 @@ cdef void calibrate(Sampler *s) noexcept nogil:
     """Wired channels and what one count means on each; a factor that is no number marks its channel for good (F07)."""
     cdef int32_t k
     s.rail_counts = s.header.rail_counts
+    s.ticks_per_ns = s.header.rate_hz * 1e-9
     s.wired_count = s.skewed_count = 0
     for k in range(CHANNEL_MAX):
         s.fault[k] = 0 if s.setup.present[k] else QUALITY_ABSENT
@@ -169,6 +170,13 @@ cdef void straighten(Sampler *s, const RingSlot *slot, int32_t follows, Sample *
             sample.si[k] += step * s.si_per_slope[k]
 
 
+cdef int64_t missed(const Sampler *s, const RingSlot *slot, int64_t made, int64_t t_before_ns) noexcept nogil:
+    """Ticks since the sample of t_before_ns that brought none of the `made` samples (F11): to the nearest tick, so that
+    a stamp may be off by half of one."""
+    cdef int64_t ticks = <int64_t>((slot.t_ns - t_before_ns) * s.ticks_per_ns + 0.5)
+    return max(ticks - made, 0)
+
+
 cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogil:
     """The newest whole sample, or the last one again with fresh = 0 and, once too old, QUALITY_STALE."""
     cdef RingSlot slot
@@ -184,6 +192,7 @@ cdef void sampler_read(Sampler *s, int64_t now_ns, Sample *sample) noexcept nogi
                 follows = s.last_sequence != 0 and head == s.last_sequence + 1
                 if s.last_sequence != 0 and head > s.last_sequence:
                     sample.lost += head - s.last_sequence - 1
+                    sample.missed += missed(s, &slot, <int64_t>(head - s.last_sequence), sample.t_ns)
                     sample.sequence += head - s.last_sequence
                 else:                                   # the first, or the producer restarted
                     sample.sequence += 1

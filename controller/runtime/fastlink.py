@@ -297,6 +297,7 @@ class FastLink:
             holes=pace["holes"],
             trips=pace["trips"],
             samples_lost=status["samples_lost"],
+            samples_missed=status["samples_missed"],
             sample_age_s=status["sample_age_ns"] / NS_PER_S if track.t_ns else inf,
             guard_blocked=status["guard_blocked"],
             charge_cuts=status["charge_cuts"],

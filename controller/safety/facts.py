@@ -111,10 +111,10 @@ def traces_of(
 
 
 def counts_of(previous: Conditions, telemetry: Telemetry, now: Instant) -> tuple[Counts, ...]:
-    """The ports' counters over the longest window a row looks back."""
+    """The counters over the longest window a row looks back."""
     since_ns = now.t_ns - ns(NOISE_S + 2 * CYCLE_S)
     kept = [c for c in previous.counts if c.t_ns >= since_ns]
-    return (*kept, Counts(now.t_ns, telemetry.frame.ports))
+    return (*kept, Counts(now.t_ns, telemetry.frame.ports, telemetry.frame.samples_missed))
 
 
 def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> tuple[Converter, ...]:

@@ -7,11 +7,13 @@ from math import isnan, nan
 from controller.image import Quality
 from controller.safety.look import Look, Number, Row, at
 from controller.state import Effect
+from controller.units import ns
 
 WIRED_PU_MIN = 0.1  # F02: power, of the import limit, whose direction is beyond doubt
 TURNED_S = 3.0  # F02: longer than a meter lags behind
 DC_DRIFT_PU = 0.02  # F09: the bus sensor against the converter's
 DC_OVER_PU = 1.02  # F10: beyond the BMS's limit by more than the sensor may be wrong
+MISSED_MAX, MISSED_S = 5, 1.0  # F11
 
 
 def _waveform(bit: Quality) -> Number:
@@ -59,6 +61,13 @@ def _discharge_cuts(look: Look) -> float:
     return float(look.telemetry.frame.discharge_cuts - look.previous.frame.discharge_cuts)
 
 
+def _missed(look: Look) -> float:
+    """Ticks of the last second that brought no sample; nan: not watched for so long."""
+    since_ns = look.t_ns - ns(MISSED_S)
+    old = next((counts for counts in reversed(look.previous.counts) if counts.t_ns <= since_ns), None)
+    return nan if old is None else float(look.telemetry.frame.samples_missed - old.missed)
+
+
 WAVEFORM_ROWS = (
     Row("F01", "ct-open", "site", _waveform(Quality.OPEN), at(0.5), "A", Effect.STOP,
         "one phase of a current or voltage input carries next to nothing while its sisters do",
@@ -86,6 +95,10 @@ WAVEFORM_ROWS = (
     Row("F10", "dcbus-overvoltage", "site", _charge_cuts, at(0.5), "B", Effect.NO_CHARGE,
         "the DC bus was above its limit, and the frame has cut the charge",
         "none: charging waits until the voltage is back; often: see what lifts it"),
+    Row("F11", "sample-jitter", "site", _missed, at(MISSED_MAX), "A", Effect.NOTE,
+        "{value:.0f} ticks within a second brought no sample, allowed {limit:.0f}",
+        "look at the clock of the converter, its cable and the load of the program that fills the sample ring",
+        level=1),
     Row("F63", "load-rejection", "site", _discharge_cuts, at(0.5), "A", Effect.NOTE,
         "power flowed out of the source beyond what is allowed, and the frame has cut the discharge",
         "none once: the load has gone; often: look for power that no sensor sees, or a slower converter than thought",

@@ -126,6 +126,7 @@ ACTS: dict[str, Act] = {
     "F08": Act(_sensor("load_ia", shift_counts=20000, samples=2), _goes_on, still=True, needs=LOAD_A),
     "F09": Act(_sensor("dc_v", gain=0.96), _told("F09"), needs=("dc_v",)),
     "F10": Act(_sensor("dc_v", gain=1.3), _no_charge, needs=("dc_v",)),
+    "F11": Act(lambda run, draw: run.site.drop(6), _told("F11")),
     "F17": Act(_wire(late_rate=0.05, late_ms_min=1, late_ms_max=60), _goes_on, still=True),
     "F18": Act(_wire(wrong_unit_rate=0.1), _goes_on, still=True),
     "F19": Act(_refuse, _rests),

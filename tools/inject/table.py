@@ -67,7 +67,7 @@ SENSING = (
     _stack("F08", "spike", inf, "nothing: the site goes on", "3 K"),
     _stack("F09", "dcbus-drift", 1.0 + W_S, "told"),
     _stack("F10", "dcbus-overvoltage", 2 * W_S, "no charge", "K + W"),
-    _none("F11"),
+    _stack("F11", "sample-jitter", 0.01 + W_S, "told", "10 ms in the frame, told a cycle later"),
     _averaged(
         "F12",
         "meter-lost",

@@ -221,6 +221,21 @@ def test_a_stamp_from_the_future_is_stale(ahead_ns: int, stale: bool) -> None:
     assert bool(frame.status()["track"]["quality"] & 2) is stale
 
 
+@pytest.mark.parametrize(
+    ("shift_ns", "missed"),
+    [(0, 0), (49_000, 0), (-49_000, 0), (51_000, 1), (100_000, 1), (600_000, 6), (-100_000, 0)],
+)
+def test_ticks_without_a_sample_are_counted(shift_ns: int, missed: int) -> None:
+    """F11: a stamp off by half a tick is none; a clock that jumps ahead brought no sample meanwhile. Method: all stamps
+    from the middle on moved; the sequence goes on."""
+    frame = Executive(setup())
+    t_ns = times(0.02, start_s=1.0)
+    counts = waveform(t_ns, np.full(t_ns.size, 4000.0))
+    t_ns[t_ns.size // 2 :] += shift_ns
+    frame.replay(t_ns, counts, SCALE)
+    assert (frame.status()["samples_missed"], frame.status()["samples_lost"]) == (missed, 0)
+
+
 def dc_frame(t_ns: np.ndarray, kw: np.ndarray) -> tuple[Executive, np.ndarray]:
     """A frame with a DC bus of 1000 V, and counts (n, 16) of a quiet load with this battery power (n)."""
     board = setup()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from controller.image import Frame, Mode, PortLook
-from controller.safety import table
+from controller.safety import conditions, table
 from controller.safety.look import Look
-from controller.state import Conditions, Counts, ModeState, Sent
+from controller.state import Asked, Conditions, Counts, ModeState, Sent
 from tests.unit.safety.sites import BMS, METER, PCS, TERMS, Story, at, telemetry
 
 GRID_TIED = ModeState(mode=Mode.GRID_TIED, t_since_ns=at(0).t_ns)
@@ -106,6 +106,23 @@ def test_bus_counters_count_since_the_window_began() -> None:
     assert table._noise_pu(view) == pytest.approx(2 / 10)
     few = replace(look({"ports": (replace(now, heard=49),)}, Conditions(counts=counts), 0.0), subject="p")
     assert isnan(table._noise_pu(few))
+
+
+@pytest.mark.parametrize(("missed", "seconds", "told"), [(5, 1.0, False), (6, 1.0, True), (6, 0.999, False)])
+def test_ticks_without_a_sample_within_a_second(missed: int, seconds: float, told: bool) -> None:
+    """Goal: F11 from the sixth on, within one second, not before it has been watched for one, and at D1. Method: the
+    counter begins at 40, and moved before the window as well."""
+    counts = (
+        Counts(at(-2.0).t_ns, (), 7),
+        Counts(at(0.0).t_ns, (), 40),
+        Counts(at(0.5).t_ns, (), 40 + missed),
+    )
+    before = Conditions(counts=counts if seconds >= 1.0 else counts[1:])
+    seen = telemetry(seconds, frame={"samples_missed": 40 + missed})
+    found = conditions.read(TERMS, before, GRID_TIED, seen, Asked(), at(seconds))
+    assert ("F11" in {c.code for c in found.active}) is told
+    assert found.level == int(told)
+    assert found.counts[-1].missed == 40 + missed
 
 
 def test_a_converter_that_synchronises_has_its_enter_service_time() -> None:
