@@ -1,7 +1,8 @@
 """P1: the safety step in a hostile world for as many hours as are asked for, under the eyes of the oracle.
 
 Steps of 0.1 s around events and 1 s in quiet; what provably changes nothing is left out (tools/averaged/quiet.py).
-The same seed gives the same run. Exit 0: no violation.
+The same seed gives the same run. Exit 0: no violation, and no site that a person who mends everything cannot
+set going again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from controller.devices.check import check_site
 from controller.safety.transition import ISLANDS
 from controller.state import ModeState
 from controller.units import NS_PER_S, ns
-from tools.averaged.hostile import World
+from tools.averaged.hostile import DEAD_END, World
 from tools.averaged.quiet import leap, may_rest, settled
 from tools.averaged.run import CYCLE_S, HALL, AveragedRun, Seen, of
 from tools.averaged.scenes import Watcher
@@ -35,6 +36,7 @@ from tools.oracle.watch import Oracle, Violation
 
 HOUR_S = 3600.0
 NEAR_S = 3.0  # after an event or a change of mode the site is stepped by 0.1 s
+ACTING_S = 30.0  # and in an island for as long after an order; one that nobody takes may stand for days
 ANCHOR_KW = 900.0  # the wisher's slow charge and discharge in quiet
 SOC_LOW_PCT, SOC_HIGH_PCT = 35.0, 75.0
 CHUNK_H = 200.0  # one seed's hours, before its battery would be due for a slow anchor charge
@@ -101,12 +103,16 @@ class Campaign:
         self.run.watchers += [Watcher(self.oracle), self.tally.count, self._look]
         self.hostile.plan(self.run)
         self.near_ns = 0
+        self.orders: Mapping[str, str] = {}
+        self.ordered_ns = 0
         self.turn_ns = 0  # a stretch that ends here was seen to change something; past: none is known
         self.start_ns = self.run.world.t_ns
 
     def _look(self, seen: Seen) -> None:
         if changed(seen) is not None:
             self.near_ns, self.turn_ns = self.run.world.t_ns + ns(NEAR_S), 0
+        if seen.outputs.orders != self.orders:
+            self.orders, self.ordered_ns = seen.outputs.orders, self.run.world.t_ns
 
     def hours(self, count: float) -> Tally:
         """Go on for so many simulated hours."""
@@ -126,8 +132,8 @@ class Campaign:
             self.near_ns, self.turn_ns = run.world.t_ns + ns(NEAR_S), 0
         due_s = (min(self.hostile.due_ns(), end_ns) - run.world.t_ns) / NS_PER_S
         assert run.outputs is not None
-        lost = run.state.conditions.losses  # what is left out and told to follow is asked in every cycle
-        acting = run.mode in ISLANDS and any(name not in lost for name in run.outputs.orders)
+        young = run.world.t_ns - self.ordered_ns < ns(ACTING_S)
+        acting = run.mode in ISLANDS and bool(run.outputs.orders) and young
         if run.world.t_ns < self.near_ns or acting or due_s < 1.0:
             run.cycle(min(max(due_s, 0.05), CYCLE_S))
             return
@@ -267,7 +273,7 @@ def main() -> int:
         print(json.dumps(plain, sort_keys=True))
     else:
         print("\n".join(lines(tally, asked.seed, wall_s)))
-    return 1 if tally.violations else 0
+    return 1 if tally.violations or tally.events[DEAD_END] else 0
 
 
 if __name__ == "__main__":

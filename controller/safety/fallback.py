@@ -77,7 +77,11 @@ def position_wanted(view: View) -> str:
     if state.mode == Mode.RESYNC:
         return "" if unheard(view) and hall.position == "open" else "grid"
     if state.mode == Mode.LOCKOUT and state.row == FAILED:
-        return "open" if hall.position == "grid" and any(c.forming for c in view.conditions.heard) else ""
+        # but a person who has closed it by hand with a converter at rest is not undone
+        forms = any(
+            c.forming and c.state in ("running", "starting", "unknown") for c in view.conditions.heard
+        )
+        return "open" if hall.position == "grid" and forms else ""
     if state.mode == Mode.BLACK_START:
         return "genset" if can_form(view) and ready and hall.position != "grid" else "open"
     return "grid" if _stranded(view) else ""

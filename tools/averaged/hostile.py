@@ -23,6 +23,8 @@ LASTS_S = (0.2, 0.7, 2.0, 5.0, 15.0, 60.0, 400.0)  # of what goes again
 BACK_CYCLES = 600  # until the site has come back to the grid, or something else is wrong
 STOP_CYCLES = 50  # a stop is over, and the key has been seen
 PERSON_S = (5.0, 120.0, 900.0)  # until somebody comes to a latched site
+DEAD_END = "dead ends"
+VAIN = 20  # so many visits without a site that runs are a dead end
 OWN_STATE = (
     "F50",
     "F60",
@@ -213,6 +215,7 @@ class World:
     next_ns: int = 0
     left: int = 0  # events of the present burst that are still to come
     person_ns: int = 0
+    vain: int = 0  # visits of the person since the site last ran
 
     def plan(self, run: AveragedRun) -> None:
         """When the next burst begins."""
@@ -257,6 +260,8 @@ class World:
 
     def _person(self, run: AveragedRun) -> bool:
         """Somebody comes to a site that waits: cures, acknowledges at the box, starts again."""
+        if run.mode == Mode.GRID_TIED:
+            self.vain = 0
         latched = any(run_.phase.name == "LOCKED" for run_ in run.state.hall.sets.values())
         told = any(c.grade in "CD" for c in run.state.conditions.active)
         waits = (
@@ -275,6 +280,8 @@ class World:
     def cure(self, run: AveragedRun) -> None:
         """Everything is mended, acknowledged and started."""
         self.counts["person"] += 1
+        self.vain += 1
+        self.counts[DEAD_END] += self.vain == VAIN
         for _, end in self.ends:
             end(run, self.draw)
         self.ends.clear()

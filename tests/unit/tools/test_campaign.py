@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.image import Wish
+from controller.image import Mode, Wish
 from tests.tidy.source import imports
 from tools import campaign
 from tools.averaged import hostile
+from tools.averaged.hostile import DEAD_END, VAIN
 from tools.averaged.machines import Switch
 from tools.averaged.pairs import all_pairs, pair
 from tools.averaged.quiet import SHORTEST_S, clears_in_s, leap, may_rest, settled
@@ -207,6 +208,44 @@ def test_a_closing_out_of_step_is_counted(angle_deg: float, clashes: int) -> Non
     assert dead.clashes == 0
 
 
+NEVER_NS = round(1e9 * 3600.0 * 1e6)
+
+
+def test_a_dead_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: a site that nobody can set going again does not pass for a quiet one. Method: an alarm that latches, and a
+    person whose commands are lost; the same with a person who is heard."""
+    found = []
+    for heard in (True, False):
+        world = campaign.Campaign(SEED)
+        world.hostile.next_ns = NEVER_NS
+        world.run.world.spoil.inputs["fire"] = 1.0
+        if not heard:
+            monkeypatch.setattr(AveragedRun, "ask", lambda run, verb: None)
+        tally = world.hours(6.0)
+        found.append((tally.events[DEAD_END], world.run.mode.name, tally.events["person"] >= VAIN))
+    assert found == [(0, "GRID_TIED", False), (1, "LOCKOUT", True)]
+
+
+def test_an_order_that_nobody_takes_is_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: hours are not stepped through tenth by tenth. Method: a deaf converter that rests in an island."""
+    monkeypatch.setattr(hostile.World, "_person", lambda world, run: False)
+    world = campaign.Campaign(SEED)
+    world.hostile.next_ns, site = NEVER_NS, world.run.world
+    site.grid_pu, site.load_kw = 0.0, 100.0
+    for genset in site.gensets.values():
+        genset.deaf = True
+    world.run.until(Mode.ISLANDED)
+    site.pcs["pcs-1"].enter("standby")
+    site.pcs["pcs-1"].deaf = True
+    for _ in range(600):
+        world.run.cycle(1.0)  # until no genset is asked any more
+    assert world.run.outputs is not None and world.run.outputs.orders == {"pcs-1": "start"}
+    fine, until_ns = world.tally.fine, world.run.world.t_ns + round(60e9)
+    while world.run.world.t_ns < until_ns:
+        world._advance(until_ns)
+    assert world.run.outputs.orders == {"pcs-1": "start"} and world.tally.fine - fine <= 10
+
+
 def test_pairs_are_all_pairs() -> None:
     """Goal: P3. Method: each pair once a phase; one pair run."""
     found = list(all_pairs(1, 2))
@@ -230,7 +269,7 @@ def test_five_thousand_hours_without_a_violation(part: int) -> None:
     """Goal: P1 in the check: 0 violations. Method: a fifth of the hours each, seeds of their own."""
     tally = campaign.campaign(PART_H, 1 + part * round(PART_H / campaign.CHUNK_H))
     assert tally.hours >= PART_H
-    assert not tally.violations, campaign.lines(tally, 1, 1.0)
+    assert not tally.violations and not tally.events[DEAD_END], campaign.lines(tally, 1, 1.0)
     assert sum(tally.events.values()) > 50
 
 
