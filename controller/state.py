@@ -50,6 +50,7 @@ class Condition:
     t_gone_ns: int = 0  # since when the cause of an active condition is gone, 0: it is not
     level: int = 0  # degradation D0 to D3 while it is active
     lone: bool = False  # costs its converter, or those of its port, where the others may carry on (F27)
+    share_pu: float = 1.0  # of the power limits that it leaves while it is active
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,14 @@ class Battery:
     replies: int = 0  # of all racks, when the last reading was taken
 
 
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """How warm the hottest cell of a rack was, in one reading."""
+
+    t_ns: int
+    cell_c: float
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -194,6 +203,9 @@ class Conditions:
         default_factory=dict
     )  # converter: what it was told of late
     counts: tuple[Counts, ...] = ()  # over the last seconds
+    heats: Mapping[str, tuple[Warmth, ...]] = field(
+        default_factory=dict
+    )  # rack: its hottest cell of late (F38)
     clock_s: float = float("nan")  # wall clock less monotonic clock; nan: not yet seen
     t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
     pressed: str = ""  # by whom
@@ -220,6 +232,11 @@ class Conditions:
     def level(self) -> int:
         """Degradation D0 to D3 that the active conditions ask for."""
         return max((c.level for c in self.watches.values() if c.active), default=0)
+
+    @property
+    def share_pu(self) -> float:
+        """Share of the power limits that the active conditions leave, 0 to 1."""
+        return min((c.share_pu for c in self.watches.values() if c.active), default=1.0)
 
     @property
     def kept(self) -> tuple[Converter, ...]:

@@ -84,8 +84,6 @@ UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
     "F13": ("meter-wrap", "bills are made of powers here, not of a meter's counters"),
     "F23": ("pcs-derated", "no profile has a register of available power; F20 and F31 see its effect"),
     "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
-    "F38": ("cell-heating", "the slope of cell temperatures is not judged; F37 sees the level"),
-    "F40": ("cell-imbalance", "cell voltages are read, their spread is not judged"),
     "F44": ("contactor-welded", "no device here tells a contactor's feedback"),
     "F46": ("cooling-lost", "no device here tells cooling; F37 sees its effect"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),

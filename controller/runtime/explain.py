@@ -50,7 +50,8 @@ def told() -> Iterator[Told]:
     for row in sorted(conditions.ROWS, key=lambda row: row.code):
         level = LEVELS[row.effect] if row.level is None else row.level
         cause = plain_cause(row.cause)
-        yield Told(row.code, row.name, cause, EFFECTS[row.effect], level, row.grade, row.cure)
+        effect = EFFECTS[row.effect] if row.share_pu == 1.0 else f"power is limited to {row.share_pu:.0%}"
+        yield Told(row.code, row.name, cause, effect, level, row.grade, row.cure)
 
 
 def plain_cause(cause: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from controller.image import Instant, Mode, Telemetry
 from controller.records import replace
-from controller.safety import bms_rows, hall_rows, input_rows, memory_rows, switch_rows, table
+from controller.safety import bms_rows, cell_rows, hall_rows, input_rows, memory_rows, switch_rows, table
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -35,6 +35,7 @@ ROWS = (
     *switch_rows.ROWS,
     *input_rows.ROWS,
     *bms_rows.ROWS,
+    *cell_rows.ROWS,
     *memory_rows.ROWS,
 )
 NO_HALL = Hall()
@@ -83,6 +84,7 @@ def read(
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),
         counts=counts_of(previous, telemetry, now),
+        heats=cell_rows.heats_of(terms, previous, telemetry, now),
         clock_s=table.clock_s(telemetry.now),
         t_pressed_ns=previous.t_pressed_ns,
         pressed=previous.pressed,
@@ -119,7 +121,7 @@ def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Con
     if watch is None:
         level = LEVELS[row.effect] if row.level is None else row.level
         named = (row.code, row.name, look.subject, row.grade, row.effect, "", row.cure)
-        watch = Condition(*named, level=level, lone=row.lone)
+        watch = Condition(*named, level=level, lone=row.lone, share_pu=row.share_pu)
     t_raw_ns = watch.t_raw_ns or look.t_ns
     if watch.active:
         return replace(watch, t_raw_ns=t_raw_ns, t_gone_ns=0)

@@ -118,7 +118,7 @@ def shares(
     battery = conditions.battery
     if not isfinite(battery.soc_pct_low) or not isfinite(battery.soc_pct_high):
         return 0.0, 0.0
-    level_pu = LEVEL_PU[conditions.level]
+    level_pu = min(LEVEL_PU[conditions.level], conditions.share_pu)
     discharge_kw = battery.discharge_kw_max * _taper(battery.soc_pct_low - terms.soc_pct_min)
     room_pct = inf if battery.anchor_due else terms.soc_pct_max - battery.soc_pct_high
     charge_kw = battery.charge_kw_max * _taper(room_pct)

@@ -69,6 +69,7 @@ class Row:
     islands: bool = True  # False: not judged in an island, and forgotten there
     lone: bool = False  # costs its converter, or those of its port, where the others may carry on (F27)
     level: int | None = None  # degradation D0 to D3; None: that of the effect
+    share_pu: float = 1.0  # of the power limits that it leaves
 
 
 def at(value: float) -> Number:

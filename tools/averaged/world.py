@@ -71,6 +71,8 @@ class World:
             terms.discharge_kw_max / 0.8,
         )  # of the BMS: charge, discharge
         self.cell_c = (20.0, 25.0)
+        self.heat_k_per_s = 0.0  # its hottest cell heats up by itself
+        self.cell_v_apart = 0.0  # its lowest cell stands below the others
         self.source, self.grid_kw, self.pcs_kw = "grid", load_kw, 0.0
         self.dc_kwh = self.dc_s = 0.0  # what the frame has counted out of the battery
         self.backfeed_s = 0.0  # converters have formed a bus that is tied to a dead grid
@@ -121,6 +123,8 @@ class World:
         shed_kw = sum(shed.kw for shed in fallback.sheds[:shed_stage]) if fallback else 0.0
         self.load_kw = max(self.asked_kw - shed_kw, 0.0) if self.source != "none" else 0.0
         self._power(step_s, live)
+        if self.heat_k_per_s:
+            self.cell_c = (self.cell_c[0], self.cell_c[1] + self.heat_k_per_s * step_s)
         self.frames += round(step_s / self.terms.frame_s)
 
     def _order(self, orders: Mapping[str, str]) -> None:
@@ -255,7 +259,8 @@ class World:
         return {
             "soc_pct": min(max(soc_pct + self.spoil.bms_soc_pct, 0.0), 100.0), "dc_v": DC_V,
             "dc_a": 1000.0 * self.dc_kw / DC_V / racks, "charge_a_max": 1000.0 * charge_kw / DC_V / racks,
-            "discharge_a_max": 1000.0 * discharge_kw / DC_V / racks, "cell_v_min": cell_v, "cell_v_max": cell_v,
+            "discharge_a_max": 1000.0 * discharge_kw / DC_V / racks, "cell_v_min": cell_v - self.cell_v_apart,
+            "cell_v_max": cell_v,
             "cell_c_min": self.cell_c[0], "cell_c_max": self.cell_c[1],
         }, "unknown", False  # fmt: skip
 

@@ -12,12 +12,14 @@ from random import Random
 
 from controller.image import Backstop, Mode, Wish
 from controller.records import replace
+from controller.safety.cell_rows import APART_PU
 from controller.safety.command import Command, Rank
 from controller.units import NS_PER_S
 from tools.averaged.run import AveragedRun
 from tools.inject.looks import (
     Look,
     barred,
+    derated,
     device_of,
     discharge_bounded,
     frozen,
@@ -123,7 +125,7 @@ def _frame(**fields: object) -> Pair:
 
 SOUND = {
     "grid_pu": 1.0, "asked_kw": 500.0, "cell_c": (20.0, 25.0), "limit_kw": (1250.0, 1250.0),
-    "ignores": False, "sign": 1.0, "stuck": False, "armed": True,
+    "heat_k_per_s": 0.0, "cell_v_apart": 0.0, "ignores": False, "sign": 1.0, "stuck": False, "armed": True,
 }  # fmt: skip
 
 
@@ -309,6 +311,11 @@ def _contact(name: str) -> Pair:
     return begin, end
 
 
+def _heat(run: AveragedRun, draw: Random) -> None:
+    """A cell warms up by itself."""
+    run.world.heat_k_per_s = draw.uniform(1.2, 6.0) / 60.0
+
+
 def _nothing(run: AveragedRun, draw: Random) -> None:
     """It goes by itself, or a person ends it."""
 
@@ -334,7 +341,9 @@ ACTS: dict[str, Act] = {
     "F35": Act(*_world(limit_kw=(0.0, 1250.0)), no_charge),
     "F36": Act(*_world(cell_c=(-2.0, 3.0)), no_charge),
     "F37": Act(*_world(cell_c=(40.0, 56.0)), zero),
+    "F38": Act(_heat, _world(heat_k_per_s=0.0, cell_c=(20.0, 25.0))[1], zero, "warm"),
     "F39": Act(*_contact("fire"), in_mode(Mode.LOCKOUT)),
+    "F40": Act(*_world(cell_v_apart=0.31), derated(APART_PU)),
     "F41": Act(_bms_soc(12.0), _bms_soc(0.0), told("F41")),
     "F42": Act(_bms_soc(3.0), _bms_soc(0.0), limits_kept, still=True),
     "F43": Act(*_values("bms", dc_v=0.0, dc_a=0.0), zero),

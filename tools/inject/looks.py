@@ -46,6 +46,19 @@ def left_out(place: int, others: bool = False) -> Look:
     return seen
 
 
+def derated(share_pu: float) -> Look:
+    """The site goes on with that share of its power, both ways, at most."""
+
+    def seen(run: AveragedRun) -> bool:
+        if run.limits is None or run.mode != Mode.GRID_TIED:
+            return False
+        give_kw, take_kw = sum(run.limits.discharge_kw_max), sum(run.limits.charge_kw_max)
+        most_kw = share_pu * run.terms.discharge_kw_max, share_pu * run.terms.charge_kw_max
+        return 0.0 < give_kw <= most_kw[0] + 1e-6 and 0.0 < take_kw <= most_kw[1] + 1e-6
+
+    return seen
+
+
 def no_charge(run: AveragedRun) -> bool:
     """The lease allows no charging."""
     return run.limits is not None and sum(run.limits.charge_kw_max) == 0.0

@@ -111,9 +111,11 @@ BATTERY = (
     _averaged("F35", "charge-forbidden", 2 * W_S, "no charge", "1 period + W"),
     _averaged("F36", "cell-cold", W_S, "no charge"),
     _averaged("F37", "cell-hot", W_S, "stop"),
-    _none("F38"),
+    _averaged(
+        "F38", "cell-heating", 180.0 + 2.0, "stop, latched", "2 s; 1 K/min shows after the 3 min of 3 K"
+    ),
     _averaged("F39", "fire-input", W_S, "LOCKOUT", "50 ms with the relay"),
-    _none("F40"),
+    _averaged("F40", "cell-imbalance", 10.0, "half power"),
     _averaged("F41", "soc-drift", S_S, "nothing but smoothing, anchor charge"),
     _averaged("F42", "soc-jump", inf, "no step of power: the site goes on", "S"),
     _averaged("F43", "contactor-open", W_S, "zero"),

@@ -80,6 +80,12 @@ def _full(run: AveragedRun) -> None:
     run.world.limit_kw = (0.0, run.world.limit_kw[1])
 
 
+def _warm(run: AveragedRun) -> None:
+    """In use for hours."""
+    run.world.cell_c = (28.0, 33.0)
+    run.until_ready()
+
+
 def _resync(run: AveragedRun) -> None:
     run.until_ready()
     for genset in run.world.gensets.values():
@@ -107,6 +113,7 @@ def _standby(run: AveragedRun) -> None:
 STARTS: dict[str, Callable[[AveragedRun], None]] = {
     "grid": AveragedRun.until_ready, "discharging": _discharging, "loss": _loss, "island": _island, "genset": _genset,
     "genset, full": _full, "resync": _resync, "closing": _closing, "standby": _standby,
+    "warm": _warm,
 }  # fmt: skip
 FALLBACK = ("loss", "island", "genset", "genset, full", "resync", "closing")
 

@@ -10,6 +10,7 @@ import pytest
 from controller.image import Mode
 from controller.safety import (
     bms_rows,
+    cell_rows,
     cells,
     command,
     conditions,
@@ -62,6 +63,9 @@ NUMBERS: dict[Any, dict[str, Any]] = {
                "MISSED_MAX": 5, "MISSED_S": 1.0},
     switch_rows: {"FLOW_PU": 0.05, "AFTER_S": 0.05},
     bms_rows: {"BEAT_S_MAX": 2.5},
+    cell_rows: {"HEAT_K_MAX": 3.0, "HEAT_S": 180.0, "HEAT_HOLD_S": 1.5, "HEAT_C_MIN": 30.0,
+                "HEAT_SLOT_NS": 10_000_000_000, "APART_V_MAX": 0.3, "APART_V_CLEAR": 0.2, "APART_S": 9.8,
+                "APART_PU": 0.5},
     window: {"STAY_GRID": (0.80, 1.15, 2.5, 1.5), "ENTER_GRID": (0.917, 1.05, 0.5, 0.1)},
 }  # fmt: skip
 
@@ -115,6 +119,7 @@ REACTIONS = {
     "F32": [("NOTE", "A", 0.2, 1.0, 0)], "F33": [("FREEZE", "B", 0.0, 1.0, 1), ("STOP", "B", 0.0, None, 3)],
     "F34": [("STOP", "B", 0.0, None, 3)], "F45": [("STOP", "C", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
     "F36": [("NO_CHARGE", "A", 0.0, 600.0, 0)], "F37": [("TRIP", "A", 0.0, None, 3)],
+    "F38": [("TRIP", "C", 1.5, None, 3)], "F40": [("NOTE", "A", 9.8, None, 1)],
     "F39": [("TRIP", "D", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
     "F63": [("NOTE", "A", 0.0, 1.0, 0)],
     "T16": [("TRIP", "D", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
