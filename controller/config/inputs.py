@@ -50,6 +50,11 @@ class Inputs(Section):
         "insulation monitor: SAFE_STOP, latched (F45)",
         why="the monitor trips by itself; reading it is more",
     )
+    cooling: Input | None = option(
+        None,
+        "the battery's cooling has failed: a quarter of the power (F46)",
+        why="the BMS sees its effect, later",
+    )
     no_island: Input | None = option(
         None, "the grid operator forbids an island (IL-10)", why="most contracts have no such contact"
     )

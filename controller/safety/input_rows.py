@@ -9,6 +9,7 @@ from controller.safety.look import Look, Number, Row, at
 from controller.state import Effect
 
 LOST_S = 2.0  # longer than a device needs to come back from one lost reply
+UNCOOLED_PU = 0.25  # F46: losses go with the square of the current, so a sixteenth of the heat
 
 
 def _pressed(name: str) -> Number:
@@ -40,4 +41,10 @@ ROWS = (
         "the insulation monitor reports a fault", "touch nothing on the DC side; mend the fault, then acknowledge"),
     Row("F45", "insulation", "site", _lost("insulation"), at(0.5), "B", Effect.STOP,
         "the insulation monitor's contact is no longer read", "look at the device that reads it", hold_s=LOST_S),
+    Row("F46", "cooling-lost", "site", _pressed("cooling"), at(0.5), "A", Effect.NOTE,
+        "the cooling of the battery has failed: a quarter of the power",
+        "look at the air conditioner or the coolant's pump; full power returns with it", level=1, share_pu=UNCOOLED_PU),
+    Row("F46", "cooling-lost", "site", _lost("cooling"), at(0.5), "A", Effect.NOTE,
+        "the cooling's contact is no longer read: a quarter of the power", "look at the device that reads it",
+        hold_s=LOST_S, level=1, share_pu=UNCOOLED_PU),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from controller.image import Backstop, Mode, Wish
 from controller.records import replace
 from controller.safety.cell_rows import APART_PU
 from controller.safety.command import Command, Rank
+from controller.safety.input_rows import UNCOOLED_PU
 from controller.units import NS_PER_S
 from tools.averaged.run import AveragedRun
 from tools.inject.looks import (
@@ -348,6 +349,7 @@ ACTS: dict[str, Act] = {
     "F42": Act(_bms_soc(3.0), _bms_soc(0.0), limits_kept, still=True),
     "F43": Act(*_values("bms", dc_v=0.0, dc_a=0.0), zero),
     "F45": Act(*_contact("insulation"), in_mode(Mode.FAULT)),
+    "F46": Act(*_contact("cooling"), derated(UNCOOLED_PU)),
     "F48": Act(*_world(grid_pu=0.0), lambda run: run.mode != Mode.GRID_TIED),
     "F49": Act(_sag, _nothing, in_mode(Mode.GRID_TIED), still=True),
     "F50": Act(_third_loss, _world(grid_pu=1.0)[1], told("F50")),

@@ -121,7 +121,7 @@ BATTERY = (
     _averaged("F43", "contactor-open", W_S, "zero"),
     _none("F44"),
     _averaged("F45", "insulation", S_S, "stop, latched"),
-    _none("F46"),
+    _averaged("F46", "cooling-lost", 60.0, "a quarter of the power"),
     _none("F47"),
 )
 SUPPLY = (

@@ -18,7 +18,7 @@ from controller.state import Asked, ModeState
 from tests.unit.safety.halls import HEALTHY, view
 from tests.unit.safety.sites import TERMS, Story, at, telemetry
 
-WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation"))
+WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation", "cooling"))
 
 
 class Told(Story):
@@ -54,6 +54,30 @@ def test_an_insulation_fault_waits_for_a_person() -> None:
     found = story.conditions.active[0]
     assert (found.grade, found.effect.name, found.level) == ("C", "STOP", 3)
     assert story.feed(0.2) == {"F45"} == story.feed(60.0)
+
+
+@pytest.mark.parametrize(("cooling", "hold_s"), [(1.0, 0.0), (nan, 2.0)])
+def test_without_cooling_a_quarter_of_the_power(cooling: float, hold_s: float) -> None:
+    """Goal: F46: D1 and 25 % at once, for a contact that is not read after 2 s; no stop; back when it has been well
+    for 30 s. Method: each edge."""
+    story = Told()
+    assert story.feed(0.0) == set()
+    if hold_s:
+        assert story.feed(1.0, cooling=cooling) == story.feed(0.9 + hold_s, cooling=cooling) == set()
+    assert story.feed(1.0 + hold_s, cooling=cooling) == {"F46"}
+    found = story.conditions.active[0]
+    assert (found.grade, found.effect.name, found.level, found.share_pu) == ("A", "NOTE", 1, 0.25)
+    assert story.conditions.share_pu == 0.25 and not story.conditions.stops
+    assert story.feed(10.0) == {"F46"} == story.feed(39.9)
+    assert story.feed(40.0) == set() and story.conditions.share_pu == 1.0
+
+
+def test_a_cooling_that_is_not_wired_is_not_missed() -> None:
+    """Goal: no derating where nobody said so, nor in INIT. Method: a site without the contact; the start."""
+    for story in (Told(), Told(mode=Mode.INIT)):
+        if story.state.mode != Mode.INIT:
+            story.terms = TERMS
+        assert story.feed(0.0, cooling=nan) == story.feed(5.0, cooling=nan) == set()
 
 
 @pytest.mark.parametrize(
