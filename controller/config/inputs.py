@@ -50,6 +50,11 @@ class Inputs(Section):
         "insulation monitor: SAFE_STOP, latched (F45)",
         why="the monitor trips by itself; reading it is more",
     )
+    contactor: Input | None = option(
+        None,
+        "the battery's contactors are closed, by mirror contact; LOCKOUT where they are 5 s after one (F44)",
+        why="state it where health relay or stop chain opens them; else LOCKOUT leaves them closed",
+    )
     cooling: Input | None = option(
         None,
         "the battery's cooling has failed: a quarter of the power (F46)",

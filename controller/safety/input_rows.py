@@ -9,6 +9,7 @@ from controller.safety.look import Look, Number, Row, at
 from controller.state import Effect
 
 LOST_S = 2.0  # longer than a device needs to come back from one lost reply
+WELDED_S = 4.8  # F44: with the cycle that drops the health relay and the one that tells, 5 s
 UNCOOLED_PU = 0.25  # F46: losses go with the square of the current, so a sixteenth of the heat
 
 
@@ -28,6 +29,11 @@ def _lost(name: str) -> Number:
     return signal
 
 
+def _welded(look: Look) -> float:
+    """1 while the battery's contactors are closed although the health relay and the stop chain hold them open."""
+    return _pressed("contactor")(look) if look.state.mode == Mode.LOCKOUT else nan
+
+
 ROWS = (
     Row("T16", "emergency-stop", "site", _pressed("emergency_stop"), at(0.5), "D", Effect.TRIP,
         "the emergency stop is pressed", "find out who pressed it and why; release it, then acknowledge at the box"),
@@ -37,6 +43,13 @@ ROWS = (
         "the fire or gas panel has tripped", "leave the room to the fire brigade; acknowledge at the box afterwards"),
     Row("F39", "fire-input", "site", _lost("fire"), at(0.5), "B", Effect.STOP,
         "the fire panel's contact is no longer read", "look at the device that reads it", hold_s=LOST_S),
+    Row("F44", "contactor-welded", "site", _welded, at(0.5), "D", Effect.TRIP,
+        "the contactors of the battery are still closed in LOCKOUT: it cannot be isolated",
+        "open the battery's own breaker by hand, touch nothing on the DC side; mend the contactor, then acknowledge",
+        hold_s=WELDED_S),
+    Row("F44", "contactor-welded", "site", _lost("contactor"), at(0.5), "A", Effect.NOTE,
+        "the feedback of the battery's contactors is no longer read: a welded one would not be seen",
+        "look at the device that reads it", hold_s=LOST_S),
     Row("F45", "insulation", "site", _pressed("insulation"), at(0.5), "C", Effect.STOP,
         "the insulation monitor reports a fault", "touch nothing on the DC side; mend the fault, then acknowledge"),
     Row("F45", "insulation", "site", _lost("insulation"), at(0.5), "B", Effect.STOP,

@@ -300,14 +300,15 @@ def _undrift(run: AveragedRun, draw: Random) -> None:
     run.world.spoil.frame.pop("drifts", None)
 
 
-def _contact(name: str) -> Pair:
-    """A hard-wired input says yes."""
+def _contacts(*names: str) -> Pair:
+    """Hard-wired inputs say yes."""
 
     def begin(run: AveragedRun, draw: Random) -> None:
-        run.world.spoil.inputs[name] = 1.0
+        run.world.spoil.inputs.update(dict.fromkeys(names, 1.0))
 
     def end(run: AveragedRun, draw: Random) -> None:
-        run.world.spoil.inputs.pop(name, None)
+        for name in names:
+            run.world.spoil.inputs.pop(name, None)
 
     return begin, end
 
@@ -343,13 +344,14 @@ ACTS: dict[str, Act] = {
     "F36": Act(*_world(cell_c=(-2.0, 3.0)), no_charge),
     "F37": Act(*_world(cell_c=(40.0, 56.0)), zero),
     "F38": Act(_heat, _world(heat_k_per_s=0.0, cell_c=(20.0, 25.0))[1], zero, "warm"),
-    "F39": Act(*_contact("fire"), in_mode(Mode.LOCKOUT)),
+    "F39": Act(*_contacts("fire"), in_mode(Mode.LOCKOUT)),
     "F40": Act(*_world(cell_v_apart=0.31), derated(APART_PU)),
     "F41": Act(_bms_soc(12.0), _bms_soc(0.0), told("F41")),
     "F42": Act(_bms_soc(3.0), _bms_soc(0.0), limits_kept, still=True),
     "F43": Act(*_values("bms", dc_v=0.0, dc_a=0.0), zero),
-    "F45": Act(*_contact("insulation"), in_mode(Mode.FAULT)),
-    "F46": Act(*_contact("cooling"), derated(UNCOOLED_PU)),
+    "F44": Act(*_contacts("fire", "contactor"), told("F44")),
+    "F45": Act(*_contacts("insulation"), in_mode(Mode.FAULT)),
+    "F46": Act(*_contacts("cooling"), derated(UNCOOLED_PU)),
     "F48": Act(*_world(grid_pu=0.0), lambda run: run.mode != Mode.GRID_TIED),
     "F49": Act(_sag, _nothing, in_mode(Mode.GRID_TIED), still=True),
     "F50": Act(_third_loss, _world(grid_pu=1.0)[1], told("F50")),

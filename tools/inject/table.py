@@ -119,7 +119,7 @@ BATTERY = (
     _averaged("F41", "soc-drift", S_S, "nothing but smoothing, anchor charge"),
     _averaged("F42", "soc-jump", inf, "no step of power: the site goes on", "S"),
     _averaged("F43", "contactor-open", W_S, "zero"),
-    _none("F44"),
+    _averaged("F44", "contactor-welded", 5.0, "told, LOCKOUT that no reset lifts"),
     _averaged("F45", "insulation", S_S, "stop, latched"),
     _averaged("F46", "cooling-lost", 60.0, "a quarter of the power"),
     _none("F47"),

@@ -18,7 +18,7 @@ from controller.state import Asked, ModeState
 from tests.unit.safety.halls import HEALTHY, view
 from tests.unit.safety.sites import TERMS, Story, at, telemetry
 
-WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation", "cooling"))
+WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation", "cooling", "contactor"))
 
 
 class Told(Story):
@@ -54,6 +54,33 @@ def test_an_insulation_fault_waits_for_a_person() -> None:
     found = story.conditions.active[0]
     assert (found.grade, found.effect.name, found.level) == ("C", "STOP", 3)
     assert story.feed(0.2) == {"F45"} == story.feed(60.0)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_contactors_that_stay_closed_in_a_lockout(mode: Mode) -> None:
+    """Goal: F44 within 5 s, class D, in LOCKOUT alone; no reset lifts it before they are open. Method: closed at the
+    edge of the hold in every mode; a key in vain; open; the key again."""
+    story = Told(mode=mode)
+    assert "F44" not in story.feed(0.0, contactor=1.0) | story.feed(4.7, contactor=1.0)
+    assert ("F44" in story.feed(4.8, contactor=1.0)) == (mode == Mode.LOCKOUT)
+    if mode == Mode.LOCKOUT:
+        found = story.conditions.active[0]
+        assert (found.grade, found.effect.name, found.level) == ("D", "TRIP", 3)
+        for s, contactor, expected in ((60.0, 1.0, {"F44"}), (120.0, 0.0, set())):
+            assert story.feed(s, contactor=contactor) == {"F44"}
+            story.asked = Asked(pressed="local", reason="looked at it")
+            assert story.feed(s + 1.0, contactor=contactor) == {"F44"}
+            story.asked = Asked()
+            assert story.feed(s + 2.0, contactor=contactor) == expected
+
+
+def test_a_feedback_that_is_no_longer_read() -> None:
+    """Goal: told after 2 s, and nothing else. Method: at its edge; power is left as it is."""
+    story = Told()
+    assert story.feed(0.0, contactor=nan) == story.feed(1.9, contactor=nan) == set()
+    assert story.feed(2.0, contactor=nan) == {"F44"}
+    found = story.conditions.active[0]
+    assert (found.grade, found.effect.name, found.level, found.share_pu) == ("A", "NOTE", 0, 1.0)
 
 
 @pytest.mark.parametrize(("cooling", "hold_s"), [(1.0, 0.0), (nan, 2.0)])
