@@ -93,6 +93,8 @@ class Converter:
     armed: bool  # its own watchdog, read back
     accepted: bool  # identity read, accepted, and the same as at first
     forming: bool = False  # it forms the bus, or will as soon as no source carries it; read back
+    discharge_kw_max: float = float("inf")  # what it says it can do now (F23); infinite: it does not say
+    charge_kw_max: float = float("inf")
 
 
 @quick

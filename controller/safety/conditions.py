@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from controller.image import Instant, Mode, Telemetry
 from controller.records import replace
-from controller.safety import bms_rows, cell_rows, hall_rows, input_rows, memory_rows, switch_rows, table
+from controller.safety import (
+    bms_rows,
+    cell_rows,
+    hall_rows,
+    input_rows,
+    memory_rows,
+    pcs_rows,
+    switch_rows,
+    table,
+)
 from controller.safety.facts import (
     answers_of,
     barred_of,
@@ -36,6 +45,7 @@ ROWS = (
     *input_rows.ROWS,
     *bms_rows.ROWS,
     *cell_rows.ROWS,
+    *pcs_rows.ROWS,
     *memory_rows.ROWS,
 )
 NO_HALL = Hall()

@@ -147,10 +147,19 @@ def _no_more(most_kw: list[tuple[float, float]], before: Limits) -> list[tuple[f
 def _most_kw(
     part: Part, state: ModeState, conditions: Conditions, pu: tuple[float, float]
 ) -> tuple[float, float]:
-    """Discharge and charge limit of one converter: none of one that is left out, little of one in a hand."""
+    """Discharge and charge limit of one converter: none of one that is left out, little of one in a hand.
+
+    Never more than it says it can do now (F23); what it does not say is no limit.
+    """
     if part.name in conditions.losses:
         return 0.0, 0.0
     discharge_kw, charge_kw = part.discharge_kw_max * pu[0], part.charge_kw_max * pu[1]
+    for own in conditions.converters:
+        if own.name == part.name:
+            discharge_kw, charge_kw = (
+                min(discharge_kw, own.discharge_kw_max),
+                min(charge_kw, own.charge_kw_max),
+            )
     if state.jog is None:
         return discharge_kw, charge_kw
     hand_kw = jog.caps(state.jog, part)

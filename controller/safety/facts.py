@@ -134,6 +134,8 @@ def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> t
                 armed=device.armed,
                 accepted=accepts(part, device.identity) and not renamed(previous, device),
                 forming=device.values.get("form_word", 0.0) == 1.0,
+                discharge_kw_max=max(device.values.get("discharge_kw_max", inf), 0.0),
+                charge_kw_max=max(device.values.get("charge_kw_max", inf), 0.0),
             )
         )
     return tuple(found)

@@ -25,8 +25,8 @@ SUNSPEC = {
     "scale_ac": [0xFFFF, 0xFFFE, 2],  # V_SF -1, Hz_SF -2, W_SF 2
     "scale_control": [1],  # WSet_SF 1
     "model_control": [704, 65],
-    # 702: ID, L, 8 ratings, WChaRteMaxRtg, WDisChaRteMaxRtg
-    "capacity": [702, 50, *ZEROS[:8], 1000, 1200],
+    # 702: ID, L, 32 words, WChaRteMax, WDisChaRteMax
+    "capacity": [702, 50, *ZEROS[:32], 1000, 1200],
     "scale_capacity": [2],
     "operation": [715, 7, *ZEROS[:7]],
 }

@@ -39,6 +39,7 @@ from tools.inject.looks import (
     starts_bounded,
     told,
     told_and_kept,
+    within_word,
     zero,
 )
 
@@ -332,6 +333,7 @@ ACTS: dict[str, Act] = {
     "F20": Act(*_converter(ignores=True), zero, "discharging"),
     "F21": Act(*_converter(sign=-1.0), in_mode(Mode.LOCKOUT), "discharging"),
     "F22": Act(_stick, _unstick, in_mode(Mode.LOCKOUT), "discharging"),
+    "F23": Act(*_values("pcs", discharge_kw_max=100.0, charge_kw_max=50.0), within_word(100.0, 50.0)),
     "F24": Act(*_enter("standby", False), left_out(0)),
     "F25": Act(*_converter(armed=False), RESTS),
     "F26": Act(*_enter("fault", True), left_out(0)),

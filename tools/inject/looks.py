@@ -59,6 +59,20 @@ def derated(share_pu: float) -> Look:
     return seen
 
 
+def within_word(discharge_kw: float, charge_kw: float) -> Look:
+    """The first converter is told no more than it says it can do, in both directions."""
+
+    def seen(run: AveragedRun) -> bool:
+        limits = run.limits
+        return (
+            limits is not None
+            and limits.discharge_kw_max[0] <= discharge_kw
+            and limits.charge_kw_max[0] <= charge_kw
+        )
+
+    return seen
+
+
 def no_charge(run: AveragedRun) -> bool:
     """The lease allows no charging."""
     return run.limits is not None and sum(run.limits.charge_kw_max) == 0.0

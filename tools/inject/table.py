@@ -87,7 +87,7 @@ CONVERTERS = (
     _averaged("F20", "pcs-ignores", 2.5, "stop"),
     _averaged("F21", "pcs-sign", 0.5 + W_S, "LOCKOUT"),
     _averaged("F22", "pcs-stuck", 5.0, "LOCKOUT"),
-    _none("F23"),
+    _averaged("F23", "pcs-derated", S_S, "what it says it can do is its limit"),
     _averaged("F24", "pcs-reboot", 2.0, "no power of it: armed and started anew"),
     _averaged("F25", "pcs-watchdog-off", 60.0, "stop"),
     _averaged("F26", "pcs-fault-bit", W_S, "no power of it"),

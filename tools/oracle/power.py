@@ -86,6 +86,9 @@ class Envelope(Rule):
         for pcs, give, take, kw in zip(
             converters, limits.discharge_kw_max, limits.charge_kw_max, scene.truth.kw, strict=True
         ):
+            most = [scene.told(pcs.name, name) for name in ("discharge_kw_max", "charge_kw_max")]
+            if give > max(most[0], 0.0) or take > max(most[1], 0.0):
+                return f"{pcs.name} may give {give:.1f} and take {take:.1f} kW, and says it can {most}"
             if not (0.0 <= give <= pcs.discharge_kw_max and 0.0 <= take <= pcs.charge_kw_max):
                 return f"{pcs.name} may give {give:.1f} and take {take:.1f} kW"
             if not -pcs.charge_kw_max - 1.0 <= kw <= pcs.discharge_kw_max * 1.2 + 1.0:
