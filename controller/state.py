@@ -199,6 +199,9 @@ class Conditions:
     t_frame_misses_ns: tuple[int, ...] = ()  # cycles of the last second in which the frame fell behind
     unanswered: tuple[str, ...] = ()  # mandatory devices with fewer than three replies
     identities: Mapping[str, str] = field(default_factory=dict)  # device: as it first called itself
+    counters_kwh: Mapping[tuple[str, str], float] = field(
+        default_factory=dict
+    )  # by meter and point, as last told
     inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
     ports_barred: tuple[str, ...] = ()  # lost, or back and not yet verified: only reads leave there
     traces: Mapping[str, tuple[Sent, ...]] = field(

@@ -81,7 +81,6 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
     ),
 }
 UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
-    "F13": ("meter-wrap", "bills are made of powers here, not of a meter's counters"),
     "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),
     "F61": ("curtail-lost", "no device here brings a curtailment signal"),

@@ -12,6 +12,7 @@ from controller.safety import (
     hall_rows,
     input_rows,
     memory_rows,
+    meter_rows,
     pcs_rows,
     switch_rows,
     table,
@@ -46,6 +47,7 @@ ROWS = (
     *bms_rows.ROWS,
     *cell_rows.ROWS,
     *pcs_rows.ROWS,
+    *meter_rows.ROWS,
     *memory_rows.ROWS,
 )
 NO_HALL = Hall()
@@ -90,6 +92,7 @@ def read(
         t_frame_misses_ns=frame_misses_of(terms, previous, telemetry, now),
         unanswered=unanswered(terms, answers, losses),
         identities=identities_of(terms, previous, telemetry),
+        counters_kwh=meter_rows.counters_of(terms, previous.counters_kwh, telemetry),
         inputs=telemetry.inputs,
         ports_barred=ports_barred,
         traces=traces_of(terms, previous, telemetry, now),

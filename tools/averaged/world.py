@@ -74,6 +74,7 @@ class World:
         self.heat_k_per_s = 0.0  # its hottest cell heats up by itself
         self.cell_v_apart = 0.0  # its lowest cell stands below the others
         self.source, self.grid_kw, self.pcs_kw = "grid", load_kw, 0.0
+        self.import_kwh, self.export_kwh = 1000.0, 0.0  # of the meter at the connection
         self.dc_kwh = self.dc_s = 0.0  # what the frame has counted out of the battery
         self.backfeed_s = 0.0  # converters have formed a bus that is tied to a dead grid
         self.lapses = self.frames = 0
@@ -174,6 +175,8 @@ class World:
             share = genset.kw_max / rating_kw if self.source == "genset" and genset in running else 0.0
             genset.step(left_kw * share, self.terms.frequency_hz, step_s)
         self.grid_kw = left_kw if self.source == "grid" else -self._leaked_kw()
+        self.import_kwh += max(self.grid_kw, 0.0) * step_s / 3600.0
+        self.export_kwh -= min(self.grid_kw, 0.0) * step_s / 3600.0
         self.dc_kwh, self.dc_s = self.dc_kwh + self.dc_kw * step_s / 3600.0, self.dc_s + step_s
         given_kw, self.energy_kwh = battery_step(self.battery, self.energy_kwh, self.pcs_kw, step_s / 3600.0)
         if abs(given_kw - self.pcs_kw) > 1.0:  # empty or full: the BMS opens
@@ -252,6 +255,7 @@ class World:
             return {
                 "power_kw": self.grid_kw, "voltage_v": self.grid_pu * self.terms.voltage_v,
                 "frequency_hz": self.grid_hz if self.grid_pu > 0.1 else 0.0,
+                "import_kwh": self.import_kwh, "export_kwh": self.export_kwh,
             }, "unknown", False  # fmt: skip
         racks, soc_pct = len(self.terms.bms), self.soc_pct
         cell_v = CELL_V_FULL if soc_pct > 99.0 else CELL_V_EMPTY if soc_pct < 1.0 else CELL_V

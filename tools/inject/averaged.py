@@ -327,6 +327,7 @@ RESTS = in_mode(Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT)
 HOSTILE = Wish(nan, inf, 1e9)
 ACTS: dict[str, Act] = {
     "F12": Act(*_mute("meter"), discharge_bounded),
+    "F13": Act(*_values("meter", import_kwh=0.0), told_and_kept("F13")),
     "F14": Act(*_values("bms", cell_c_min=nan), no_charge),
     "F15": Act(*_fields("ats", state="between"), lambda run: run.state.hall.position == ""),
     "F16": Act(_mute_all, _heard_again, zero),

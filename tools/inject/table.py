@@ -75,7 +75,7 @@ SENSING = (
         "discharge no larger than the load",
         "3 W; here three polls of 0.2 s, for at 19200 baud a retry of a neighbour alone takes 0.55 s",
     ),
-    _none("F13"),
+    _averaged("F13", "meter-wrap", S_S, "told; it counts on from there, bills are of powers"),
     _averaged("F14", "temp-sensor", 2.0, "no charge"),
     _averaged("F15", "aux-contradiction", 0.1, "position unknown: no closing"),
 )

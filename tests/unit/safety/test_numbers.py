@@ -114,6 +114,7 @@ REACTIONS = {
     "F10": [("NO_CHARGE", "B", 0.0, None, 0), ("NO_CHARGE", "B", 0.0, None, 0)],
     "F11": [("NOTE", "A", 0.0, None, 1)],
     "F12": [("EXPORT_WORST", "A", 0.0, 1.0, 2), ("STOP", "A", 0.0, None, 3)],
+    "F13": [("NOTE", "A", 0.0, 1.0, 0)],
     "F14": [("NO_CHARGE", "A", 2.0, None, 0)], "F15": [("NOTE", "C", 2.0, None, 0)],
     "F16": [("STOP", "B", 0.0, None, 3), ("STOP", "B", 0.0, None, 3), ("NOTE", "B", 120.0, None, 0)],
     "F20": [("STOP", "B", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)], "F21": [("TRIP", "D", 0.5, None, 3)],
