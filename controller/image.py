@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import inf
+from math import inf, nan
 
 from controller.records import quick
 
@@ -186,6 +186,17 @@ class Frame:
 
 @quick
 @dataclass(frozen=True, slots=True)
+class Box:
+    """How the computer itself fares; nan: it does not tell."""
+
+    clock_unset: bool = False  # F76
+    cpu_c: float = nan  # F78: hottest sensor of the processor
+    stolen_pu: float = nan  # F83: of the last seconds, the part in which others had the processor
+    memory_pu: float = nan  # F70: of what the service may have
+
+
+@quick
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """Everything one cycle may know. Nothing in it changes during the cycle."""
 
@@ -196,6 +207,7 @@ class Telemetry:
     inputs: Mapping[str, float] = field(default_factory=dict)  # wired contact: 1 active, 0 not, nan not known
     disk_full: bool = False  # F71
     limits_flipped: bool = False  # F81
+    box: Box = Box()
 
 
 @quick
@@ -207,6 +219,7 @@ class Wish:
     ramp_kw_per_s_max: float = 50.0
     gain: float = 1.0
     prompt_pu: float = 1.0  # of what is taken of a swing, the part that passes at once
+    planned_kw: float = 0.0  # battery power of the plan behind it, 0: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,8 @@ class Conditions:
         default_factory=dict
     )  # rack: its hottest cell of late (F38)
     clock_s: float = float("nan")  # wall clock less monotonic clock; nan: not yet seen
+    planned_sign: int = 0  # of the plan's last power that was not zero
+    t_reversals_ns: tuple[int, ...] = ()  # of the last minute: the plan changed its direction
     t_pressed_ns: int = 0  # since when the reset button is held, 0: it is not
     pressed: str = ""  # by whom
     reset: str = ""  # a reset took effect in this cycle: "operator" or "local"

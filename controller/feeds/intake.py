@@ -115,13 +115,17 @@ class Intake:
                 self.yields.observe(np.array([self._bare_kw[place]]), pv_kw)
 
     def state(self) -> dict[str, Floats]:
-        """What was learned of jobs and panels, as arrays."""
-        return {"draw": self.draw.state(), "yields": self.yields.state()}
+        """What was learned of jobs, panels and prices, as arrays."""
+        tops = np.array(sorted(self.price.tops.items()), np.float64).reshape(-1, 2)
+        return {"draw": self.draw.state(), "yields": self.yields.state(), "tops": tops}
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go on from what state() gave; what belongs to another site file is left."""
         for name, figures in (("draw", self.draw), ("yields", self.yields)):
             figures.restore(np.asarray(state.get(name, ()), np.float64))
+        tops = np.asarray(state.get("tops", ()), np.float64)
+        if tops.shape[1:] == (2,) and np.isfinite(tops).all():
+            self.price.tops = {int(day): float(top) for day, top in tops}
 
     def view(self, utc_s: float) -> list[dict[str, Any]]:
         """Every feed for the status: whether it is believed, how old, what was wrong last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf, isfinite
 
@@ -15,6 +15,8 @@ RETRY_S_MAX = 600.0  # ... and at most this: a source that comes back is soon fo
 EARLY_S_MAX = 300.0  # clocks of good hosts differ by less; a curve issued later than now is no curve
 SLACK = 1e-6  # bands that touch may differ by rounding
 DAY_S = 86_400.0
+LEAP = 10.0  # F93: times the largest of the last DAYS; a slip of a unit is a hundred or a thousand
+DAYS = 30
 
 
 class FeedError(Exception):
@@ -23,12 +25,16 @@ class FeedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a curve may say. day_max: most of its mean over any 24 h, the energy that can exist; inf: none."""
+    """What a curve may say. day_max: most of its mean over any 24 h, the energy that can exist; inf: none.
+
+    usual_max: a larger value must be like those of the last DAYS; inf: any is believed.
+    """
 
     low: float
     high: float
     unit: str
     day_max: float = inf
+    usual_max: float = inf
 
 
 def believed(curve: Curve, bounds: Bounds, now_s: float, before: Curve | None = None) -> Curve:
@@ -103,6 +109,7 @@ class Standing:
     fault: str = ""  # of the newest look, empty: it was good
     faults: int = 0  # in a row
     t_due_ns: int = 0
+    tops: dict[int, float] = field(default_factory=dict)  # day of UTC: the largest value believed on it
 
     def due(self, now: Instant) -> bool:
         """Whether it is time for another look."""
@@ -118,8 +125,20 @@ class Standing:
         if until_s <= now.utc_s:
             age_s = now.utc_s - found.issued_utc_s
             raise FeedError(f"{age_s:.0f} s old; at most {self.age_s_max:.0f} is believed")
+        self._like_before(found, int(now.utc_s // DAY_S))
         self.good = replace(found, valid_until_utc_s=until_s)
         self.looked(now)
+
+    def _like_before(self, curve: Curve, day: int) -> None:
+        """Held against what was told in the last DAYS, and remembered (F93). Without history the bounds decide."""
+        tops = {d: top for d, top in self.tops.items() if abs(day - d) < DAYS}
+        most, top = max(tops.values(), default=inf), max(map(abs, curve.expected))
+        if top > max(LEAP * most, self.bounds.usual_max):
+            raise FeedError(
+                f"{top:g} {self.bounds.unit}; the last {DAYS} days knew {most:g} at most: a slip of the unit? "
+                f"More than {LEAP:g} times as much is refused above {self.bounds.usual_max:g}"
+            )
+        self.tops = tops | {day: max(top, tops.get(day, 0.0))}
 
     def looked(self, now: Instant, fault: str = "") -> None:
         """A look is over; after a fault the next one comes sooner than usual, and later each time."""

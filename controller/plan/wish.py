@@ -62,7 +62,7 @@ class Wisher:
             pcs_kw = self._filled(pcs_kw, net_kw, now)
             pcs_kw = self._kept(pcs_kw, net_kw, forecast, now)
         leak_kw = min(max(-pcs_kw, -self.rating_kw), self.rating_kw)
-        return Wish(leak_kw=leak_kw, ramp_kw_per_s_max=self.ramp_kw_per_s_max)
+        return Wish(leak_kw, self.ramp_kw_per_s_max, planned_kw=planned_kw or 0.0)
 
     def _count(self, telemetry: Telemetry, net_kw: float, now: Instant) -> None:
         """Meter the import since the last cycle, as it is now."""

@@ -46,6 +46,10 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
         "process-dead",
         "the health relay drops, the converters' own watchdogs end the power; the next start is silent",
     ),
+    "F69": (
+        "gc-pause",
+        "a collection holds Python alone, and the frame is none of it; what is there at the start is not walked",
+    ),
     "F72": ("disk-error", "a record that cannot be written or read leaves the older slot in force"),
     "F73": (
         "torn-write",
@@ -66,6 +70,10 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
     "F90": ("config-bomb", "a file that is too deep or too large is refused"),
     "F91": ("absurd-limit", "a limit from outside is refused: there is no such command"),
     "F92": ("bad-forecast", "a forecast moves a wish, never a limit (IL-18)"),
+    "F93": (
+        "bad-price",
+        "a price beyond the market's limits, or beyond ten times those of 30 days, is refused; the last good day holds",
+    ),
     "F94": (
         "no-plan",
         "without a plan the next rung of the planner's ladder decides; the status tells which",
@@ -84,12 +92,5 @@ UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
     "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),
     "F61": ("curtail-lost", "no device here brings a curtailment signal"),
-    "F69": ("gc-pause", "the frame has no collector; the supervisor's pause is F68"),
-    "F70": ("oom", "memory is bounded by the service file of the host"),
-    "F76": ("clock-unset", "the state of time synchronisation is not read"),
-    "F78": ("cpu-hot", "the processor's temperature is not read; F66 sees its effect"),
     "F82": ("bad-image", "the update system of the host"),
-    "F83": ("cpu-stolen", "scheduler statistics are not read; F66 sees its effect"),
-    "F93": ("bad-price", "prices are not held against their history; limits know none (F92)"),
-    "F95": ("plan-oscillates", "reversals of the plan are not counted; F64 sees those of the law"),
 }

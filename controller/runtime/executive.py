@@ -13,9 +13,22 @@ from types import FrameType
 
 from controller.devices.check import CheckedSite
 from controller.image import Instant, Mode
-from controller.runtime import books, disk, health, keeper, known, pulse, seal, slowloop, supervisor, survey
+from controller.runtime import (
+    books,
+    box,
+    disk,
+    health,
+    keeper,
+    known,
+    pulse,
+    seal,
+    slowloop,
+    supervisor,
+    survey,
+)
 from controller.runtime.asks import Asks
 from controller.runtime.blackbox import Blackbox
+from controller.runtime.box import BoxWatch
 from controller.runtime.commission import CAPTURE_S, Commission
 from controller.runtime.disk import Disk
 from controller.runtime.events import Event
@@ -114,11 +127,13 @@ class Executive:
             self._supervisor.watchers.append(self._refine)
 
     def _watch_box(self, folders: tuple[Path, ...]) -> None:
-        """The supervisor is told of a full disk (F71) and of limits that changed in memory (F81)."""
+        """The supervisor is told of a full disk (F71), of limits that changed in memory (F81), of the box."""
         self._disk = Disk(folders, self._writer, self._blackbox.make_room)
         self._supervisor.disk_full = lambda: self._disk.full
         self._seal = Seal(self._supervisor.terms)
         self._supervisor.limits_flipped = lambda: self._seal.broken
+        self._box = BoxWatch(self._writer)
+        self._supervisor.box = lambda: self._box.seen
 
     def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; 0: ended as asked, 1: ended in a fault."""
@@ -170,6 +185,7 @@ class Executive:
             Task("keep", keeper.PERIOD_S, 5, self._keeper.step),
             Task("disk", disk.PERIOD_S, 5, self._disk.step),
             Task("seal", seal.PERIOD_S, 5, self._seal.step),
+            Task("box", box.PERIOD_S, 5, self._box.step),
             Task("plan", slowloop.PERIOD_S, 5, self._slow.step),
             Task("collect", COLLECT_S, 20, lambda now: gc.collect()),
         )

@@ -43,6 +43,7 @@ class Look:
     budget_kw: float = nan  # what an island or a genset carries
     meter: Meter | None = None
     quarters: tuple[Quarter, ...] = ()
+    clock_unset: bool = False  # the wall clock tells nothing (F76)
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class Gatherer:
         return Look(
             now, load_kw, pv_kw, pcs_kw, battery.soc_pct, battery.soc_pct_low, cycle.mode.mode,
             cycle.hall.shed_stage, cycle.hall.budget_kw, _copied(self._meter), quarters,
+            cycle.telemetry.box.clock_unset,
         )  # fmt: skip
 
     def _close(self) -> None:

@@ -36,6 +36,7 @@ NEWS_S_MIN = 60.0  # between two plans, whatever is told
 RETRY_S = 300.0  # until a plan that failed is tried again
 TIME_LIMIT_S = 10.0  # of the solver
 SLOTS_MAX = 192  # of exact time: two days
+NO_CLOCK = "the wall clock is not set (F76): the tariff is taken as flat"
 
 Letter = tuple[bytes, Callable[[str], object]]  # what came in at the socket, and the way back
 
@@ -90,14 +91,16 @@ class Planning:
         if self._keep is not None and not isfinite(self._kept_h):
             self._recall(self._keep, utc_s)
         self._news |= bool(self._intake.refresh(look.now))  # first: a quarter is learned with its price
-        for quarter in look.quarters:
+        if look.clock_unset:
+            self._planner.current, self._planner.trouble = None, NO_CLOCK
+        for quarter in () if look.clock_unset else look.quarters:
             self._learn(quarter, utc_s)
         if look.meter is not None:
             self._planner.meter = look.meter
         waiting: list[Callable[[str], object]] = []
         for text, reply in letters:
             self._news |= self._read(text, reply, look, waiting)
-        planned = self._due(utc_s) and self._plan(look)
+        planned = not look.clock_unset and self._due(utc_s) and self._plan(look)
         # A clock set back must not silence the loop until it has caught up.
         if planned or letters or not 0.0 <= utc_s - self._decided_s < DECIDE_S:
             self._decide(look)
@@ -197,7 +200,7 @@ class Planning:
     def _decide(self, look: Look) -> None:
         """Decide on this plan, and tell everyone: supervisor, status, scheduler."""
         utc_s = self._decided_s = look.now.utc_s
-        told = self._intake.told(utc_s)
+        told = Told() if look.clock_unset else self._intake.told(utc_s)
         spot = told.spot.at(utc_s) if told.spot is not None else None
         net_kw = look.load_kw - look.pv_kw
         decision = Decision(0.0, Rung.HOLD, "the load is not known")

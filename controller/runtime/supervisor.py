@@ -9,7 +9,7 @@ from controller.devices.check import CheckedSite
 from controller.devices.roster import Roster
 from controller.devices.table import BusTable
 from controller.devices.tcp import TcpDevices
-from controller.image import FastImage, Forecast, Instant, Limits, Mode, Telemetry, Wish
+from controller.image import Box, FastImage, Forecast, Instant, Limits, Mode, Telemetry, Wish
 from controller.records import quick
 from controller.runtime import survey
 from controller.runtime.backstop import Backstop
@@ -73,6 +73,7 @@ class Supervisor:
         self.forecast = Forecast()
         self.disk_full: Callable[[], bool] = lambda: False  # see runtime.disk
         self.limits_flipped: Callable[[], bool] = lambda: False  # see runtime.seal
+        self.box: Callable[[], Box] = Box  # see runtime.box
         self.inbox: list[Command] = []
         self._asked: list[str] = []
         self.watchers: list[Callable[[Cycle], None]] = []
@@ -91,7 +92,9 @@ class Supervisor:
         """One cycle at `now`; returns the lease that was published."""
         before = self.state
         telemetry = self.roster.snapshot(now, self.tcp.joined(self.seen(now)))
-        telemetry = updated(telemetry, disk_full=self.disk_full(), limits_flipped=self.limits_flipped())
+        telemetry = updated(
+            telemetry, disk_full=self.disk_full(), limits_flipped=self.limits_flipped(), box=self.box()
+        )
         fill = self.conditions.battery.anchor_due
         wish = self.wisher.decide(telemetry, self.forecast, now, fill)
         wish = updated(wish, gain=wish.gain * self.backstop.gain, prompt_pu=self.backstop.prompt_pu)

@@ -10,12 +10,14 @@ from controller.safety import (
     bms_rows,
     cell_rows,
     hall_rows,
+    host_rows,
     input_rows,
     memory_rows,
     meter_rows,
     pcs_rows,
     switch_rows,
     table,
+    wish_rows,
 )
 from controller.safety.facts import (
     answers_of,
@@ -39,17 +41,20 @@ from controller.safety.window import ENTER_GRID, grid_inside
 from controller.state import Asked, Condition, Conditions, Effect, ModeState
 from controller.units import ns
 
-ROWS = (
-    *table.ROWS,
-    *hall_rows.ROWS,
-    *switch_rows.ROWS,
-    *input_rows.ROWS,
-    *bms_rows.ROWS,
-    *cell_rows.ROWS,
-    *pcs_rows.ROWS,
-    *meter_rows.ROWS,
-    *memory_rows.ROWS,
+ROOMS = (
+    table,
+    hall_rows,
+    switch_rows,
+    input_rows,
+    bms_rows,
+    cell_rows,
+    pcs_rows,
+    meter_rows,
+    memory_rows,
+    host_rows,
+    wish_rows,
 )
+ROWS = tuple(row for room in ROOMS for row in room.ROWS)
 NO_HALL = Hall()
 PRESSED_S_MAX = 10.0  # a reset held for longer is a stuck button
 

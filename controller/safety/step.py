@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.image import Instant, Limits, Telemetry, Wish
-from controller.safety import command, conditions, envelope, fallback, hall, interlocks, modes, orders
+from controller.safety import (
+    command,
+    conditions,
+    envelope,
+    fallback,
+    hall,
+    interlocks,
+    modes,
+    orders,
+    wish_rows,
+)
 from controller.safety.command import Command, Desk, Refused
 from controller.safety.hall import Hall
 from controller.safety.terms import Terms
@@ -50,6 +60,7 @@ def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[Stat
     telemetry = inputs.telemetry
     asked = command.turned(asked, telemetry.inputs, state.mode.mode)
     seen = conditions.read(terms, state.conditions, state.mode, telemetry, asked, now, state.hall)
+    seen = wish_rows.counted(seen, state.conditions, inputs.wish, now)
     facts = hall.read(terms, state.hall, seen, telemetry, now)
     mode = modes.next_mode(terms, state.mode, seen, asked, now, facts)
     facts = fallback.step(View(terms, mode, seen, asked, now, facts), state.mode, telemetry.devices)

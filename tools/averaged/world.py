@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from controller.image import Device, Frame, Instant, Limits, Permit, PortLook, Telemetry, Track
+from controller.image import Box, Device, Frame, Instant, Limits, Permit, PortLook, Telemetry, Track
 from controller.plan.economy import Plant
 from controller.records import replace
 from controller.safety.terms import Part, Terms
@@ -42,6 +42,7 @@ class Spoil:
     inputs: dict[str, float] = field(default_factory=dict)  # hard-wired contacts that are read: 1 active
     disk_full: bool = False
     limits_flipped: bool = False
+    box: dict[str, Any] = field(default_factory=dict)  # of Box: what the computer tells of itself
     utc_s: float = 0.0  # the wall clock is wrong by so much
     bms_soc_pct: float = 0.0
 
@@ -226,7 +227,7 @@ class World:
             told |= self._switch_told()
         return Telemetry(
             self.now, self._track(), self._frame(), told, dict(self.spoil.inputs), self.spoil.disk_full,
-            self.spoil.limits_flipped,
+            self.spoil.limits_flipped, Box(**self.spoil.box),
         )  # fmt: skip
 
     def _track(self) -> Track:

@@ -17,6 +17,7 @@ from controller.safety.command import Command, Rank
 from controller.safety.input_rows import UNCOOLED_PU
 from controller.units import NS_PER_S
 from tools.averaged.run import AveragedRun
+from tools.inject.computer import Change, Pair, box, calm, clock, disk, flip, oscillate
 from tools.inject.looks import (
     Look,
     barred,
@@ -42,9 +43,6 @@ from tools.inject.looks import (
     within_word,
     zero,
 )
-
-Change = Callable[[AveragedRun, Random], None]
-Pair = tuple[Change, Change]  # how it comes, how it goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,18 +263,6 @@ def _bms_soc(pct: float) -> Change:
     return lambda run, draw: setattr(run.world.spoil, "bms_soc_pct", pct)
 
 
-def _clock(seconds: float) -> Change:
-    return lambda run, draw: setattr(run.world.spoil, "utc_s", seconds)
-
-
-def _flip(flipped: bool) -> Change:
-    return lambda run, draw: setattr(run.world.spoil, "limits_flipped", flipped)
-
-
-def _disk(full: bool) -> Change:
-    return lambda run, draw: setattr(run.world.spoil, "disk_full", full)
-
-
 def _wish(wish: Wish) -> Change:
     return lambda run, draw: setattr(run, "wish", wish)
 
@@ -375,12 +361,21 @@ ACTS: dict[str, Act] = {
     "F66": Act(_fall_behind, _catch_up, lambda run: run.state.conditions.level >= 2),
     "F67": Act(*_frame(trips=1), zero),
     "F68": Act(_hang(True), _hang(False), power_gone, "discharging"),
-    "F71": Act(_disk(True), _disk(False), told_and_kept("F71")),
-    "F75": Act(_clock(3600.0), _clock(0.0), told_and_kept("F75")),
+    "F70": Act(*box(memory_pu=0.71), told_and_kept("F70")),
+    "F71": Act(disk(True), disk(False), told_and_kept("F71")),
+    "F75": Act(clock(3600.0), clock(0.0), told_and_kept("F75")),
+    "F76": Act(*box(clock_unset=True), told_and_kept("F76")),
+    "F78": Act(*box(cpu_c=86.0), told_and_kept("F78")),
     "F79": Act(_unplug, _plug, barred),
     "F80": Act(*_fields("pcs", late_pct=10.0), told("F80")),
-    "F81": Act(_flip(True), _flip(False), in_mode(Mode.LOCKOUT)),
+    "F81": Act(flip(True), flip(False), in_mode(Mode.LOCKOUT)),
+    "F83": Act(*box(stolen_pu=0.06), told_and_kept("F83")),
     "F91": Act(_ask(_absurd), _nothing, refused),
     "F92": Act(_wish(HOSTILE), _wish(Wish()), limits_kept, still=True),
+    "F95": Act(
+        oscillate,
+        calm,
+        lambda run: run.state.conditions.level == 2 and run.limits is not None and not run.limits.leak_kw,
+    ),
     "F96": Act(_ask(_replayed), _nothing, refused),
 }

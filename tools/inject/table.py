@@ -158,8 +158,13 @@ COMPUTER = (
     _averaged(
         "F68", "supervisor-hang", 0.5 + 2 * W_S, "the lease ends: zero", "5 s; the lease is first (N1)"
     ),
-    _none("F69"),
-    _none("F70"),
+    _test(
+        "F69",
+        "gc-pause",
+        "tests/unit/runtime/test_collector.py::test_a_collection_holds_no_frame",
+        "the frame goes on",
+    ),
+    _averaged("F70", "oom", S_S, "told, at 70 % of the memory", "no time set"),
     _averaged("F71", "disk-full", S_S, "told, old black boxes give way; control goes on", "0 effect"),
     _test(
         "F72",
@@ -180,19 +185,19 @@ COMPUTER = (
         "one write in ten seconds",
     ),
     _averaged("F75", "clock-step", S_S, "told; control knows the monotonic clock alone"),
-    _none("F76"),
+    _averaged("F76", "clock-unset", S_S, "told; the tariff is flat", "INIT"),
     _test(
         "F77",
         "clock-fold",
         "tests/unit/plan/test_billing.py::test_days_of_23_24_and_25_hours",
         "every quarter of an hour once",
     ),
-    _none("F78"),
+    _averaged("F78", "cpu-hot", S_S, "told"),
     _averaged("F79", "serial-unplugged", 2.0, "zero, nothing is written there"),
     _averaged("F80", "tty-latency", 60.0, "told"),
     _averaged("F81", "limits-flipped", S_S, "LOCKOUT"),
     _none("F82"),
-    _none("F83"),
+    _averaged("F83", "cpu-stolen", S_S, "told"),
 )
 BUS = (
     _stack("F84", "bus-babble", 0.5 + W_S, "told"),
@@ -221,11 +226,16 @@ PEOPLE = (
     _test("F90", "config-bomb", "tests/unit/config/test_loader.py::test_depth_is_bounded", "refused"),
     _averaged("F91", "absurd-limit", W_S, "refused: there is no such command"),
     _averaged("F92", "bad-forecast", inf, "nothing: limits know no forecast", "S"),
-    _none("F93"),
+    _test(
+        "F93",
+        "bad-price",
+        "tests/unit/feeds/test_intake.py::test_a_slip_of_the_unit_is_refused",
+        "refused; the last good day holds, the status names the feed",
+    ),
     _test(
         "F94", "no-plan", "tests/unit/plan/test_planner.py::test_the_ladder", "the next rung of the ladder"
     ),
-    _none("F95"),
+    _averaged("F95", "plan-oscillates", 60.0, "told, half power; the plan is not followed"),
     _averaged("F96", "forged-command", W_S, "refused", "1 command"),
     _test(
         "F97",

@@ -283,3 +283,40 @@ def test_the_readme_s_example_is_a_feeds_section() -> None:
         2000,
         ("squeue", "--json"),
     )
+
+
+def priced(folder: Path, feeds: Intake, seconds: float, price: float) -> str:
+    """A day of this price is dropped and looked at; the feed's fault."""
+    stamps = (time.gmtime(NOW + seconds + 900 * k) for k in range(96))
+    rows = "".join(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', s)},{price}\n" for s in stamps)
+    (folder / "prices.csv").write_text("t_utc,price_sek_kwh\n" + rows)
+    feeds.price.t_due_ns = 0
+    feeds.refresh(at(seconds))
+    return str(feeds.view(NOW + seconds)[0]["fault"])
+
+
+def test_a_slip_of_the_unit_is_refused(tmp_path: Path) -> None:
+    """Goal: F93: above 4 EUR/kWh, more than ten times what 30 days knew is no price; the last good one holds, negative
+    ones are right. Method: both edges, without history, with one too old, after a restart."""
+    day_s, usual = 86_400.0, 4.0 * 10.63
+    price = Price(kind="csv", file="prices.csv", period_s=60)
+    feeds = intake(tmp_path, price=price)
+    assert priced(tmp_path, feeds, 0.0, usual + 1.0) == "", "nothing is known yet"
+    feeds = intake(tmp_path, price=price)
+    assert priced(tmp_path, feeds, 0.0, 0.05) == "" and priced(tmp_path, feeds, 1.0, -4.5) == ""
+    for factor, refused in ((9.9, False), (10.1, True)):
+        assert ("slip of the unit" in priced(tmp_path, feeds, 2.0, 4.5 * factor)) is refused
+        feeds.price.tops = {k: min(top, 4.5) for k, top in feeds.price.tops.items()}
+    spot = feeds.told(NOW + 3.0).spot
+    assert spot is not None and spot.at(NOW + 3.0) == pytest.approx(4.5 * 9.9), "the last good one"
+    feeds.price.tops = {int(NOW // day_s): 0.05}
+    assert priced(tmp_path, feeds, 4.0, usual - 0.1) == "", "the market has such prices"
+    feeds.price.tops = {int(NOW // day_s): 0.05}
+    again = intake(tmp_path, price=price)
+    again.restore(feeds.state())
+    assert again.price.tops == feeds.price.tops
+    assert "the last 30 days knew 0.05" in priced(tmp_path, again, 29 * day_s, usual + 0.1)
+    assert priced(tmp_path, again, 30 * day_s, usual + 0.1) == "", "what is older is forgotten"
+    for broken in (np.zeros((2, 3)), np.full((1, 2), np.nan)):
+        again.restore({"tops": broken})
+    assert list(again.price.tops) == [int(NOW // day_s) + 30]

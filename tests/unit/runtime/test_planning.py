@@ -381,3 +381,19 @@ def test_the_bands_of_a_told_curve_reach_the_plan(tmp_path: Path) -> None:
     assert loop.ask({"verb": "forecast", "curve": curve}) == ""
     loop.turn(61.0)
     assert plan_of(loop).load.bands_kw[:, 1].tolist() == [1000.0, 2000.0, 3500.0, 4000.0]
+
+
+def test_without_a_clock_the_tariff_is_flat(tmp_path: Path) -> None:
+    """Goal: F76: no plan, no price, nothing learned while the wall clock is not set; the plan is back with it.
+    Method: unset at the start, set, and unset again."""
+    loop, quarter = Loop(tmp_path), Quarter(NOW, 3000.0, 0.0, 3000.0)
+    rungs = []
+    for seconds, unset in ((1.0, True), (61.0, False), (31.0, True), (301.0, False)):
+        loop.turn(seconds, clock_unset=unset, quarters=(quarter,) if unset else ())
+        view = loop.planning.view
+        rungs.append(view.rung)
+        assert ("the wall clock is not set" in view.reason) is unset
+        assert (loop.planning.forecast.spot_per_kwh.at(NOW) is None) is unset
+        assert bool(loop.planning.forecast.limits_kw) is not unset
+    assert rungs[1] == rungs[3] == "lp" and not {"lp", "last plan"} & {rungs[0], rungs[2]}
+    assert not loop.planning._planner._hour, "hours that nobody knows teach nothing"
