@@ -26,14 +26,15 @@ def _stolen_pu(look: Look) -> float:
     return look.telemetry.box.stolen_pu
 
 
+# F76 takes the plan away by itself. At D1 the charge would drift for as long as nobody sets the clock: for ever, where
+# a site has no time server.
 ROWS = (
     Row("F70", "oom", "site", _memory_pu, at(MEMORY_PU_MAX), "B", Effect.NOTE,
         "{value:.0%} of the memory that the service may have is in use, wanted {limit:.0%}",
         "send the black box with a report; restart the service at a quiet time, before it is ended", level=1),
     Row("F76", "clock-unset", "site", _clock_unset, at(0.5), "A", Effect.NOTE,
         "the wall clock is not set: no time source since the start, or a year before the program's",
-        "give the box a time server or a new battery; chrony needs rtcsync; until then the tariff is taken as flat",
-        level=1),
+        "give the box a time server or a new battery; chrony needs rtcsync; until then the tariff is taken as flat"),
     Row("F78", "cpu-hot", "site", _cpu_c, at(CPU_C_MAX), "A", Effect.NOTE,
         "the processor is at {value:.0f} degC, allowed {limit:.0f}",
         "look at the cabinet's cooling and its filters; a hotter processor slows down", clear=CPU_C_MAX_CLEAR, level=1),
