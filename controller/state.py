@@ -26,12 +26,13 @@ class Effect(IntEnum):
     """What a condition takes away. The larger is the more severe."""
 
     NOTE = 0  # an event and a line in the status, nothing else
-    EXPORT_WORST = 1  # the grid meter is not believed: export is judged by its worst case (IL-09)
-    NO_CHARGE = 2  # no charging (IL-04)
-    FREEZE = 3  # no growth of the battery's limits, no engaging
-    HOLD = 4  # no power, nothing written to the port, the mode stays: a short flap of a port (F79)
-    STOP = 5  # SAFE_STOP; an island goes on, frozen: zero power would be a blackout
-    TRIP = 6  # SAFE_STOP of an island too
+    CURTAIL = 1  # import and export are held to what a curtailment leaves (F61)
+    EXPORT_WORST = 2  # the grid meter is not believed: export is judged by its worst case (IL-09)
+    NO_CHARGE = 3  # no charging (IL-04)
+    FREEZE = 4  # no growth of the battery's limits, no engaging
+    HOLD = 5  # no power, nothing written to the port, the mode stays: a short flap of a port (F79)
+    STOP = 6  # SAFE_STOP; an island goes on, frozen: zero power would be a blackout
+    TRIP = 7  # SAFE_STOP of an island too
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,11 @@ class Inputs(Section):
         "the battery's cooling has failed: a quarter of the power (F46)",
         why="the BMS sees its effect, later",
     )
+    curtail: Input | None = option(
+        None,
+        "the grid operator curtails: `grid.curtailed_import_kw_max` and `curtailed_export_kw_max` hold (F61)",
+        why="most contracts have no such contact",
+    )
     no_island: Input | None = option(
         None, "the grid operator forbids an island (IL-10)", why="most contracts have no such contact"
     )

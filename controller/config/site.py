@@ -11,6 +11,7 @@ from pydantic import Field
 from controller.config.battery import Battery
 from controller.config.fallback import Fallback
 from controller.config.feeds import Feeds
+from controller.config.grid import Grid
 from controller.config.inputs import Inputs
 from controller.config.option import REQUIRED, Fault, Path, Section, option
 from controller.config.support import Support
@@ -35,19 +36,6 @@ CHANNEL_SETS = {
 }
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 CURRENTS = ("load_ia", "load_ib", "load_ic", "pcc_ia", "pcc_ib", "pcc_ic", "dc_a")
-
-
-class Grid(Section):
-    """The connection to the grid."""
-
-    voltage_v: float = option(REQUIRED, "line to line at the connection", low=100, high=400_000)
-    frequency_hz: Literal[50, 60] = option(50, "nominal frequency", why="Europe and most of the world")
-    import_kw_max: float = option(REQUIRED, "most that may be drawn, of the contract", low=0, high=1_000_000)
-    export_kw_max: float = option(REQUIRED, "most that may be fed in", low=0, high=1_000_000)
-    enter_service_s: float = option(
-        300, "how long the grid must be healthy before power flows", low=0, high=3600,
-        why="IEEE 1547 default; a bench feeder may use less",
-    )  # fmt: skip
 
 
 class Channel(Section):
@@ -328,6 +316,7 @@ class Site(Section):
             if contact.device is not None and contact.device not in names:
                 text = f"is {contact.device}; the devices are {', '.join(names)}. Name one of these."
                 yield Fault(("inputs", name, "device"), text)
+        yield from self.grid.curtailment_faults(self.inputs.curtail is not None)
         yield from self._meters_apart()
         yield from self._support_fits()
         yield from self._band_is_seen()

@@ -91,6 +91,5 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
 UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
     "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),
-    "F61": ("curtail-lost", "no device here brings a curtailment signal"),
     "F82": ("bad-image", "the update system of the host"),
 }

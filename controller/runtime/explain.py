@@ -17,6 +17,7 @@ from controller.state import Effect
 PLACE = re.compile(r"\{(value|limit)[^}]*\}")
 EFFECTS = {
     Effect.NOTE: "is told, nothing else",
+    Effect.CURTAIL: "import and export are held to grid.curtailed_import_kw_max and curtailed_export_kw_max",
     Effect.EXPORT_WORST: "export is judged by its worst case",
     Effect.NO_CHARGE: "no charging",
     Effect.FREEZE: "limits of the battery do not grow, no start",

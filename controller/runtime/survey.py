@@ -30,6 +30,7 @@ def terms(checked: CheckedSite) -> Terms:
     """The numbers that safety needs, each the tightest of site file and profile."""
     site = checked.site
     ramp_up_kw_per_s, ramp_down_kw_per_s = site.utility.ramps_kw_per_s(site.control.ramp_kw_per_s_max)
+    curtailed_kw = site.grid.curtailed_kw()
     return Terms(
         parts=tuple(
             part(unit, checked.profiles[unit.profile]) for path, unit in site.units() if path[0] in GUARDED
@@ -39,6 +40,8 @@ def terms(checked: CheckedSite) -> Terms:
         enter_service_s=site.grid.enter_service_s,
         import_kw_max=site.grid.import_kw_max,
         export_kw_max=site.grid.export_kw_max,
+        curtailed_import_kw_max=curtailed_kw[0],
+        curtailed_export_kw_max=curtailed_kw[1],
         soc_pct_min=site.battery.soc_pct_min,
         soc_pct_max=site.battery.soc_pct_max,
         ramp_up_kw_per_s_max=ramp_up_kw_per_s,

@@ -36,11 +36,12 @@ def limit(
     before: the one of the last cycle, where there was one. The frame sees the load, not the sun: PV that is measured
     moves the caps it holds at the connection, and so does what a converter that is left out may still carry.
     """
-    source_kw = source(terms, state, hall)
+    grid_kw = connection(terms, conditions)
+    source_kw = source(terms, state, hall, grid_kw)
     going = source_kw is not None and not state.t_stopping_ns and not conditions.has(Effect.HOLD)
     engaged = going and (conditions.running if state.jog is None else jog.ready(state.jog, conditions))
     lost_kw = carried_kw(terms, conditions, now)
-    import_kw_max, export_kw_max = source_kw or (terms.import_kw_max, terms.export_kw_max)
+    import_kw_max, export_kw_max = source_kw or grid_kw
     discharge_pu, charge_pu = shares(terms, conditions, lost_kw) if engaged else (0.0, 0.0)
     # D1 and worse: smooth, and want nothing else; but a battery that must show where it stands is charged
     objective = engaged and (
@@ -51,7 +52,6 @@ def limit(
         most_kw = _no_more(most_kw, before)
     rating_kw = max(terms.discharge_kw_max, terms.charge_kw_max)
     ramp_kw_per_s = max(_finite(wish.ramp_kw_per_s_max, inf), 0.0)
-    leak_kw = _finite(wish.leak_kw, 0.0)
     return Limits(
         sequence=now.t_ns,
         t_issue_ns=now.t_ns,
@@ -65,7 +65,7 @@ def limit(
         ramp_up_kw_per_s_max=min(ramp_kw_per_s, terms.ramp_up_kw_per_s_max),
         ramp_down_kw_per_s_max=min(ramp_kw_per_s, terms.ramp_down_kw_per_s_max),
         fall_kw_per_s=rating_kw / FALL_S,
-        leak_kw=_leak_kw(state, leak_kw if objective else 0.0, rating_kw),
+        leak_kw=_leak_kw(state, _finite(wish.leak_kw, 0.0) if objective else 0.0, rating_kw),
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and state.jog is None else 0.0,
         prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
         dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),
@@ -73,14 +73,28 @@ def limit(
     )
 
 
-def source(terms: Terms, state: ModeState, hall: Hall) -> tuple[float, float] | None:
+def connection(terms: Terms, conditions: Conditions) -> tuple[float, float]:
+    """Most import and export at the connection, kW: of the contract, and of a curtailment while it holds (F61)."""
+    if not conditions.has(Effect.CURTAIL):
+        return terms.import_kw_max, terms.export_kw_max
+    return (
+        min(terms.import_kw_max, terms.curtailed_import_kw_max),
+        min(terms.export_kw_max, terms.curtailed_export_kw_max),
+    )
+
+
+def source(
+    terms: Terms, state: ModeState, hall: Hall, grid_kw: tuple[float, float]
+) -> tuple[float, float] | None:
     """Most and least (as export) that may be drawn from what carries the bus, kW; None: no power of ours.
+
+    grid_kw: those of the connection.
 
     A genset is held inside its load window, so the least is an import: a negative export. On a planned departure
     the grid is brought to zero.
     """
     if state.mode == Mode.GRID_TIED or state.jog is not None:
-        return terms.import_kw_max, terms.export_kw_max
+        return grid_kw
     if state.mode == Mode.GENSET and hall.position == "genset" and terms.fallback is not None:
         kw = ready_kw(terms.fallback, hall)
         return terms.fallback.load_pu_max * kw, -terms.fallback.load_pu_min * kw
@@ -130,7 +144,9 @@ def shares(
     if conditions.has(Effect.NO_CHARGE):
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):
-        discharge_kw = min(discharge_kw, conditions.load_kw + terms.export_kw_max - terms.pv_kw_max)
+        discharge_kw = min(
+            discharge_kw, conditions.load_kw + connection(terms, conditions)[1] - terms.pv_kw_max
+        )
     left_discharge_kw, left_charge_kw = left_kw(terms, conditions.losses)
     return (
         min(_share(discharge_kw - lost_kw[1], left_discharge_kw), level_pu),

@@ -60,4 +60,9 @@ ROWS = (
     Row("F46", "cooling-lost", "site", _lost("cooling"), at(0.5), "A", Effect.NOTE,
         "the cooling's contact is no longer read: a quarter of the power", "look at the device that reads it",
         hold_s=LOST_S, level=1, share_pu=UNCOOLED_PU),
+    Row("F61", "curtail-lost", "site", _pressed("curtail"), at(0.5), "A", Effect.CURTAIL,
+        "the grid operator curtails", "none: what the contract allows returns with the end of it"),
+    Row("F61", "curtail-lost", "site", _lost("curtail"), at(0.5), "A", Effect.CURTAIL,
+        "the curtailment's contact is no longer read: it counts as active", "look at the device that reads it",
+        hold_s=LOST_S, level=1),
 )  # fmt: skip

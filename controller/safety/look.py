@@ -46,8 +46,8 @@ class Look:
 
 
 Number = Callable[[Look], float]
-LEVELS = {Effect.NOTE: 0, Effect.NO_CHARGE: 0, Effect.FREEZE: 1, Effect.EXPORT_WORST: 2, Effect.HOLD: 3,
-          Effect.STOP: 3, Effect.TRIP: 3}  # fmt: skip
+LEVELS = {Effect.NOTE: 0, Effect.CURTAIL: 0, Effect.NO_CHARGE: 0, Effect.FREEZE: 1, Effect.EXPORT_WORST: 2,
+          Effect.HOLD: 3, Effect.STOP: 3, Effect.TRIP: 3}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,10 @@ class Terms:
     ramp_down_kw_per_s_max: float
     lease_s: float
     clear_hold_s: float
+    curtailed_import_kw_max: float = (
+        inf  # while the grid operator curtails (F61); the contract's holds as well
+    )
+    curtailed_export_kw_max: float = inf
     pv_kw_max: float = 0.0
     frame_s: float = 1e-4
     ports: tuple[str, ...] = ()  # in the order of the frame

@@ -21,6 +21,7 @@ from tools.inject.computer import Change, Pair, box, calm, clock, disk, flip, os
 from tools.inject.looks import (
     Look,
     barred,
+    curtailed,
     derated,
     device_of,
     discharge_bounded,
@@ -300,6 +301,19 @@ def _contacts(*names: str) -> Pair:
     return begin, end
 
 
+def _unread(run: AveragedRun, draw: Random) -> None:
+    """A site with half its import left while it is curtailed; the contact is no longer read."""
+    terms = run.terms
+    run.terms = replace(
+        terms, inputs=(*terms.inputs, "curtail"), curtailed_import_kw_max=terms.import_kw_max / 2.0
+    )
+    run.world.spoil.inputs["curtail"] = nan
+
+
+def _read_again(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.inputs["curtail"] = 0.0
+
+
 def _heat(run: AveragedRun, draw: Random) -> None:
     """A cell warms up by itself."""
     run.world.heat_k_per_s = draw.uniform(1.2, 6.0) / 60.0
@@ -354,6 +368,7 @@ ACTS: dict[str, Act] = {
     "F58": Act(*_set_values(power_kw=-60.0), lambda run: run.state.hall.aim == "open", "genset"),
     "F59": Act(*_set_values(fuel_pct=20.0), told("F59")),
     "F60": Act(_again, _failures(0), starts_bounded, "loss", still=True),
+    "F61": Act(_unread, _read_again, curtailed),
     "F62": Act(
         _ask(lambda run: run.command("black-start")), _nothing, in_mode(Mode.STANDBY), "standby", still=True
     ),

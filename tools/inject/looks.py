@@ -59,6 +59,17 @@ def derated(share_pu: float) -> Look:
     return seen
 
 
+def curtailed(run: AveragedRun) -> bool:
+    """The site goes on, and draws no more than a curtailment leaves."""
+    limits = run.limits
+    return (
+        limits is not None
+        and run.mode == Mode.GRID_TIED
+        and sum(limits.discharge_kw_max) > 0.0
+        and limits.import_kw_max == run.terms.curtailed_import_kw_max
+    )
+
+
 def within_word(discharge_kw: float, charge_kw: float) -> Look:
     """The first converter is told no more than it says it can do, in both directions."""
 

@@ -140,7 +140,7 @@ SUPPLY = (
     _averaged("F58", "genset-reverse", 3.0 + W_S, "the switch opens", "3 s, then W"),
     _averaged("F59", "fuel-low", S_S, "told"),
     _averaged("F60", "genset-restarts", inf, "never more starts within an hour than allowed"),
-    _none("F61"),
+    _averaged("F61", "curtail-lost", 2.0 + W_S, "what the curtailment leaves holds", "per contract"),
     _averaged("F62", "blackstart-live", inf, "refused, nothing closes or forms", "K"),
     _stack("F63", "load-rejection", 2 * W_S, "discharge follows the load down", "K + W"),
     _averaged("F64", "gpu-oscillation", 2.0, "stop, where less gain does not help"),

@@ -9,6 +9,7 @@ import pytest
 from controller.config import ConfigError
 from controller.config.loader import BOARDS
 from controller.devices.check import check_site
+from controller.runtime import survey
 
 REFERENCE = (BOARDS / "sites" / "reference.yaml").read_text("utf-8")
 
@@ -60,6 +61,59 @@ def test_a_contact_that_nobody_can_read(
     here = [p for p in caught.value.problems if (p.line, p.column) == (69, column)]
     assert here, str(caught.value)
     assert fault in here[0].message and cure in here[0].message
+
+
+CONTACT = "inputs:\n  curtail: {device: bms-1, point: dc_v}\ngrid:"
+
+
+@pytest.mark.parametrize(
+    ("grid", "place", "fault", "cure"),
+    [
+        ("curtailed_import_kw_max: 6000.1", (15, 28), "is 6000.1; import_kw_max is 6000", "Lower it"),
+        ("curtailed_export_kw_max: 500.1", (15, 28), "is 500.1; export_kw_max is 500", "Lower it"),
+        ("", (9, 12), "curtails nothing", "Add what"),
+    ],
+)
+def test_a_curtailment_that_leaves_more_or_says_nothing(
+    tmp_path: Path, grid: str, place: tuple[int, int], fault: str, cure: str
+) -> None:
+    """Goal: place, fault and cure. Method: above the contract; a contact without a limit."""
+    with pytest.raises(ConfigError) as caught:
+        check_site(curtailed(tmp_path, grid))
+    here = [p for p in caught.value.problems if (p.line, p.column) == place]
+    assert here, str(caught.value)
+    assert fault in here[0].message and cure in here[0].message
+
+
+@pytest.mark.parametrize("name", ["curtailed_import_kw_max", "curtailed_export_kw_max"])
+def test_a_curtailment_without_its_contact(tmp_path: Path, name: str) -> None:
+    """Goal: no limit that silently never holds. Method: each of the two without inputs.curtail."""
+    with pytest.raises(ConfigError, match=r"site.yaml:13:28: .*never holds: inputs has no curtail. Wire"):
+        check_site(curtailed(tmp_path, f"{name}: 100", contact="grid:"))
+
+
+@pytest.mark.parametrize(
+    ("grid", "left_kw"),
+    [
+        ("curtailed_import_kw_max: 6000", (6000.0, 500.0)),
+        ("curtailed_export_kw_max: 500", (6000.0, 500.0)),
+        ("curtailed_export_kw_max: 0", (6000.0, 0.0)),
+        ("curtailed_import_kw_max: 0", (0.0, 500.0)),
+    ],
+)
+def test_what_a_curtailment_leaves(tmp_path: Path, grid: str, left_kw: tuple[float, float]) -> None:
+    """Goal: YAML to Terms; the contract's where a way is not stated. Method: each way, the edge, nothing."""
+    found = survey.terms(check_site(curtailed(tmp_path, grid)))
+    assert (found.curtailed_import_kw_max, found.curtailed_export_kw_max) == left_kw
+    assert found.inputs == ("curtail",)
+
+
+def curtailed(folder: Path, grid: str, contact: str = CONTACT) -> Path:
+    """The reference site with a curtailment's contact, and a line after export_kw_max."""
+    path = folder / "site.yaml"
+    text = REFERENCE.replace("grid:", contact, 1)
+    path.write_text(text.replace("export_kw_max: 500", f"export_kw_max: 500\n  {grid}"), "utf-8")
+    return path
 
 
 def test_true_is_no_number(tmp_path: Path) -> None:

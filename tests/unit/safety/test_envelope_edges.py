@@ -7,11 +7,11 @@ from math import inf, nan
 
 import pytest
 
-from controller.image import Wish
+from controller.image import Mode, Wish
 from controller.safety.envelope import limit, shares
 from controller.safety.step import Inputs, State, step
 from controller.safety.terms import CellRow, CellTable
-from controller.state import Effect
+from controller.state import Effect, ModeState
 from tests.unit.safety.sites import BMS, TERMS, at, telemetry
 from tests.unit.safety.test_envelope import GRID_TIED, RUNNING, battery, limits
 from tests.unit.safety.test_modes import fault, with_faults
@@ -41,6 +41,35 @@ def test_the_sun_moves_the_caps_at_the_connection(pv_kw: float, moved_kw: float)
     """Goal: what the frame cannot see is added where it is measured. Method: sun, a meter below zero, not known."""
     found = limits(replace(RUNNING, pv_kw=pv_kw))
     assert (found.import_kw_max, found.export_kw_max) == (3000.0 + moved_kw, 100.0 - moved_kw)
+
+
+@pytest.mark.parametrize(
+    ("import_kw", "export_kw", "left_kw"),
+    [
+        (1200.0, 30.0, (1200.0, 30.0)),
+        (1200.0, inf, (1200.0, 100.0)),
+        (inf, 30.0, (3000.0, 30.0)),
+        (3000.1, 100.1, (3000.0, 100.0)),
+        (0.0, 0.0, (0.0, 0.0)),
+    ],
+)
+def test_a_curtailment_is_a_limit_at_the_connection(
+    import_kw: float, export_kw: float, left_kw: tuple[float, float]
+) -> None:
+    """Goal: F61: the stricter of contract and curtailment, both ways, while it holds alone. Method: each way, both,
+    more than the contract, nothing; with the grid meter lost, the discharge by that export; other conditions."""
+    site = replace(TERMS, curtailed_import_kw_max=import_kw, curtailed_export_kw_max=export_kw)
+    here = with_faults(fault("A", Effect.CURTAIL), base=RUNNING)
+    found = limit(site, GRID_TIED, here, Wish(), (), at(1.0))
+    assert (found.import_kw_max, found.export_kw_max) == left_kw
+    assert (found.discharge_kw_max, found.charge_kw_max) == ((1000.0,), (800.0,))
+    resting = limit(site, ModeState(Mode.SAFE_STOP, 1), here, Wish(), (), at(1.0))
+    assert (resting.import_kw_max, resting.export_kw_max) == left_kw
+    dark = replace(here, load_kw=600.0, pv_kw=nan)
+    assert shares(site, dark)[0] == pytest.approx((600.0 + left_kw[1]) / 1000.0)
+    for other in (RUNNING, with_faults(fault("A", Effect.NOTE), base=RUNNING)):
+        found = limit(site, GRID_TIED, other, Wish(), (), at(1.0))
+        assert (found.import_kw_max, found.export_kw_max) == (3000.0, 100.0)
 
 
 def leveled(level: int, due: bool) -> float:

@@ -14,11 +14,11 @@ from controller.safety.command import turned
 from controller.safety.interlocks import screened
 from controller.safety.island import forbidden
 from controller.safety.step import Inputs, State, step
-from controller.state import Asked, ModeState
+from controller.state import Asked, Effect, ModeState
 from tests.unit.safety.halls import HEALTHY, view
 from tests.unit.safety.sites import TERMS, Story, at, telemetry
 
-WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation", "cooling", "contactor"))
+WIRED = replace(TERMS, inputs=("emergency_stop", "fire", "insulation", "cooling", "contactor", "curtail"))
 
 
 class Told(Story):
@@ -105,6 +105,34 @@ def test_a_cooling_that_is_not_wired_is_not_missed() -> None:
         if story.state.mode != Mode.INIT:
             story.terms = TERMS
         assert story.feed(0.0, cooling=nan) == story.feed(5.0, cooling=nan) == set()
+
+
+@pytest.mark.parametrize(("curtail", "hold_s", "level"), [(1.0, 0.0, 0), (nan, 2.0, 1)])
+def test_a_curtailment_holds_until_it_is_read_to_have_ended(
+    curtail: float, hold_s: float, level: int
+) -> None:
+    """Goal: F61: the limits hold at once, for a contact that is not read after 2 s, D1; no stop, all the power; they
+    hold while the contact is lost during a curtailment, and end 30 s after it is read open. Method: each edge."""
+    story = Told()
+    assert story.feed(0.0) == set()
+    if hold_s:
+        assert story.feed(1.0, curtail=curtail) == story.feed(0.9 + hold_s, curtail=curtail) == set()
+    assert story.feed(1.0 + hold_s, curtail=curtail) == {"F61"}
+    found = story.conditions.active[0]
+    assert (found.grade, found.effect.name, found.level) == ("A", "CURTAIL", level)
+    assert story.conditions.share_pu == 1.0 and not story.conditions.stops
+    for s in (4.0, 5.9, 6.0, 33.9, 34.0, 40.0):
+        assert story.feed(s, curtail=nan) == {"F61"} and story.conditions.has(Effect.CURTAIL)
+    assert story.feed(50.0) == {"F61"} == story.feed(79.9)
+    assert story.feed(80.0) == set() and not story.conditions.has(Effect.CURTAIL)
+
+
+def test_a_curtailment_that_is_not_wired_is_not_missed() -> None:
+    """Goal: no limit where no contract says so, nor in INIT. Method: a site without the contact; the start."""
+    for story in (Told(), Told(mode=Mode.INIT)):
+        if story.state.mode != Mode.INIT:
+            story.terms = TERMS
+        assert story.feed(0.0, curtail=nan) == story.feed(5.0, curtail=nan) == set()
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ REACTIONS = {
     "F34": [("STOP", "B", 0.0, None, 3)], "F45": [("STOP", "C", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
     "F44": [("TRIP", "D", 4.8, None, 3), ("NOTE", "A", 2.0, None, 0)],
     "F46": [("NOTE", "A", 0.0, None, 1), ("NOTE", "A", 2.0, None, 1)],
+    "F61": [("CURTAIL", "A", 0.0, None, 0), ("CURTAIL", "A", 2.0, None, 1)],
     "F36": [("NO_CHARGE", "A", 0.0, 600.0, 0)], "F37": [("TRIP", "A", 0.0, None, 3)],
     "F38": [("TRIP", "C", 1.5, None, 3)], "F40": [("NOTE", "A", 9.8, None, 1)],
     "F39": [("TRIP", "D", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
