@@ -12,6 +12,10 @@ def main() -> NoReturn:
         code = quick(sys.argv[2:])
         if code is not None:
             sys.exit(code)
+    if sys.argv[1:2] == ["run"]:
+        from controller.runtime.installed import prove
+
+        prove()
     from controller.cli import main as serve
 
     serve()

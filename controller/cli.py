@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +14,7 @@ import typer
 
 from controller.config import ConfigError
 from controller.devices.check import CheckedSite, check_site
+from controller.runtime import installed
 from controller.runtime.folders import record_folder, run_folder
 from controller.runtime.mistakes import MistakeError, SilentError
 
@@ -328,9 +328,15 @@ def sniff(
 
 @app.command()
 def version(as_json: AsJson = False) -> None:
-    """Say what this is."""
-    found = {"stillwatt": _version(), "python": platform.python_version(), "machine": platform.machine()}
-    print(json.dumps(found) if as_json else f"stillwatt {found['stillwatt']}, Python {found['python']}")
+    """Say what this is, and whether its files are as installed."""
+    found = {
+        "stillwatt": installed.version(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "files": installed.told(),
+    }
+    said = "stillwatt {stillwatt}, Python {python}, files: {files}".format(**found)
+    print(json.dumps(found) if as_json else said)
 
 
 def _ask(site: Path, dir: Path | None, verb: str, reason: str = "") -> None:
@@ -375,13 +381,6 @@ def enforced(checked: CheckedSite) -> dict[str, Any]:
         "clear_hold_s": found.clear_hold_s,
         "lease_s": found.lease_s,
     } | {f"{part.name}.stale_s": part.stale_s for part in found.parts}
-
-
-def _version() -> str:
-    try:
-        return metadata.version("stillwatt")
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def main(verbs: typer.Typer = app) -> NoReturn:

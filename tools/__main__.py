@@ -13,6 +13,10 @@ def main() -> NoReturn:
         from controller.__main__ import main as box
 
         box()
+    if sys.argv[1:2] == ["run"]:
+        from controller.runtime.installed import prove
+
+        prove()
     from tools.cli import main as serve
 
     serve()

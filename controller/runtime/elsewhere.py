@@ -57,6 +57,11 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
     ),
     "F74": ("flash-wear", "the record is written once in ten seconds at most, unless a latch changes"),
     "F77": ("clock-fold", "every quarter of an hour of a day of 23 or 25 hours is billed once"),
+    "F82": (
+        "bad-image",
+        "the installed files are held against the RECORD of their wheel; one that is missing or has another content "
+        "refuses the start",
+    ),
     "F86": (
         "duplicate-address",
         "two devices at one address spoil each other's replies: silent by F16, or F28 where one calls itself otherwise",
@@ -91,5 +96,4 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
 UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
     "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),
-    "F82": ("bad-image", "the update system of the host"),
 }

@@ -72,7 +72,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "controller.gateway": SCHEMA,
     "controller.cli": (*SCHEMA, "controller.devices", "controller.runtime"),
-    "controller.__main__": ("controller.cli", "controller.runtime.zero"),
+    "controller.__main__": ("controller.cli", "controller.runtime.installed", "controller.runtime.zero"),
     "tools": ("controller", "ext", "boards"),
     "boards": (),
 }

@@ -196,7 +196,12 @@ COMPUTER = (
     _averaged("F79", "serial-unplugged", 2.0, "zero, nothing is written there"),
     _averaged("F80", "tty-latency", 60.0, "told"),
     _averaged("F81", "limits-flipped", S_S, "LOCKOUT"),
-    _none("F82"),
+    _test(
+        "F82",
+        "bad-image",
+        "tests/unit/runtime/test_installed.py::test_a_broken_image_does_not_start",
+        "refused; the file is named",
+    ),
     _averaged("F83", "cpu-stolen", S_S, "told"),
 )
 BUS = (

@@ -95,5 +95,7 @@ def test_a_limit_that_changes_in_memory_locks_the_site(tmp_path: Path) -> None:
     box._supervisor.watchers.append(watch)
     assert box.run(1.6) == 1
     assert Mode.LOCKOUT in seen[: CYCLES + 1 + 10]
-    assert ("F81", "D") in [(x.code, x.grade) for x in keep.read(tmp_path)[0].latches]  # a busy machine adds F67
+    assert ("F81", "D") in [
+        (x.code, x.grade) for x in keep.read(tmp_path)[0].latches
+    ]  # a busy machine adds F67
     assert locked(tmp_path)
