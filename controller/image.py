@@ -189,7 +189,8 @@ class Frame:
 class Box:
     """How the computer itself fares; nan: it does not tell."""
 
-    clock_unset: bool = False  # F76
+    clock_unset: bool = False  # F76: of a year before the program's
+    clock_alone: bool = False  # F76: no time source since the start
     cpu_c: float = nan  # F78: hottest sensor of the processor
     stolen_pu: float = nan  # F83: of the last seconds, the part in which others had the processor
     memory_pu: float = nan  # F70: of what the service may have

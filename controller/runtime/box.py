@@ -43,11 +43,13 @@ class BoxWatch:
         self._writer.offer(lambda: self.look(now))
 
     def look(self, now: Instant) -> None:
-        """One look. A clock of which nothing is known is taken for set."""
+        """One look. A clock of which the kernel tells nothing is taken for set."""
         self._set = self._set or self._clock() != TIME_ERROR
-        unset = not self._set or now.utc_s < BUILT_UTC_S
         stolen = [share for share in (each.look(now) for each in self._shares) if isfinite(share)]
-        self.seen = Box(unset, cpu_c(self._root), max(stolen, default=nan), memory_pu(self._root))
+        unset = now.utc_s < BUILT_UTC_S
+        self.seen = Box(
+            unset, not self._set, cpu_c(self._root), max(stolen, default=nan), memory_pu(self._root)
+        )
 
 
 class Share:

@@ -25,20 +25,21 @@ def read(seconds: float, before: Conditions, **told: Any) -> Conditions:
     [
         ("F70", "B", "memory_pu", 0.7, 0.7001),
         ("F76", "A", "clock_unset", False, True),
+        ("F76", "A", "clock_alone", False, True),
         ("F78", "A", "cpu_c", 85.0, 85.001),
         ("F83", "A", "stolen_pu", 0.05, 0.0501),
     ],
 )
 def test_told_at_its_limit(code: str, grade: str, name: str, sound: Any, bad: Any) -> None:
-    """Goal: D1 above the limit (a clock takes the plan alone), nothing at it, nothing where it is not known.
+    """Goal: D1 above the limit or told alone, nothing at it, nothing where it is not known.
     Method: each edge, in one cycle."""
-    for value in (sound, nan) if name != "clock_unset" else (sound,):
+    for value in (sound, nan) if code != "F76" else (sound,):
         assert read(0.0, Conditions(), **{name: value}).active == ()
     found = read(0.0, Conditions(), **{name: bad})
     assert [(c.code, c.grade, c.effect) for c in found.active] == [(code, grade, Effect.NOTE)]
-    assert (found.level, found.stops) == (int(code != "F76"), ())
+    assert (found.level, found.stops) == (int(code in ("F70", "F78")), ())
     for seconds, told in ((1.0, True), (30.9, True), (31.0, False)):
-        found = read(seconds, found, **{name: False if name == "clock_unset" else 0.0})
+        found = read(seconds, found, **{name: False if code == "F76" else 0.0})
         assert bool(found.active) is told, seconds
 
 
