@@ -110,7 +110,7 @@ def test_bus_counters_count_since_the_window_began() -> None:
 
 @pytest.mark.parametrize(("missed", "seconds", "told"), [(5, 1.0, False), (6, 1.0, True), (6, 0.999, False)])
 def test_ticks_without_a_sample_within_a_second(missed: int, seconds: float, told: bool) -> None:
-    """Goal: F11 from the sixth on, within one second, not before it has been watched for one, and at D1. Method: the
+    """Goal: F11 from the sixth on, within one second, not before it has been watched for one. Method: the
     counter begins at 40, and moved before the window as well."""
     counts = (
         Counts(at(-2.0).t_ns, (), 7),
