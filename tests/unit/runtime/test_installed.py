@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.runtime.installed import DAMAGED, PACKAGE, SELF, told, unlike
+from controller.runtime.installed import CHANGED, DAMAGED, PACKAGE, SELF, told, unlike
 
 HOUSE = Path(__file__).parents[3]
 INFO = f"{PACKAGE}-0.1.0.dist-info"
 FILES = {
     SELF: "self",
     "controller/cli.py": "the verbs\n" * 50,
-    "boards/sites/a, b.yaml": "a comma",
+    "boards/devices/a, b.json": "a comma",
     "ext/x.so": "\0" * 70_000,
 }
 
@@ -81,6 +81,20 @@ def test_each_broken_file_is_named(image: Path, name: str) -> None:
     path.rmdir()
     path.write_bytes(whole)
     assert unlike(image) == []
+
+
+def test_a_host_of_ones_own(tmp_path: Path) -> None:
+    """Goal: a person may adapt a host or a device, not lose one. Method: changed, missing; the same elsewhere."""
+    names = ("boards/hosts/x/host.yaml", "controller/x.yaml", "boards/x.py", SELF)
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("name: x")
+    recorded(tmp_path, list(names))
+    for name in names[:3]:
+        (tmp_path / name).write_text("name: y")
+    assert unlike(tmp_path) == [f"{name}: {CHANGED}" for name in names[1:3]]
+    (tmp_path / names[0]).unlink()
+    assert (unlike(tmp_path) or [])[0] == f"{names[0]}: is missing"
 
 
 def test_every_broken_file_is_counted(image: Path) -> None:
