@@ -11,6 +11,7 @@ from random import Random
 from controller.image import Mode, Wish
 from controller.records import replace
 from controller.safety.command import Command, Rank
+from controller.safety.transition import ISLANDS
 from controller.units import ns
 from tools.averaged.run import AveragedRun
 from tools.inject.averaged import ACTS
@@ -291,7 +292,8 @@ class World:
         for converter in run.world.pcs.values():
             if converter.state == "fault":
                 converter.enter("standby")
-        if run.world.source == "none":  # a latched site leaves the switch alone: it is turned by hand
+        alone = run.mode not in ISLANDS  # the switch: it is turned by hand, and by nobody else
+        if alone and run.world.source == "none":
             run.world.switch.position = run.world.switch.aim = "grid"
         for verb in ("maint-end", "reset", "", "", "start"):
             if verb:

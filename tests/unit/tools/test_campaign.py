@@ -226,6 +226,21 @@ def test_a_dead_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == [(0, "GRID_TIED", False), (1, "LOCKOUT", True)]
 
 
+@pytest.mark.parametrize(("mode", "position"), [(Mode.ISLANDING, "open"), (Mode.LOCKOUT, "grid")])
+def test_the_person_turns_no_switch_that_is_moved(mode: Mode, position: str) -> None:
+    """Goal: a closing by hand under a controller that wants it open would count as a transfer (IL-20), and is nobody's.
+    Method: the person at a dead bus, in a mode that moves the switch and in one that leaves it alone."""
+    world = campaign.Campaign(SEED)
+    site = world.run.world
+    site.source, site.switch.position, site.switch.aim = "none", "open", "open"
+    for converter in site.pcs.values():
+        converter.enter("standby")
+    world.run.state = replace(world.run.state, mode=replace(world.run.state.mode, mode=mode))
+    world.run.hung = True  # what the safety step would do next is not asked
+    world.hostile.cure(world.run)
+    assert site.switch.position == position
+
+
 def test_an_order_that_nobody_takes_is_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """Goal: hours are not stepped through tenth by tenth. Method: a deaf converter that rests in an island."""
     monkeypatch.setattr(hostile.World, "_person", lambda world, run: False)
