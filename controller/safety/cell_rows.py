@@ -77,6 +77,6 @@ ROWS = (
         hold_s=HEAT_HOLD_S),
     Row("F40", "cell-imbalance", "bms", _apart_v, at(APART_V_MAX), "A", Effect.NOTE,
         "the cells of {subject} stand {value:.2f} V apart, allowed {limit:.2f} V: half power",
-        "charge it slowly until it is full and let it rest there, so that the BMS balances; comes it back: a bad cell",
+        "charge it slowly until it is full and let it rest there, so that the BMS balances; if it returns: a bad cell",
         clear=APART_V_CLEAR, hold_s=APART_S, level=1, share_pu=APART_PU),
 )  # fmt: skip
