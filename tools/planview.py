@@ -76,7 +76,7 @@ def told(plan: Plan, season: Season, tariff: Tariff) -> dict[str, Any]:
         })  # fmt: skip
     return {
         "site": season.site.name, "at": _stamp(plan.now_s, tariff), "currency": tariff.currency,
-        "energy_kwh": round(season.energy_kwh, 1), "typical_days": int(steps.ends.size - (steps.bad > steps.near)),
+        "energy_kwh": round(season.energy_kwh, 1), "typical_days": int(steps.ends.size),
         "peaks": peaks, "fees": dict(dispatch.fees), "steps": rows, "warm": dispatch.warm,
     }  # fmt: skip
 

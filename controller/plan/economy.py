@@ -20,7 +20,7 @@ from controller.plan.program import Program, Solution, Solver
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
 CHARGE_COST = 1e-5  # breaks ties, each hour ahead: no idle cycling; sooner than later, which may fail
-START, COUPLED = -1, -2  # predecessors that are no step: energy now; energy at the days' turn
+START = -1  # a predecessor that is no step: energy now
 KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
 
 
@@ -46,7 +46,7 @@ class Plant:
 class Steps:
     """Time as the LP sees it, one entry each step; the first `near` steps follow one another from now.
 
-    previous: step before, START or COUPLED. weight: how often the step comes. stamp: its name across plans.
+    previous: step before, or START. weight: how often the step comes. stamp: its name across plans.
     """
 
     near: int
@@ -169,7 +169,6 @@ class _Columns:
     spill: Ints
     energy: Ints
     shed: Ints
-    turn: Ints  # energy at the days' turn, one column
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,6 @@ def _storage(
         spill=program.variables(keys[4], 0.0, 0.0, steps.pv_kw),
         energy=program.variables(keys[5], 0.0, low, high),
         shed=program.variables(keys[6], often * shed_per_kwh),
-        turn=program.variables(np.array([7 * KIND]), 0.0, plant.energy_kwh_min, plant.energy_kwh_max),
     )
     balance = program.constraints(8 * KIND + steps.stamp, net := steps.load_kw - steps.pv_kw, net)
     for columns, sign in (
@@ -211,8 +209,6 @@ def _storage(
     program.put(store, parts.discharge, hours / plant.discharge_efficiency_pu)
     after = np.flatnonzero(steps.previous >= 0)
     program.put(store[after], parts.energy[steps.previous[after]], -kept[after])
-    first = np.flatnonzero(steps.previous == COUPLED)
-    program.put(store[first], parts.turn, -kept[first])
     if plant.taper_kwh < plant.energy_kwh_max:
         slope = plant.charge_kw_max / (plant.full_kwh - plant.taper_kwh)
         taper = program.constraints(10 * KIND + steps.stamp, -inf, slope * plant.full_kwh)
@@ -247,19 +243,21 @@ def _bounds(plant: Plant, steps: Steps, energy_kwh: float) -> tuple[Floats, Floa
 
 
 def _ends(program: Program, parts: _Columns, steps: Steps, terminal: Terminal | None) -> None:
-    """Near time ends at the days' turn, as every typical day does; without days what is missing is paid."""
+    """Near time ends as full as typical midnights are in the mean; without days what is missing is paid."""
+    lasts = np.unique([steps.near - 1, steps.bad - 1])
     if terminal is not None:
-        lasts = np.unique([steps.near - 1, steps.bad - 1])
         missing = program.variables(11 * KIND + lasts, terminal.per_kwh * steps.weight[lasts])
         row = program.constraints(12 * KIND + lasts, terminal.energy_kwh, inf)
         program.put(row, parts.energy[lasts], 1.0)
         program.put(row, missing, 1.0)
         return
-    last = parts.energy[steps.near - 1 : steps.near]
-    ends = np.concatenate([last, parts.energy[steps.ends]])
-    row = program.constraints(12 * KIND + np.arange(ends.size), 0.0, inf)
-    program.put(row, ends, 1.0)
-    program.put(row, parts.turn, -1.0)
+    if not steps.ends.size:
+        return
+    row = program.constraints(12 * KIND + np.arange(lasts.size), 0.0, inf)
+    program.put(row, parts.energy[lasts], 1.0)
+    share = steps.weight[steps.ends] / steps.weight[steps.ends].sum()
+    midnights = np.tile(parts.energy[steps.ends], lasts.size)
+    program.put(row.repeat(steps.ends.size), midnights, -np.tile(share, lasts.size))
 
 
 def _peaks(program: Program, grid: Ints, charge: Charge, index: int, steps: Steps) -> _PeakColumns:

@@ -12,7 +12,7 @@ from controller.config.tariff import Demand, Tariff
 from controller.plan import calendar
 from controller.plan.billing import Ledger, group, period_of, prices, windows
 from controller.plan.calendar import Floats, Ints
-from controller.plan.economy import COUPLED, START, Charge, Steps
+from controller.plan.economy import START, Charge, Steps
 
 HOUR_S = 3600
 FINE_H = 2  # slots as they are; later whole hours, unless price or load moves within them
@@ -83,15 +83,17 @@ class Horizon:
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """Typical days, one row each: begin of a date of their kind, weight, name, and three tables of 24.
+    """Typical days, one row each: begin of a date of their kind, weight, name, three tables of 24, kind.
 
-    known_pu: how many of the days that are wanted were seen.
+    Days of one kind follow one another as they did, and the first one the last: what a cheap day stores serves
+    the next. known_pu: how many of the days that are wanted were seen.
     """
 
     start_s: Floats
     weight: Floats
     name: Ints
     tables: Floats
+    kind: Ints
     known_pu: float = 1.0
 
 
@@ -112,7 +114,8 @@ def build(
     last: no day follows near time. fine_h: hours whose slots stay as they are.
     """
     t_s, step_s, load_kw, pv_kw, spot, bad_kw = _near(near, fine_h)
-    days = _Days(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.empty((0, 3, 24)))
+    none = np.empty(0, dtype=np.int64)
+    days = _Days(np.empty(0), np.empty(0), none, np.empty((0, 3, 24)), none)
     if not last:
         end_s = float(t_s[-1] + step_s[-1])
         slot_hour = np.floor_divide(near.now_s + near.slot_s * np.arange(near.spot.size), HOUR_S)
@@ -175,19 +178,20 @@ def _typical(tariff: Tariff, whole: Mapping[int, Floats], end_s: float) -> _Days
     ahead: dict[tuple[bool, ...], list[date]] = {}
     for day in calendar.rest_of_month(first):
         ahead.setdefault(_kind(tariff, day.weekday()), []).append(day)
-    rows: list[tuple[float, float, int]] = []
+    rows: list[tuple[float, float, int, int]] = []
     wanted = sum(DAYS_OFF if kind[0] else WORKDAYS for kind in ahead)
     known = sorted(whole, reverse=True)
-    for kind, dates in ahead.items():
+    for number, (kind, dates) in enumerate(ahead.items()):
         alike = [d for d in known if _kind(tariff, date.fromordinal(d).weekday()) == kind]
         same = alike or [d for d in known if (date.fromordinal(d).weekday() > FRIDAY) == kind[0]] or known
-        chosen = same[: DAYS_OFF if kind[0] else WORKDAYS]
+        chosen = sorted(same[: DAYS_OFF if kind[0] else WORKDAYS])
         start_s = calendar.midnight_s(tariff.time_zone, end_s, dates[0].toordinal() - first)
-        rows += [(start_s, len(dates) / len(chosen), day) for day in chosen]
+        rows += [(start_s, len(dates) / len(chosen), day, number) for day in chosen]
     return _Days(
         np.array([r[0] for r in rows]), np.array([r[1] for r in rows]),
         np.array([r[2] for r in rows], dtype=np.int64),
         np.array([whole[r[2]] for r in rows]).reshape(-1, 3, 24),
+        np.array([r[3] for r in rows], dtype=np.int64),
         len(rows) / wanted,
     )  # fmt: skip
 
@@ -208,12 +212,13 @@ def _steps(
     previous = np.arange(-1, first + 24 * typical - 1)
     previous[0] = START
     previous[count : count + bad.size][:1] = head - 1
-    previous[first::24] = COUPLED
+    ends = first + 24 * np.arange(1, typical + 1) - 1
+    heads = np.flatnonzero(np.diff(days.kind, prepend=-1))
+    previous[first + 24 * heads] = ends[np.r_[heads, typical][1:] - 1]
     chance = np.ones(first)
     chance[bad], chance[count:] = 1.0 - bad_chance, bad_chance
     far = (DAY_STAMP + 100 * days.name[:, None] + np.arange(24)).ravel()
     far += (1 << 40) * _repeats(days.name).repeat(24)
-    ends = first + 24 * np.arange(1, typical + 1) - 1
     return Steps(
         near=count,
         bad=first,
@@ -227,9 +232,7 @@ def _steps(
         pv_kw=np.maximum(np.concatenate([pv_kw[order], days.tables[:, 1].ravel()]), 0.0),
         buy=buy,
         sell=sell,
-        ends=np.concatenate([[first - 1] if bad.size else np.empty(0, dtype=np.int64), ends]).astype(
-            np.int64
-        ),
+        ends=ends,
     ), all_t_s
 
 

@@ -171,6 +171,23 @@ def test_a_peak_is_dearer_while_few_days_are_known() -> None:
     assert prices == pytest.approx([21 * (1 + 0.3 * 0.8), 21 * (1 + 0.3 * 0.7), 21.0])
 
 
+def test_typical_days_follow_one_another() -> None:
+    """Goal: a cheap day stores for the dear one after it, the last day for the first; near time ends as full as the
+    mean midnight. Method: flat prices, 0.1 and 2.0 by turns on six working days, the last is now; 0.5 on days off.
+
+    Of the 21 dates ahead 15 are worked, half of their midnights full: (15 x 2100 + 6 x 400) / 21 = 1614.3 kWh.
+    """
+    sold, t_s = tariff(), hours("2022-01-03T00:00", 8 * 24)
+    spot = np.array([0.1, 2.0, 0.1, 2.0, 0.1, 0.5, 0.5, 2.0]).repeat(24)
+    past = Past(sold.time_zone)
+    past.put(t_s[:-24], np.full(168, 1000.0), np.zeros(168), spot[:-24])
+    near = Near(float(t_s[-24]), 3600.0, np.full(24, 1000.0), np.zeros(24), spot[-24:], np.full(24, 100.0))
+    steps = build(sold, past, near, Ledger(), {}).steps
+    found = Economist(plant()).plan(steps, (), 2000.0)
+    assert found.energy_kwh[steps.ends] == pytest.approx([3800, 400, 3800, 400, 3800, 400, 400, 400])
+    assert found.energy_kwh[[steps.near - 1, steps.bad - 1]] == pytest.approx([1614.3, 1614.3], abs=0.1)
+
+
 def test_the_time_limit_is_told() -> None:
     """Goal: a plan in time or none. Method: no time at all for a program the presolve cannot finish alone."""
     t_s = hours(JULY, 24)
