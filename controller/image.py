@@ -111,6 +111,7 @@ class Device:
     t_ok_ns: int = 0  # arrival of its oldest live block, 0: never answered
     alike: int = 0  # replies in a row, before the last, that said the very same
     t_identity_ns: int = 0  # arrival of the reply that told `identity`, 0: none yet
+    t_setpoint_ns: int = 0  # and of the one that told its point `setpoint_kw`
     late_pct: float = 0.0  # share of its replies of the last minute that took too long (F80)
     round_trips: tuple[int, ...] = ()  # replies since start by round trip: bin k from 2^k to 2^(k+1) us
 
@@ -174,6 +175,8 @@ class Frame:
     ports_lost: tuple[str, ...] = ()
     ports: tuple[PortLook, ...] = ()
     sent_kw: tuple[float, ...] = ()
+    sent_kw_low: tuple[float, ...] = ()  # least setpoint in force since the image before; -inf: not known
+    sent_kw_high: tuple[float, ...] = ()  # and the largest
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
     prompt_pu: float = 1.0  # of it, the part that passes at once

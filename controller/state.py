@@ -156,10 +156,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one converter was told, as seen in one cycle."""
+    """What one converter was told from the cycle before to this one."""
 
     t_ns: int
-    kw: float
+    low_kw: float
+    high_kw: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,9 @@ class Conditions:
     traces: Mapping[str, tuple[Sent, ...]] = field(
         default_factory=dict
     )  # converter: what it was told of late
+    foreign: Mapping[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # converter: arrivals of its readings of late that show a setpoint nobody here has sent (F30)
     counts: tuple[Counts, ...] = ()  # over the last seconds
     heats: Mapping[str, tuple[Warmth, ...]] = field(
         default_factory=dict

@@ -1,4 +1,5 @@
 """What left and reached a frame of late, for those who look from outside: setpoints with their instants, polls."""
+from libc.math cimport INFINITY, fmax, fmin
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
@@ -44,6 +45,24 @@ def setpoints(Executive executive not None, int pcs, uint64_t known):
         raise IndexError(f"converter {pcs}; allowed are 0 to {PCS_MAX - 1}")
     n = copied(&executive.frame.rtu.trail, pcs, known, &t_ns[0], &kw[0], &count)
     return count, np.asarray(t_ns)[:n], np.asarray(kw)[:n]
+
+
+def reach(Executive executive not None, int pcs, uint64_t known):
+    """Least and largest setpoint of one converter beyond number `known`: (count so far, kW, kW).
+
+    None has left: inf and -inf. More than TRAIL_MAX since then: -inf and inf. IndexError: no such converter."""
+    cdef int64_t[TRAIL_MAX] t_ns
+    cdef double[TRAIL_MAX] kw
+    cdef double low_kw = INFINITY, high_kw = -INFINITY
+    cdef uint64_t count, n, i
+    if not 0 <= pcs < PCS_MAX:
+        raise IndexError(f"converter {pcs}; allowed are 0 to {PCS_MAX - 1}")
+    n = copied(&executive.frame.rtu.trail, pcs, known, t_ns, kw, &count)
+    if count > known + TRAIL_MAX:
+        return count, -INFINITY, INFINITY
+    for i in range(n):
+        low_kw, high_kw = fmin(low_kw, kw[i]), fmax(high_kw, kw[i])
+    return count, low_kw, high_kw
 
 
 cdef class News:

@@ -34,7 +34,7 @@ WORDS = {"u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2}
 # Canonical point names. A profile offers a subset; rooms above know no other names.
 PCS_POINTS = ("pcs_kw", "dc_v", "dc_a", "dc_kw", "frequency_hz", "voltage_v", "state_word", "fault_word",
               "enable_word", "mode_word", "watchdog_s", "identity", "soc_pct", "soh_pct", "discharge_kw_max",
-              "charge_kw_max", "meter_kw", "form_word")  # fmt: skip
+              "charge_kw_max", "meter_kw", "form_word", "setpoint_kw")  # fmt: skip
 BMS_POINTS = ("soc_pct", "soh_pct", "dc_v", "dc_a", "cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max",
               "charge_a_max", "discharge_a_max", "charge_v_max", "discharge_v_min", "state_word",
               "fault_word", "heartbeat", "identity")  # fmt: skip

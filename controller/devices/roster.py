@@ -47,6 +47,7 @@ class _Said:
     strange: bool = False
     t_ok_ns: int = 0  # of the oldest of its live reads, 0: not all have come
     alike: int = 0  # the least of them
+    t_setpoint_ns: int = 0  # when the setpoint came that it says it has, 0: never
     t_identity_ns: int = 0  # when its identity came, 0: never
     identity: str = ""
 
@@ -135,6 +136,7 @@ class Roster:
             t_ok_ns=said.t_ok_ns,
             alike=said.alike,
             t_identity_ns=said.t_identity_ns,
+            t_setpoint_ns=said.t_setpoint_ns,
             late_pct=trips.late_pct(now.t_ns),
             round_trips=trips.bins,
         )
@@ -200,6 +202,7 @@ def _said(profile: Profile, blocks: Mapping[str, _Block]) -> _Said:
         any(block.strange for block in blocks.values()),
         min((block.t_ok_ns for block in live), default=0),
         min((block.alike for block in live), default=0),
+        max((block.t_ok_ns for block in blocks.values() if "setpoint_kw" in block.points), default=0),
         *_identity(profile, blocks),
     )
 

@@ -24,8 +24,9 @@ import numpy as np
 from controller.devices.check import CheckedSite
 from controller.image import Backstop as Look
 from controller.image import Frame, Instant
-from controller.runtime.fastlink import shape_in, watch
+from controller.runtime.fastlink import watch
 from controller.runtime.feeder import Feeder
+from controller.runtime.frame_setup import shape_in
 from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
 from controller.runtime.waveform import Column, Powers, Waveform

@@ -94,6 +94,5 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
     ),
 }
 UNSEEN: dict[str, tuple[str, str]] = {  # id: name, why nothing here detects it
-    "F30": ("second-master", "frames of another master are seen as babble (F84), its writes are not"),
     "F47": ("capacity-fade", "capacity is not fitted at anchors"),
 }

@@ -1,4 +1,4 @@
-"""The one door to ext: builds the frame's setup from a site, reads its status, publishes its lease."""
+"""The one door to ext: starts the frame of a site, reads its status, publishes its lease."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import dataclasses
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import ext.watch
 from controller.devices.timing import GAP_CHARS, ORDER, READ, SPEC_GAP_NS, char_ns, frame_bytes
-from controller.image import CHANNELS, Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
-from controller.runtime.shape import Shape, shape_of
+from controller.image import Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
+from controller.runtime.frame_setup import setup
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
-from ext.witness import News, ring_of, setpoints
+from ext.witness import News, reach, ring_of, setpoints
 
 if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither a schema nor tables
     import numpy as np
@@ -35,13 +35,6 @@ RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
 CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
 ORDER_MAX = 8
-STALE_S_MAX = 0.002  # F06
-MEDIAN_S = 0.0005  # length of the short median, at most 5 samples: its delay is half of it
-RISE_SHARE = (
-    0.5  # of the time to full power that the reserve may take: measuring and the converter need the rest
-)
-REVERSE_PU, REVERSE_S_MIN = 0.05, 0.02  # F58, F63: of the converters' rating; one period of the grid
-LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo
 NO_LOOK, NO_DRIFTS = Backstop(), MappingProxyType[str, float]({})
 NO_ORDER = {"poll": -1, "sequence": 0, "words": (0, 0, 0, 0)}
@@ -78,115 +71,6 @@ class Answer:
         return not self.error or self.exception > 0
 
 
-def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    """The frame's setup: one dict a stage, its keys the struct's fields (ext/*.pxd)."""
-    site = checked.site
-    return {
-        "rate_hz": site.sampling.rate_hz,
-        "sampler": _sampler(checked),
-        "power": {
-            "rate_hz": float(site.sampling.rate_hz),
-            "frequency_hz": float(site.grid.frequency_hz),
-            "voltage_v": site.grid.voltage_v / sqrt(3.0),
-            "rated_kw": float(site.grid.import_kw_max),
-            "battery_kw_max": sum(line.rating_kw for line in table.pcs),
-            "median_samples": round(MEDIAN_S * site.sampling.rate_hz),
-        },
-        "fast": _fast(checked, table),
-        "support": _support(checked),
-        "law": _law(checked, table),
-        "share": {"pcs_count": len(site.pcs)},
-        "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": ns(LAPSE_S)},
-        "ports": table.ports,
-        "polls": table.polls,
-        "rules": table.rules,
-    }
-
-
-def _sampler(checked: CheckedSite) -> dict[str, Any]:
-    channels = checked.site.sampling.channels
-    si_per_v, offset_counts, skew_s = ([0.0] * CHANNEL_MAX for _ in range(3))
-    for index, name in enumerate(CHANNELS):
-        if name in channels:
-            channel = channels[name]
-            si_per_v[index] = channel.a_per_v or channel.v_per_v or 0.0
-            offset_counts[index] = channel.offset_counts
-            skew_s[index] = 1e-6 * channel.skew_us
-    return {
-        "present": [int(name in channels) for name in CHANNELS] + [0] * (CHANNEL_MAX - len(CHANNELS)),
-        "si_per_v": si_per_v,
-        "offset_counts": offset_counts,
-        "skew_s": skew_s,
-        "stale_s_max": STALE_S_MAX,
-    }
-
-
-def _fast(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    """Reverse power counts once the law and the slowest converter have had twice their time to end it."""
-    site, lines = checked.site, table.pcs
-    slowest_s = max(
-        line.setpoint_oneway_s
-        + line.setpoint_period_s * len(lines)
-        + (p.dead_time_ms + 5.0 * p.lag_ms) / 1000.0
-        + 1.0 / p.slew_pu_per_s
-        for p, line in zip(site.pcs, lines, strict=True)
-    )
-    return {
-        "reverse_kw": REVERSE_PU * sum(line.rating_kw for line in lines),
-        "reverse_ns": ns(max(REVERSE_S_MIN, 2.0 * slowest_s)),
-    }
-
-
-def _support(checked: CheckedSite) -> dict[str, float]:
-    from controller.config.support import RESERVE_FULL_S
-
-    site, support = checked.site, checked.site.support
-    return {
-        "frame_s": 1.0 / site.sampling.rate_hz,
-        "frequency_hz": float(site.grid.frequency_hz),
-        "droop_kw_max": support.droop_kw_max,
-        "droop_hz": site.grid.frequency_hz * support.droop_pct / 100.0,
-        "dead_band_hz": support.droop_dead_band_hz,
-        "reserve_kw": support.reserve_kw,
-        "reserve_hz": support.reserve_hz,
-        "rise_s": RISE_SHARE * RESERVE_FULL_S[support.reserve_hz],
-        "hold_s": float(support.reserve_s),
-    }
-
-
-def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    times, site = _times(checked, table), checked.site
-    own = {name: float(getattr(site.control, name)) for name in ("target_lag_s", "dead_zone_kw")}
-    return times | own | {"pcs_count": len(site.pcs)} | shape_of(**times).fields(times["frame_s"])
-
-
-def shape_in(checked: CheckedSite, table: BusTable) -> Shape:
-    """What the law of this site answers to a swing."""
-    return shape_of(**_times(checked, table))
-
-
-def _times(checked: CheckedSite, table: BusTable) -> dict[str, float]:
-    """Several converters count by their ratings, as their sum answers; those that share a port take turns."""
-    site, lines = checked.site, table.pcs
-    pairs = tuple(zip(site.pcs, lines, strict=True))
-    rating_kw = sum(line.rating_kw for line in lines)
-    round_s = {
-        port: sum(line.setpoint_period_s for p, line in pairs if p.port == port) for port in site.ports
-    }
-
-    def mean(values: Iterable[float]) -> float:
-        return sum(x * line.rating_kw for x, line in zip(values, lines, strict=True)) / rating_kw
-
-    return {
-        "frame_s": 1.0 / site.sampling.rate_hz,
-        "lag_s": mean(p.lag_ms / 1000.0 for p in site.pcs),
-        "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in pairs),
-        "dead_s": mean(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
-        "period_s": mean(round_s[p.port] for p in site.pcs),
-        "rating_kw": rating_kw,
-    }
-
-
 class FastLink:
     """The frame of one site. The same object serves the real-time thread and the virtual-time loop."""
 
@@ -202,6 +86,8 @@ class FastLink:
         self._states = [PollState() for _ in table.polls]  # of the last look
         self._answered, self._damaged = [0] * len(table.polls), [0] * len(table.polls)
         self._permit = 0
+        self._known = [0] * len(table.pcs)  # setpoints of each converter that were there at the last look
+        self._sent_kw = [0.0] * len(table.pcs)  # and the newest of them
         self._setpoints = [(table.polls[b.setpoint_poll]["port"], b.setpoint_poll) for b in table.pcs]
 
     def start(self, priority: int, cpu: int) -> list[dict[str, Any]]:
@@ -285,6 +171,8 @@ class FastLink:
         status, pace = self.executive.status(), self.executive.pace()
         track = Track(**status["track"])
         self._hear()
+        sent_kw = tuple(status["command"]["sent_kw"])
+        low_kw, high_kw = self._reached(sent_kw)
         ports = [self.port(i) for i in range(len(self.port_names))]
         command = status["command"]
         frame = Frame(
@@ -304,7 +192,9 @@ class FastLink:
             discharge_cuts=status["discharge_cuts"],
             ports_lost=tuple(n for n, port in zip(self.port_names, ports, strict=True) if _is_lost(port)),
             ports=tuple(self._port_look(i, port) for i, port in enumerate(ports)),
-            sent_kw=tuple(command["sent_kw"]),
+            sent_kw=sent_kw,
+            sent_kw_low=low_kw,
+            sent_kw_high=high_kw,
             target_kw=command["target_kw"],
             gain=command["gain"],
             prompt_pu=command["prompt_pu"],
@@ -313,6 +203,16 @@ class FastLink:
             drifts=tuple(drifts.items()),
         )
         return FastImage(track=track, frame=frame, polls=tuple(self._states))
+
+    def _reached(self, sent_kw: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Least and largest setpoint in force since the last look, one a converter."""
+        low_kw, high_kw = [], []
+        for pcs, before_kw in enumerate(self._sent_kw):
+            self._known[pcs], least_kw, most_kw = reach(self.executive, pcs, self._known[pcs])
+            self._sent_kw[pcs] = sent_kw[pcs]
+            low_kw.append(min(before_kw, least_kw))
+            high_kw.append(max(before_kw, most_kw))
+        return tuple(low_kw), tuple(high_kw)
 
     def _hear(self) -> None:
         """Read the polls that have changed; most have not."""

@@ -12,7 +12,7 @@ from controller.devices.check import CheckedSite
 from controller.image import Frame, Instant
 from controller.runtime.dynamics import SEEN_PU, Dynamics, Estimate
 from controller.runtime.events import Event
-from controller.runtime.fastlink import setup
+from controller.runtime.frame_setup import setup
 
 CERTAIN_S = 0.0005  # a time is certain within this, or within SEEN_PU of it
 STEP_PU = 0.8  # of the rating: the load step for which a ramp is counted as delay

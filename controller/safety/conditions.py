@@ -68,10 +68,8 @@ def read(
     now: Instant,
     hall: Hall = NO_HALL,
 ) -> Conditions:
-    """One cycle of the fault table. Pure: all memory comes in with `previous` and leaves with the result.
-
-    hall: as it was in the last cycle.
-    """
+    """One cycle of the fault table, with the hall as the last one left it. Pure: all memory comes in with `previous`
+    and leaves with the result."""
     previous = _button(previous, asked, now)
     if previous.reset == "local" and state.mode == Mode.LOCKOUT:
         previous = replace(previous, answers={})  # T17: the self-test of T01 begins anew
@@ -82,6 +80,7 @@ def read(
     watches = _judged(previous, state, looks)
     converters = converters_of(terms, previous, telemetry)
     losses = losses_of(terms, ROWS, previous, watches, converters, now)
+    traces = traces_of(terms, previous, telemetry, now)
     return Conditions(
         watches=spared(terms, ROWS, watches, losses),
         answers=answers,
@@ -100,7 +99,8 @@ def read(
         counters_kwh=meter_rows.counters_of(terms, previous.counters_kwh, telemetry),
         inputs=telemetry.inputs,
         ports_barred=ports_barred,
-        traces=traces_of(terms, previous, telemetry, now),
+        traces=traces,
+        foreign=pcs_rows.foreign_of(terms, previous, state, telemetry, traces, now),
         counts=counts_of(previous, telemetry, now),
         heats=cell_rows.heats_of(terms, previous, telemetry, now),
         clock_s=table.clock_s(telemetry.now),

@@ -103,10 +103,11 @@ def traces_of(
 ) -> dict[str, tuple[Sent, ...]]:
     """What each converter was told, as far back as its oldest believable reply needs."""
     found = {}
-    for part, sent_kw in zip(terms.pcs, telemetry.frame.sent_kw, strict=False):
+    frame = telemetry.frame
+    for part, *ends_kw in zip(terms.pcs, frame.sent_kw_low, frame.sent_kw_high, strict=False):
         since_ns = now.t_ns - ns(part.stale_s + part.settle_s + 2 * CYCLE_S)
         kept = [sent for sent in previous.traces.get(part.name, ()) if sent.t_ns >= since_ns]
-        found[part.name] = (*kept, Sent(now.t_ns, sent_kw))
+        found[part.name] = (*kept, Sent(now.t_ns, *ends_kw))
     return found
 
 

@@ -59,8 +59,7 @@ def losses_of(
         if converter.name in absent and WATCHDOG_PU * part.watchdog_s <= INIT_S_MAX:
             ends_kw = (0.0, 0.0)
         elif _rests(converter) or _bounded(part, converter):
-            told = [sent.kw for sent in previous.traces.get(converter.name, ())]
-            ends_kw = _hull((*told, converter.pcs_kw))
+            ends_kw = _hull((*_carried(part, previous), converter.pcs_kw))
         else:
             return {}  # Safety: it keeps its last command for as long as it likes
         loss = previous.losses.get(converter.name) or Loss(now.t_ns, *ends_kw)
@@ -139,6 +138,13 @@ def _bounded(part: Part, converter: Converter) -> bool:
 
 def _rests(converter: Converter) -> bool:
     return converter.fresh and converter.state not in ("running", "unknown")
+
+
+def _carried(part: Part, previous: Conditions) -> list[float]:
+    """Powers that what it was told of late stands for; it gives no more than its plates, whatever that was."""
+    trace = previous.traces.get(part.name, ())
+    low_kw = [max(sent.low_kw, -part.charge_kw_max) for sent in trace]
+    return low_kw + [min(sent.high_kw, part.discharge_kw_max) for sent in trace]
 
 
 def _hull(powers_kw: tuple[float, ...]) -> tuple[float, float]:

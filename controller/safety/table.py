@@ -175,8 +175,8 @@ def told_kw(look: Look) -> tuple[float, float] | None:
         return None
     last_ns = look.device.t_ok_ns + ns(CYCLE_S)
     before = max(i for i, sent in enumerate(trace) if sent.t_ns <= first_ns)
-    told = [sent.kw for sent in trace[before:] if sent.t_ns <= last_ns]
-    return min(told), max(told)
+    told = [sent for sent in trace[before:] if sent.t_ns <= last_ns]
+    return min(sent.low_kw for sent in told), max(sent.high_kw for sent in told)
 
 
 def _ignored_kw(look: Look) -> float:

@@ -16,7 +16,7 @@ SUNSPEC = {
     # 701: ID, L, ACType, St, InvSt, ConnSt, Alrm (2), DERMode (2), W, VA, Var, PF, A, LLV, LNV, Hz (2)
     "ac": [701, 153, 2, 1, 3, 1, 0, 16, 0, 0, 0xFFF6, 0, 0, 0, 0, 4000, 2309, 0, 5001],
     # 704 from WSetEna: Ena, Mod, WSet (2), WSetRvrt (2), Pct, PctRvrt, EnaRvrt, RvrtTms (2)
-    "control": [1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 6],
+    "control": [1, 1, 0xFFFF, 0xFF9C, 0, 0, 0, 0, 1, 0, 6],
     # 713: ID, L, WHRtg, WHAvail, SoC, SoH, Sta, WH_SF, Pct_SF
     "storage": [713, 7, 400, 200, 555, 980, 0, 3, 0xFFFF],
     # 714: ID, L, 13 words, DCA_SF, DCV_SF, DCW_SF, DCWH_SF, Tmp_SF, PrtTyp, ID, IDStr (8), DCA, DCV, DCW
@@ -36,8 +36,8 @@ SOLTARO = {
     "voltages": [8640, 0, 0, 0, 0, 0, 6720],
 }
 REPLIES: dict[str, dict[str, Sequence[int]]] = {
-    "pcs-stillwatt-plant": {"status": [3, 0xFA18, 13105, 0xFF38, 2000, 0], "identity": [0x5357]},
-    "pcs-stillwatt-forming": {"status": [3, 0xFA18, 13105, 0xFF38, 2000, 0, 1], "identity": [0x5358]},
+    "pcs-stillwatt-plant": {"status": [3, 0xFA18, 13105, 0xFF38, 2000, 0, 0xFA20], "identity": [0x5357]},
+    "pcs-stillwatt-forming": {"status": [3, 0xFA18, 13105, 0xFF38, 2000, 0, 1, 0xFA20], "identity": [0x5358]},
     "pcs-sinexcel-pws1": {
         "status": [0x0044], "power": [0xFB2E], "ac": [2301, 2302, 2303, 10, 10, 10, 5002],
         "dc": [0xFF85, 7654, 0xFFF0], "faults": [0x20], "watchdog": [60],
@@ -53,11 +53,11 @@ REPLIES: dict[str, dict[str, Sequence[int]]] = {
 VALUES: dict[str, dict[str, float]] = {
     "pcs-stillwatt-plant": {
         "state_word": 3, "pcs_kw": -151.2, "dc_v": 1310.5, "dc_a": -20.0, "watchdog_s": 2.0, "fault_word": 0,
-        "identity": 21335,
+        "identity": 21335, "setpoint_kw": -150.4,
     },
     "pcs-stillwatt-forming": {
         "state_word": 3, "pcs_kw": -151.2, "dc_v": 1310.5, "dc_a": -20.0, "watchdog_s": 2.0, "fault_word": 0,
-        "identity": 21336, "form_word": 1,
+        "identity": 21336, "form_word": 1, "setpoint_kw": -150.4,
     },
     "pcs-sinexcel-pws1": {
         "state_word": 0x44, "pcs_kw": -12.34, "voltage_v": 230.1, "frequency_hz": 50.02, "dc_kw": -1.23,
@@ -66,7 +66,7 @@ VALUES: dict[str, dict[str, float]] = {
     "pcs-sunspec-704": {
         "state_word": 3, "fault_word": 16, "pcs_kw": -1.0, "voltage_v": 230.9, "frequency_hz": 50.01,
         "enable_word": 1, "watchdog_s": 6, "soc_pct": 55.5, "soh_pct": 98.0, "dc_a": -10.0, "dc_v": 800.0,
-        "dc_kw": -8.0, "charge_kw_max": 100.0, "discharge_kw_max": 120.0,
+        "dc_kw": -8.0, "charge_kw_max": 100.0, "discharge_kw_max": 120.0, "setpoint_kw": -1.0,
     },
     "bms-soltaro-single-rack-b": {
         "dc_v": 812.3, "dc_a": -10.0, "state_word": 2, "soc_pct": 55, "soh_pct": 99, "cell_v_max": 3.345,
@@ -112,8 +112,8 @@ def test_converter_is_running_and_armed(name: str) -> None:
     device = device_of(name, REPLIES[name])
     assert (device.state, device.armed) == ("running", True)
     unarmed = {
-        "pcs-stillwatt-plant": {"status": [3, 0, 0, 0, 0, 0]},
-        "pcs-stillwatt-forming": {"status": [3, 0, 0, 0, 0, 0, 0]},
+        "pcs-stillwatt-plant": {"status": [3, 0, 0, 0, 0, 0, 0]},
+        "pcs-stillwatt-forming": {"status": [3, 0, 0, 0, 0, 0, 0, 0]},
         "pcs-sinexcel-pws1": {"watchdog": [0]},
         "pcs-sunspec-704": {"control": [1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 7]},
     }

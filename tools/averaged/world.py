@@ -243,7 +243,7 @@ class World:
         sent = tuple(c.told_kw for c in self.pcs.values())
         frame = Frame(
             frames=max(self.frames, 1), t_ns=self.t_ns, lease_live=True, lease_lapses=self.lapses,
-            sample_age_s=0.0, ports=looks, sent_kw=sent,
+            sample_age_s=0.0, ports=looks, sent_kw=sent, sent_kw_low=sent, sent_kw_high=sent,
         )  # fmt: skip
         return replace(frame, **self.spoil.frame) if self.spoil.frame else frame
 
@@ -251,7 +251,8 @@ class World:
         """Values, state and arming of one device of the site proper."""
         if part.kind == "pcs":
             c = self.pcs[part.name]
-            return {"pcs_kw": c.kw, "form_word": float(c.forming), "dc_v": DC_V}, c.state, c.armed
+            told = {"pcs_kw": c.kw, "setpoint_kw": c.told_kw, "form_word": float(c.forming), "dc_v": DC_V}
+            return told, c.state, c.armed
         if part.kind == "meter":
             return {
                 "power_kw": self.grid_kw, "voltage_v": self.grid_pu * self.terms.voltage_v,
@@ -294,7 +295,7 @@ class World:
         self.told_ns[name] = t_ok_ns = self.t_ns - ns(READ_S)
         told = Device(
             name, kind, values, READ_S, state=state, armed=armed, identity=self.identities.get(name, ""),
-            silent_s=READ_S, t_ok_ns=t_ok_ns, t_identity_ns=t_ok_ns,
+            silent_s=READ_S, t_ok_ns=t_ok_ns, t_identity_ns=t_ok_ns, t_setpoint_ns=t_ok_ns,
         )  # fmt: skip
         if name in self.spoil.fields:
             told = replace(told, **self.spoil.fields[name])

@@ -14,7 +14,7 @@ import yaml
 
 from controller.config.loader import BOARDS
 from controller.devices.check import CheckedSite
-from controller.runtime.fastlink import setup
+from controller.runtime.frame_setup import setup
 from controller.runtime.survey import terms
 from ext.cycle import Executive
 

@@ -17,7 +17,19 @@ from controller.safety.command import Command, Rank
 from controller.safety.input_rows import UNCOOLED_PU
 from controller.units import NS_PER_S
 from tools.averaged.run import AveragedRun
-from tools.inject.computer import Change, Pair, box, calm, clock, disk, flip, oscillate
+from tools.inject.computer import (
+    Change,
+    Pair,
+    box,
+    calm,
+    catch_up,
+    clock,
+    disk,
+    fall_behind,
+    flip,
+    hang,
+    oscillate,
+)
 from tools.inject.looks import (
     Look,
     barred,
@@ -161,6 +173,13 @@ def _enter(state: str, armed: bool) -> Pair:
     return begin, _nothing
 
 
+def _other_master(run: AveragedRun, draw: Random) -> None:
+    """A tool at the converter's second port has it charge each time its register is read."""
+    part = run.terms.pcs[0]
+    charge_kw = draw.uniform(0.1, 1.0) * part.charge_kw_max
+    run.world.spoil.values.setdefault(part.name, {})["setpoint_kw"] = -charge_kw
+
+
 def _stick(run: AveragedRun, draw: Random) -> None:
     """Full power, a stop, and a converter that does not take it."""
     converter = run.world.pcs[pcs_name(run)]
@@ -211,10 +230,6 @@ def _replayed(run: AveragedRun) -> Command:
     return first
 
 
-def _hang(hung: bool) -> Change:
-    return lambda run, draw: setattr(run, "hung", hung)
-
-
 def _sag(run: AveragedRun, draw: Random) -> None:
     """Half the voltage, gone again before a tenth of a second is over."""
     run.world.grid_pu = 0.5
@@ -246,18 +261,6 @@ def _again(run: AveragedRun, draw: Random) -> None:
             run.watchers.append(person)
 
     run.watchers.append(person)
-
-
-def _fall_behind(run: AveragedRun, draw: Random) -> None:
-    """Two frames that are late, and a third."""
-    for count in (1, 2):
-        run.world.spoil.frame["skipped"] = 100 * count
-        run.cycle(0.05)
-    run.world.spoil.frame["skipped"] = 300
-
-
-def _catch_up(run: AveragedRun, draw: Random) -> None:
-    run.world.spoil.frame.pop("skipped", None)
 
 
 def _bms_soc(pct: float) -> Change:
@@ -340,6 +343,7 @@ ACTS: dict[str, Act] = {
     "F26": Act(*_enter("fault", True), left_out(0)),
     "F27": Act(*_mute("pcs", 1), left_out(1, others=True)),
     "F28": Act(*_fields("pcs", identity="another unit"), silent),
+    "F30": Act(_other_master, _values("pcs", setpoint_kw=0.0)[1], RESTS, "discharging"),
     "F31": Act(_drifts, _undrift, told("F31")),
     "F32": Act(*_world(asked_kw=950.0), shed, "island"),
     "F33": Act(*_mute("bms"), zero),
@@ -373,9 +377,9 @@ ACTS: dict[str, Act] = {
         _ask(lambda run: run.command("black-start")), _nothing, in_mode(Mode.STANDBY), "standby", still=True
     ),
     "F64": Act(*_frame(backstop=Backstop(tier=3)), zero),
-    "F66": Act(_fall_behind, _catch_up, lambda run: run.state.conditions.level >= 2),
+    "F66": Act(fall_behind, catch_up, lambda run: run.state.conditions.level >= 2),
     "F67": Act(*_frame(trips=1), zero),
-    "F68": Act(_hang(True), _hang(False), power_gone, "discharging"),
+    "F68": Act(hang(True), hang(False), power_gone, "discharging"),
     "F70": Act(*box(memory_pu=0.71), told_and_kept("F70")),
     "F71": Act(disk(True), disk(False), told_and_kept("F71")),
     "F75": Act(clock(3600.0), clock(0.0), told_and_kept("F75")),

@@ -54,3 +54,19 @@ def calm(run: AveragedRun, draw: Random) -> None:
     if _turned in run.watchers:
         run.watchers.remove(_turned)
     run.wish = Wish()
+
+
+def hang(hung: bool) -> Change:
+    return lambda run, draw: setattr(run, "hung", hung)
+
+
+def fall_behind(run: AveragedRun, draw: Random) -> None:
+    """Two frames that are late, and a third."""
+    for count in (1, 2):
+        run.world.spoil.frame["skipped"] = 100 * count
+        run.cycle(0.05)
+    run.world.spoil.frame["skipped"] = 300
+
+
+def catch_up(run: AveragedRun, draw: Random) -> None:
+    run.world.spoil.frame.pop("skipped", None)

@@ -101,7 +101,7 @@ CONVERTERS = (
         "tests/unit/runtime/test_wear.py::test_the_budget_is_a_days",
         "blocked at the day's budget",
     ),
-    _none("F30"),
+    _averaged("F30", "second-master", 1.0, "stop, latched"),
     _averaged("F31", "pcs-slow-ramp", 60.0, "told"),
     _averaged("F32", "island-overload", 0.2, "load is shed"),
 )

@@ -7,7 +7,7 @@ import numpy as np
 from ext.image cimport CHANNEL_MAX
 from tools.plant.backup cimport AT_GRID, AT_OPEN, Genset, genset_init
 from tools.plant.battery cimport BatterySetup, battery_init
-from tools.plant.pcs cimport Pcs, PcsSetup, pcs_init
+from tools.plant.pcs cimport Pcs, PcsSetup, pcs_init, pcs_setpoint
 from tools.plant.physics cimport COLUMNS, SLAVE_MAX, SOURCE_GRID, site_start
 from tools.plant.fill cimport fill_fields, fill_orders, fill_setpoint
 from tools.plant.slave cimport READ_BY_3, READ_BY_4, SPACE, Slave
@@ -185,7 +185,7 @@ cdef class Plant:
             return common | {
                 "pcs_kw": <uintptr_t>&p.ac_kw, "dc_v": <uintptr_t>&p.dc_v, "dc_a": <uintptr_t>&p.dc_a,
                 "dc_kw": <uintptr_t>&p.dc_kw, "fault_word": <uintptr_t>&p.fault_word,
-                "form_word": <uintptr_t>&p.form_word,
+                "form_word": <uintptr_t>&p.form_word, "setpoint_kw": <uintptr_t>&p.received_kw,
                 "watchdog_s": <uintptr_t>&p.watchdog_s, "voltage_v": <uintptr_t>&s.pcs_v,
                 "soc_pct": battery["soc_pct"], "soh_pct": battery["soh_pct"],
                 "meter_kw": <uintptr_t>&s.grid_kw,
@@ -280,6 +280,13 @@ cdef class Plant:
         cdef Slave *slave = &self.site.slave[self.device_names.index(name)]
         if (slave.unit < 0) != muted:
             slave.unit = -slave.unit
+
+    def command(self, name, kw):
+        """Gives a converter this setpoint now, past our wire: a second master. Raises ValueError for an unknown name."""
+        cdef Slave *slave = &self.site.slave[_place(name, self.device_names)]
+        if slave.pcs == NULL:
+            raise ValueError(f"{name} is no converter")
+        pcs_setpoint(slave.pcs, kw, self.site.t_ns)
 
     def freeze(self, name, frozen=True):
         """Lets the device of this name answer with what it last said, or with the truth again. Raises ValueError."""
@@ -381,13 +388,9 @@ cdef class Plant:
 
     def bus(self):
         """Counts of every wire since the start, by port name."""
-        cdef Wire *w
-        counts = {}
-        for i, name in enumerate(self.port_names):
-            w = &self.site.wire[i]
-            counts[name] = {"frames": w.frames, "spoiled": w.spoiled_frames, "collisions": w.collisions,
-                            "faults": w.faulty}
-        return counts
+        cdef Wire *w = self.site.wire
+        return {name: {"frames": w[i].frames, "spoiled": w[i].spoiled_frames, "collisions": w[i].collisions,
+                       "faults": w[i].faulty} for i, name in enumerate(self.port_names)}
 
 
 def _place(name, names):

@@ -31,10 +31,10 @@ def exchange_ms(characters: int, reply_ms: float, baud: int = 115200, gap_chars:
 
 def test_ages_by_hand() -> None:
     """Goal: one converter alone on its port.
-    Method: status 25 characters, identity 15, setpoint 16, orders 16, at 115200 with 3.5 characters. Before
+    Method: status 27 characters, identity 15, setpoint 16, orders 16, at 115200 with 3.5 characters. Before
     the status may go the identity, one order, and a setpoint before each of them, before it and under way."""
     _, ages = budget(SITE, PROFILES, "rs485-1", SITE.ports["rs485-1"])
-    status, identity, write = (exchange_ms(n, 0.2) for n in (25, 15, 16))
+    status, identity, write = (exchange_ms(n, 0.2) for n in (27, 15, 16))
     wait_ms = identity + write + 4 * write
     age = next(age for age in ages if age.read == "status")
     assert age.age_s_max == pytest.approx((250 + status + wait_ms) / 1000, rel=1e-4)
@@ -62,7 +62,7 @@ def test_setpoint_wait_by_hand() -> None:
     """Goal: W of the fault catalogue.
     Method: one converter: its own exchange and the longest read or order."""
     port, _ = budget(SITE, PROFILES, "rs485-1", SITE.ports["rs485-1"])
-    assert port.setpoint_ms_max == pytest.approx(exchange_ms(16, 0.2) + exchange_ms(25, 0.2), rel=1e-4)
+    assert port.setpoint_ms_max == pytest.approx(exchange_ms(16, 0.2) + exchange_ms(27, 0.2), rel=1e-4)
 
 
 @pytest.mark.parametrize(

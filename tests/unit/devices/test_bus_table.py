@@ -86,11 +86,11 @@ def test_gap_adds_what_the_device_needs() -> None:
 
 
 def test_load_of_the_ports_by_hand() -> None:
-    """Goal: what the reads leave. Method: status (25 bytes) each 250 ms and identity (15 bytes) each 5 s."""
+    """Goal: what the reads leave. Method: status (27 bytes) each 250 ms and identity (15 bytes) each 5 s."""
     fast, slow = TABLE.rows()
     both_gaps_ms = 2 * 0.3342
     steps_ms = 3 * 0.1  # of the master, a frame each
-    status_ms = 25 * 0.095486 + both_gaps_ms + 0.2 + steps_ms
+    status_ms = 27 * 0.095486 + both_gaps_ms + 0.2 + steps_ms
     identity_ms = 15 * 0.095486 + both_gaps_ms + 0.2 + steps_ms
     assert fast["read_load_pct"] == pytest.approx(100 * (status_ms / 250 + identity_ms / 5000), rel=1e-3)
     free = 1 - fast["read_load_pct"] / 100

@@ -22,9 +22,9 @@ from controller.image import Device, FastImage, Instant, PollState
 from tests.contract.devices import NAME, T_NS, device_of, image, site_with
 
 PLANT = "pcs-stillwatt-plant"
-GOOD = {"status": [3, 1000, 13000, 100, 2000, 0], "identity": [0x5357]}
+GOOD = {"status": [3, 1000, 13000, 100, 2000, 0, 0], "identity": [0x5357]}
 WILD = {
-    "status": [3, 0x7FFF, 13000, 100, 2000, 0],
+    "status": [3, 0x7FFF, 13000, 100, 2000, 0, 0],
     "identity": [0x5357],
 }  # 3276.7 kW: over the plausible 3200
 S = 1_000_000_000
@@ -108,7 +108,7 @@ def test_misses_are_those_of_live_reads() -> None:
 )
 def test_states(word: int, state: str) -> None:
     """Goal: the run state by the rules. Method: each word of the map, and one it does not have."""
-    assert device_of(PLANT, {"status": [word, 0, 0, 0, 0, 0]}).state == state
+    assert device_of(PLANT, {"status": [word, 0, 0, 0, 0, 0, 0]}).state == state
 
 
 def test_orders_rise_and_fill_four_words() -> None:

@@ -122,7 +122,7 @@ def test_sunspec_orders(bench_of):
         ((1, 4, 0, 100, 0, 1), (1, 0x84, 1)),  # a device without input registers
         ((1, 16, 0, 200, 0, 1, 2, 0, 0), (1, 0x90, 1)),  # this one writes single registers only
         ((1, 3, 0, 99, 0, 2), (1, 0x83, 2)),  # begins before the map
-        ((1, 3, 0, 105, 0, 2), (1, 0x83, 2)),  # ends behind it
+        ((1, 3, 0, 106, 0, 2), (1, 0x83, 2)),  # ends behind it
         ((1, 3, 0xFF, 0xFF, 0, 2), (1, 0x83, 2)),  # ends behind the address space
         ((1, 6, 0, 100, 0, 1), (1, 0x86, 2)),  # not writable
         ((1, 3, 0, 100, 0, 0), (1, 0x83, 3)),  # nothing asked for

@@ -12,7 +12,7 @@ from controller.devices.check import check_site
 from controller.image import Frame
 from controller.runtime import keep, known
 from controller.runtime.dynamics import Dynamics, Estimate
-from controller.runtime.fastlink import setup
+from controller.runtime.frame_setup import setup
 from tests.unit.safety.sites import at
 from tools.bench.fleet import fleet
 

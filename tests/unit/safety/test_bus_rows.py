@@ -51,7 +51,7 @@ class Bus(Story):
             "state": "running", "identity": identity, "t_identity_ns": at(self.identity_s).t_ns,
             "t_ok_ns": t_ok_ns, "age_s": age_s, "silent_s": age_s,
         }  # fmt: skip
-        frame = {"ports": looks, "ports_lost": self.lost, "sent_kw": (0.0,)}
+        frame = {"ports": looks, "ports_lost": self.lost, "sent_kw_low": (0.0,), "sent_kw_high": (0.0,)}
         rack = {"t_ok_ns": at(seconds - 0.01).t_ns}
         return self.feed(seconds, frame=frame, pcs=own | pcs, bms=rack)
 
@@ -174,7 +174,7 @@ def follow(told_kw: list[float], power_kw: float, seconds: float, age_s: float =
             "age_s": age_s,
             "values": {"pcs_kw": measured},
         }
-        codes = bus.feed(now_s, frame={"sent_kw": (kw,)}, pcs=own)
+        codes = bus.feed(now_s, frame={"sent_kw_low": (kw,), "sent_kw_high": (kw,)}, pcs=own)
     return codes
 
 

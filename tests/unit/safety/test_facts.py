@@ -144,10 +144,13 @@ def test_how_far_back_is_remembered() -> None:
     def back(age_s: float) -> tuple[int, int]:
         return now.t_ns - ns(age_s), now.t_ns - ns(age_s) - 1
 
-    sent = tuple(Sent(t_ns, 5.0) for t_ns in back(1.2))
-    told = telemetry(10.0, frame={"sent_kw": (7.0,), "ports": (PortLook("p", 1),), "skipped": 51})
+    sent = tuple(Sent(t_ns, 5.0, 5.0) for t_ns in back(1.2))
+    told = telemetry(
+        10.0,
+        frame={"sent_kw_low": (6.0,), "sent_kw_high": (7.0,), "ports": (PortLook("p", 1),), "skipped": 51},
+    )
     traces = facts.traces_of(TERMS, Conditions(traces={"pcs-1": sent}), told, now)
-    assert traces == {"pcs-1": (sent[0], Sent(now.t_ns, 7.0))}
+    assert traces == {"pcs-1": (sent[0], Sent(now.t_ns, 6.0, 7.0))}
     counts = tuple(Counts(t_ns, ()) for t_ns in back(2.0))
     found = facts.counts_of(Conditions(counts=counts), told, now)
     assert found == (counts[0], Counts(now.t_ns, told.frame.ports))

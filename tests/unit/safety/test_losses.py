@@ -46,7 +46,7 @@ class Pair:
         seen = telemetry(
             seconds,
             pcs={"state": "running", "values": {"pcs_kw": 50.0}},
-            frame={"sent_kw": sent, **(frame or {})},
+            frame={"sent_kw_low": sent, "sent_kw_high": sent, **(frame or {})},
         )
         first = seen.devices["pcs-1"]
         told = {"pcs-1": replace(first, **(one or {})), "pcs-2": replace(first, name="pcs-2", **(two or {}))}
@@ -293,7 +293,9 @@ def test_only_its_own_rows_are_spared() -> None:
 
 def test_the_told_of_the_last_cycles_count() -> None:
     """Goal: the hull is over the trace of that converter alone. Method: traces of both."""
-    before = Conditions(traces={"pcs-1": (Sent(1, -500.0),), "pcs-2": (Sent(1, 5.0), Sent(2, 9.0))})
+    before = Conditions(
+        traces={"pcs-1": (Sent(1, -500.0, -500.0),), "pcs-2": (Sent(1, 5.0, 7.0), Sent(2, 6.0, 9.0))}
+    )
     pair = (RUNS, replace(RUNS, name="pcs-2", pcs_kw=nan))
     watches = {
         (next(k for k, row in enumerate(TABLE) if row.code == "F16"), "pcs-2"): replace(fault(), lone=True)

@@ -148,15 +148,15 @@ def test_a_stop_has_five_seconds(seconds: float, stopping_s: float, known: bool)
 
 def trace(*sent: tuple[float, float]) -> Conditions:
     """What the converter was told: seconds and kW."""
-    return Conditions(traces={"pcs-1": tuple(Sent(at(t_s).t_ns, kw) for t_s, kw in sent)})
+    return Conditions(traces={"pcs-1": tuple(Sent(at(t_s).t_ns, kw - 1.0, kw + 1.0) for t_s, kw in sent)})
 
 
 STEPS = ((0.0, 10.0), (0.4, 20.0), (0.5, 30.0), (0.8, 40.0), (1.1, 50.0), (1.2, 60.0))
 TOLD: list[Any] = [
     # read at 1.0 s: what was in force 0.5 s before, and all that was told until 0.1 s after
-    (STEPS, {}, (30.0, 50.0)),
-    (STEPS, {"t_ok_ns": at(1.0).t_ns - 1}, (20.0, 40.0)),
-    (((0.5, 30.0), (0.8, 40.0)), {}, (30.0, 40.0)),
+    (STEPS, {}, (29.0, 51.0)),
+    (STEPS, {"t_ok_ns": at(1.0).t_ns - 1}, (19.0, 41.0)),
+    (((0.5, 30.0), (0.8, 40.0)), {}, (29.0, 41.0)),
     (((0.501, 30.0), (0.8, 40.0)), {}, None),
     ((), {}, None),
     (STEPS, {"state": "standby"}, None),
@@ -188,15 +188,16 @@ def test_nobody_is_blamed_while_no_power_may_flow() -> None:
 @pytest.mark.parametrize(
     ("sent_kw", "power_kw", "ignored_kw", "opposed"),
     [
-        (100.0, 100.0, 0.0, 0.0), (100.0, 70.0, 30.0, 0.0), (100.0, 100.5, 0.5, 0.0),
-        (21.0, -20.0, 41.0, 0.0), (21.0, -20.1, 41.1, 1.0), (20.0, -21.0, 41.0, 0.0),
-        (-21.0, 20.0, 41.0, 0.0), (-21.0, 20.1, 41.1, 1.0), (-20.0, 21.0, 41.0, 0.0),
+        (100.0, 100.0, 0.0, 0.0), (100.0, 69.0, 30.0, 0.0), (100.0, 101.5, 0.5, 0.0), (100.0, 99.0, 0.0, 0.0),
+        (22.0, -20.0, 41.0, 0.0), (22.0, -20.1, 41.1, 1.0), (21.0, -21.0, 41.0, 0.0),
+        (-22.0, 20.0, 41.0, 0.0), (-22.0, 20.1, 41.1, 1.0), (-21.0, 21.0, 41.0, 0.0),
     ],
 )  # fmt: skip
 def test_how_far_a_converter_is_off(
     sent_kw: float, power_kw: float, ignored_kw: float, opposed: float
 ) -> None:
-    """Goal: the distance to what was told, and whether both are clearly of opposite sign. Method: 20 kW both ways."""
+    """Goal: the distance to what was told, and whether both are clearly of opposite sign. Method: 20 kW both ways
+    of what the converter was told between two cycles, 1 kW more or less."""
     view = look(before=trace((0.0, sent_kw)), seconds=1.0, t_ok_ns=at(1.0).t_ns, values={"pcs_kw": power_kw})
     assert table._ignored_kw(view) == pytest.approx(ignored_kw)
     assert table._opposed(view) == opposed

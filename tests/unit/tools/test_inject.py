@@ -90,7 +90,7 @@ def test_words() -> None:
     """Goal: ids, names and all; the rest is refused with its cure. Method: each kind."""
     assert [f.code for f in chosen(["F37", "cell-cold"])] == ["F37", "F36"]
     assert len(chosen(["all"])) == len(averaged.ACTS) + len(stack.ACTS)
-    for word, text in (("F99", "F01 to F98"), ("F30", "its writes are not"), ("F73", "run pytest tests/")):
+    for word, text in (("F99", "F01 to F98"), ("F47", "not fitted"), ("F73", "run pytest tests/")):
         with pytest.raises(MistakeError, match=text):
             chosen([word])
 
