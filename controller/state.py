@@ -117,6 +117,19 @@ class SocBand:
 
 @quick
 @dataclass(frozen=True, slots=True)
+class Fade:
+    """What the battery really holds, see safety.fade. The counts are nan until the cells have proven it full."""
+
+    drawn_kwh: float = float("nan")  # drawn since then, the most it can be, by the frame
+    told_kwh: float = float("nan")  # the same by the BMS's current and voltage
+    least_kwh: float = float("nan")  # the least it can be, as if nothing were lost in and out again
+    most_kwh: float = float("nan")  # the most it can hold by the low readings since then; nan: none was low
+    likely_kwh: float = float("nan")  # and what it holds by that reading as it stands
+    fits_kwh: tuple[float, ...] = ()  # most_kwh of the last two discharges that have told something
+
+
+@quick
+@dataclass(frozen=True, slots=True)
 class Battery:
     """What the BMS allows now, the whole site. Growth needs two agreeing replies (IL-12)."""
 
@@ -124,7 +137,8 @@ class Battery:
     soc_pct_low: float = float("nan")  # low end of the interval: discharge is judged by it
     soc_pct_high: float = float("nan")  # high end: charge is judged by it
     band: SocBand = field(default_factory=SocBand)
-    anchor_due: bool = False  # it should be charged until full: the interval is too wide or too old
+    fade: Fade = field(default_factory=Fade)
+    anchor_due: bool = False  # it should be charged until full: interval too wide or old, or it looks faded
     cell_c_low: float = float("nan")  # coldest and hottest cell of all racks; nan: a sensor fails
     cell_c_high: float = float("nan")
     charge_kw_max: float = 0.0

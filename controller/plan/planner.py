@@ -72,13 +72,17 @@ class Decision:
     reason: str
 
 
-def plant_of(site: Site, tariff: Tariff, *, reserve: bool = True) -> Plant:
-    """The plant that the plan may use: converters and SOC window less what fast loop and fallback keep."""
+def plant_of(site: Site, tariff: Tariff, *, reserve: bool = True, capacity_kwh: float | None = None) -> Plant:
+    """The plant that the plan may use: converters and SOC window less what fast loop and fallback keep.
+
+    capacity_kwh: what the battery holds, where that is not what the site file says; the reserves stay as many kWh.
+    """
     battery = site.battery
+    capacity_kwh = battery.capacity_kwh if capacity_kwh is None else capacity_kwh
     kw, kwh, fallback_kwh = (
         (battery.reserve_kw, battery.reserve_kwh, battery.fallback_kwh) if reserve else (0.0, 0.0, 0.0)
     )
-    low, high = (battery.capacity_kwh * pct / 100 for pct in (battery.soc_pct_min, battery.soc_pct_max))
+    low, high = (capacity_kwh * pct / 100 for pct in (battery.soc_pct_min, battery.soc_pct_max))
     return Plant(
         energy_kwh_min=min(low + kwh + fallback_kwh, high),
         energy_kwh_max=max(high - kwh, min(low + kwh + fallback_kwh, high)),
@@ -90,8 +94,8 @@ def plant_of(site: Site, tariff: Tariff, *, reserve: bool = True) -> Plant:
         export_kw_max=site.grid.export_kw_max,
         wear_per_kwh=tariff.wear_per_kwh,
         standing_pu_per_h=battery.standing_pct_per_h / 100,
-        taper_kwh=battery.capacity_kwh * battery.taper_soc_pct / 100,
-        full_kwh=battery.capacity_kwh,
+        taper_kwh=capacity_kwh * battery.taper_soc_pct / 100,
+        full_kwh=capacity_kwh,
     )
 
 
@@ -114,6 +118,10 @@ class Planner:
     def plant(self) -> Plant:
         """What the plan may use."""
         return self._economist.plant
+
+    @plant.setter
+    def plant(self, plant: Plant) -> None:
+        self._economist.plant = plant
 
     def observe(self, t_s: float, load_kw: float, pv_kw: float, grid_kw: float, spot: float) -> None:
         """Take one finished slot that began at t_s."""

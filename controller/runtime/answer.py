@@ -59,7 +59,8 @@ def _stages(site: Site, look: Look) -> list[Shed]:
     """Stages that the site itself will open, by the time the battery reaches their SOC."""
     if site.fallback is None or look.mode == Mode.GENSET or not look.pcs_kw > 0:
         return []
-    drain_pct_per_h = 100.0 * look.pcs_kw / site.battery.discharge_efficiency_pu / site.battery.capacity_kwh
+    capacity_kwh = look.capacity_kwh(site.battery.capacity_kwh)
+    drain_pct_per_h = 100.0 * look.pcs_kw / site.battery.discharge_efficiency_pu / capacity_kwh
     found, to_kw = [], look.load_kw
     for number, stage in enumerate(site.fallback.sheds[look.stage :], look.stage + 1):
         to_kw = max(to_kw - stage.kw, 0.0)

@@ -11,6 +11,7 @@ from controller.plan.billing import Ledger
 from controller.plan.demand import Meter
 from controller.runtime import survey
 from controller.runtime.supervisor import Cycle
+from controller.safety import fade
 
 QUARTER_S = 900.0
 COVER_PU = 0.5  # a quarter that was measured for less than this says nothing about its mean
@@ -43,7 +44,12 @@ class Look:
     budget_kw: float = nan  # what an island or a genset carries
     meter: Meter | None = None
     quarters: tuple[Quarter, ...] = ()
+    held_kwh: float = nan  # what the battery holds, where that is less than the site file says (F47)
     clock_unset: bool = False  # the wall clock tells nothing (F76)
+
+    def capacity_kwh(self, stated_kwh: float) -> float:
+        """What the battery holds, as far as is known."""
+        return self.held_kwh if isfinite(self.held_kwh) else stated_kwh
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class Gatherer:
 
     def __init__(self, checked: CheckedSite, meter: Meter | None) -> None:
         self._sun = survey.sun(checked)
+        self._capacity_kwh = checked.site.battery.capacity_kwh
         self._meter = meter
         self._cycle: Cycle | None = None
         self._since, self._quarter = _Sum(), _Sum()
@@ -104,7 +111,7 @@ class Gatherer:
         return Look(
             now, load_kw, pv_kw, pcs_kw, battery.soc_pct, battery.soc_pct_low, cycle.mode.mode,
             cycle.hall.shed_stage, cycle.hall.budget_kw, _copied(self._meter), quarters,
-            cycle.telemetry.box.clock_unset,
+            fade.held_kwh(self._capacity_kwh, battery.fade), cycle.telemetry.box.clock_unset,
         )  # fmt: skip
 
     def _close(self) -> None:

@@ -72,6 +72,7 @@ class ChargeMemory:
     below_pct: float
     above_pct: float
     anchor_utc_s: float
+    fits_kwh: tuple[float, ...] = ()  # what the battery holds at most (F47); older records have none
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from controller.safety import soc
 from controller.safety.hall import Hall, Phase, SetRun, held_s
 from controller.safety.step import State
 from controller.safety.terms import Terms
-from controller.state import Battery, Conditions, ModeState, SocBand
+from controller.state import Battery, Conditions, Fade, ModeState, SocBand
 from controller.units import ns, seconds
 
 AWAY_UNKNOWN_S = soc.ANCHOR_DAYS_MAX * soc.DAY_S  # a clock that is not believed: an anchor charge is due
@@ -26,7 +26,7 @@ def taken(state: State, now: Instant) -> Memory:
     return Memory(
         utc_s=now.utc_s,
         mode=state.mode.mode.name,
-        charge=_charge(state.conditions.battery.band, now),
+        charge=_charge(state.conditions.battery, now),
         retries_utc_s=_as_utc(state.mode.t_retries_ns, now),
         faults_utc_s=_as_utc(state.mode.t_faults_ns, now),
         resyncs_utc_s=_as_utc(hall.t_resyncs_ns, now),
@@ -40,7 +40,9 @@ def restored(memory: Memory, conditions: Conditions, terms: Terms, now: Instant)
 
     A set of an earlier run begins as off: what it does is read, and it is stopped only if asked to run anew.
     """
-    battery = conditions.battery if memory.charge is None else Battery(band=_band(memory, terms, now))
+    battery = conditions.battery
+    if memory.charge is not None:
+        battery = Battery(band=_band(memory, terms, now), fade=Fade(fits_kwh=memory.charge.fits_kwh))
     return State(
         Conditions(watches=conditions.watches, battery=battery),
         ModeState(t_retries_ns=_back(memory.retries_utc_s, now), t_faults_ns=_back(memory.faults_utc_s, now)),
@@ -69,10 +71,12 @@ def urgent(state: State) -> tuple[object, ...]:
     return mode.mode, mode.t_faults_ns, mode.t_retries_ns, hall.t_resyncs_ns, hall.t_chatter_ns, sets
 
 
-def _charge(band: SocBand, now: Instant) -> ChargeMemory | None:
+def _charge(battery: Battery, now: Instant) -> ChargeMemory | None:
+    """A discharge that is being measured is not kept: what was drawn while nobody counted is not known."""
+    band = battery.band
     if not (isfinite(band.below_pct) and isfinite(band.above_pct)):
         return None
-    return ChargeMemory(band.below_pct, band.above_pct, _utc_s(band.t_anchor_ns, now))
+    return ChargeMemory(band.below_pct, band.above_pct, _utc_s(band.t_anchor_ns, now), battery.fade.fits_kwh)
 
 
 def _band(memory: Memory, terms: Terms, now: Instant) -> SocBand:

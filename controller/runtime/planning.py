@@ -173,7 +173,9 @@ class Planning:
             return False
         self._tried_s, self._planner.trouble, self._news = utc_s, "", False
         try:
-            energy_kwh = self._site.battery.capacity_kwh * look.soc_pct / 100.0
+            capacity_kwh = look.capacity_kwh(self._site.battery.capacity_kwh)
+            self._planner.plant = plant_of(self._site, self._tariff, capacity_kwh=capacity_kwh)
+            energy_kwh = capacity_kwh * look.soc_pct / 100.0
             self._planner.replan(utc_s - utc_s % QUARTER_S, energy_kwh, self._feed(look, told))
         except Exception as error:  # no curve may end the loop: the ladder stands below it
             self._planner.trouble = f"the planner failed: {type(error).__name__}: {error}"

@@ -53,6 +53,7 @@ def terms(checked: CheckedSite) -> Terms:
         frame_s=1.0 / site.sampling.rate_hz,
         ports=tuple(site.ports),
         capacity_kwh=site.battery.capacity_kwh,
+        round_trip_pu=site.battery.charge_efficiency_pu * site.battery.discharge_efficiency_pu,
         soc_error_pct=site.battery.soc_error_pct,
         full_cell_v=site.battery.full_cell_v,
         empty_cell_v=site.battery.empty_cell_v,

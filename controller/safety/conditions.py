@@ -9,6 +9,7 @@ from controller.records import replace
 from controller.safety import (
     bms_rows,
     cell_rows,
+    fade_rows,
     hall_rows,
     host_rows,
     input_rows,
@@ -48,6 +49,7 @@ ROOMS = (
     input_rows,
     bms_rows,
     cell_rows,
+    fade_rows,
     pcs_rows,
     meter_rows,
     memory_rows,
@@ -143,7 +145,7 @@ def judge(row: Row, look: Look, watch: Condition | None, reset: str = "") -> Con
     t_raw_ns = watch.t_raw_ns or look.t_ns
     if watch.active:
         return replace(watch, t_raw_ns=t_raw_ns, t_gone_ns=0)
-    cause = row.cause.format(subject=look.subject, value=value, limit=limit)
+    cause = row.cause.format(subject=look.subject, value=row.sign * value, limit=row.sign * limit)
     tripped = look.t_ns - t_raw_ns >= ns(row.hold_s)
     return replace(watch, cause=cause, t_raw_ns=t_raw_ns, active=tripped)
 

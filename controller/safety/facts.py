@@ -7,7 +7,7 @@ from math import inf, isfinite, isnan, nan
 
 from controller.image import Device, Instant, Telemetry, Track
 from controller.records import replace
-from controller.safety import cells, soc
+from controller.safety import cells, fade, soc
 from controller.safety.table import CYCLE_S, FRAME_MISS_S, NOISE_S, SAMPLE_AGE_S_MAX, accepts, renamed
 from controller.safety.terms import Part, Terms
 from controller.safety.waveform import DC_OVER_PU
@@ -166,13 +166,16 @@ def battery_of(
     seen = reading_of(racks, telemetry.track)
     band = soc.track(before.band, terms, seen, now)
     low_pct, high_pct = soc.hull(band, seen)
+    faded = fade.track(before.fade, before.band, band, terms, seen, now)
     return Battery(
         soc_pct=sum(_of(racks, "soc_pct")) / len(racks),
         soc_pct_low=low_pct,
         soc_pct_high=high_pct,
         band=band,
-        anchor_due=soc.due(replace(band, low_pct=low_pct, high_pct=high_pct), now),
-        cell_c_low=_all(min, [cells.readable(cell_c) for cell_c in _of(racks, "cell_c_min")]),
+        fade=faded,
+        anchor_due=soc.due(replace(band, low_pct=low_pct, high_pct=high_pct), now)
+        or fade.due(faded, terms.capacity_kwh),
+        cell_c_low=seen.cell_c_low,
         cell_c_high=_all(max, [cells.readable(cell_c) for cell_c in _of(racks, "cell_c_max")]),
         charge_kw_max=min(charge_kw, before.charge_kw_read),
         discharge_kw_max=min(discharge_kw, before.discharge_kw_read),
@@ -199,6 +202,7 @@ def reading_of(racks: list[Device], track: Track) -> soc.Reading:
         frame_s=track.dc_s,
         cell_v_low=_all(max, _of(racks, "cell_v_min")),
         cell_v_high=_all(min, _of(racks, "cell_v_max")),
+        cell_c_low=_all(min, [cells.readable(cell_c) for cell_c in _of(racks, "cell_c_min")]),
     )
 
 

@@ -8,6 +8,7 @@ ends a start that is under way, and waives the shortest run; a stop that a perso
 from __future__ import annotations
 
 from controller.image import Mode
+from controller.safety import fade
 from controller.safety.gensets import ready_kw
 from controller.safety.hall import HOUR_S, Phase, SetRun, held_s
 from controller.safety.losses import unsure
@@ -102,7 +103,8 @@ def _leave_planned(view: View) -> str:
     left_kw = view.hall.load_kw - sum(shed.kw for shed in terms.sheds)
     if left_kw > terms.forming_pu_max * view.terms.discharge_kw_max:
         return f"load after shedding is {left_kw:.0f} kW, the converters carry less"
-    return "" if battery.soc_pct_low >= terms.reserve_pct else "state of charge below the reserve"
+    reserve_pct = fade.reserve_pct(terms.reserve_pct, view.terms, battery.fade)
+    return "" if battery.soc_pct_low >= reserve_pct else "state of charge below the reserve"
 
 
 def _grid_gone(view: View) -> str:

@@ -70,6 +70,7 @@ class Row:
     lone: bool = False  # costs its converter, or those of its port, where the others may carry on (F27)
     level: int | None = None  # degradation D0 to D3; None: that of the effect
     share_pu: float = 1.0  # of the power limits that it leaves
+    sign: float = 1.0  # of both numbers in the text: -1 where the signal falls, and is told as it is
 
 
 def at(value: float) -> Number:

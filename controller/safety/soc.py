@@ -39,11 +39,12 @@ class Reading:
     frame_s: float = nan  # time in it; it stands still where there is no DC bus
     cell_v_low: float = nan  # the highest of the racks' lowest cells: all are empty when it is
     cell_v_high: float = nan  # the lowest of the racks' highest cells: all are full when it is
+    cell_c_low: float = nan  # the coldest cell
 
 
 def track(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
     """The interval after one more reading of the BMS, %. Not known until the first number."""
-    low_pct, high_pct = _inside(seen.soc_pct_low), _inside(seen.soc_pct_high)
+    low_pct, high_pct = inside(seen.soc_pct_low), inside(seen.soc_pct_high)
     if not isfinite(band.low_pct):
         if not (isfinite(low_pct) and isfinite(high_pct)):
             return band
@@ -85,10 +86,28 @@ def due(band: SocBand, now: Instant) -> bool:
 
 def hull(band: SocBand, seen: Reading) -> tuple[float, float]:
     """Low and high end with what the BMS says inside; nan while either is not known."""
-    low_pct, high_pct = _inside(seen.soc_pct_low), _inside(seen.soc_pct_high)
+    low_pct, high_pct = inside(seen.soc_pct_low), inside(seen.soc_pct_high)
     if not isfinite(band.low_pct) or not (isfinite(low_pct) and isfinite(high_pct)):
         return nan, nan
     return min(band.low_pct, low_pct), max(band.high_pct, high_pct)
+
+
+def frame_kw(band: SocBand, seen: Reading, past_s: float) -> float:
+    """Power since the last reading by the frame; nan: it has not seen nearly all of the time, or has no DC bus."""
+    frame_s = seen.frame_s - band.frame_s
+    if frame_s > 0.0 and abs(frame_s - past_s) <= MISS_PU * past_s:
+        return 3600.0 * (seen.frame_kwh - band.frame_kwh) / frame_s
+    return nan
+
+
+def bms_kw(band: SocBand, seen: Reading, past_s: float) -> float:
+    """The same by the BMS's last two readings; nan where too much time lies between them."""
+    return 0.5 * (band.dc_kw + seen.dc_kw) if past_s <= GAP_S_MAX else nan
+
+
+def proven(band: SocBand, now: Instant) -> bool:
+    """Whether the cells have looked full, or empty, for long enough; which of both, the band tells."""
+    return band.t_held_ns != 0 and seconds(now.t_ns - band.t_held_ns) >= HELD_S
 
 
 def _first(band: SocBand, error_pct: float, low_pct: float, high_pct: float, now: Instant) -> SocBand:
@@ -100,7 +119,7 @@ def _first(band: SocBand, error_pct: float, low_pct: float, high_pct: float, now
     return SocBand(low_pct - error_pct, high_pct + error_pct, now.t_ns, now.t_ns)
 
 
-def _inside(soc_pct: float) -> float:
+def inside(soc_pct: float) -> float:
     """A BMS may say 100.4; what is further out is no state of charge."""
     return min(max(soc_pct, 0.0), 100.0) if -1.0 <= soc_pct <= 101.0 else nan
 
@@ -135,10 +154,8 @@ def _mean_kw(band: SocBand, seen: Reading, past_s: float) -> float:
     By the frame, which sees every swing. Two readings of the BMS see what happens to be there; beside a load that
     repeats in step with them they are wrong the same way each time, 16 kW at the reference site.
     """
-    frame_s = seen.frame_s - band.frame_s
-    if frame_s > 0.0 and abs(frame_s - past_s) <= MISS_PU * past_s:
-        return 3600.0 * (seen.frame_kwh - band.frame_kwh) / frame_s
-    return 0.5 * (band.dc_kw + seen.dc_kw) if past_s <= GAP_S_MAX else nan
+    mean_kw = frame_kw(band, seen, past_s)
+    return mean_kw if isfinite(mean_kw) else bms_kw(band, seen, past_s)
 
 
 def _anchored(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBand:
@@ -149,7 +166,7 @@ def _anchored(band: SocBand, terms: Terms, seen: Reading, now: Instant) -> SocBa
     if not (full or empty):
         return replace(band, t_held_ns=0)
     band = replace(band, t_held_ns=band.t_held_ns or now.t_ns)
-    if seconds(now.t_ns - band.t_held_ns) < HELD_S:
+    if not proven(band, now):
         return band
     low_pct, high_pct = (100.0 - ANCHOR_PCT, 100.0) if full else (0.0, ANCHOR_PCT)
     return replace(band, low_pct=low_pct, high_pct=high_pct, t_anchor_ns=now.t_ns)

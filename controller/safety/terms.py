@@ -156,6 +156,7 @@ class Terms:
     frame_s: float = 1e-4
     ports: tuple[str, ...] = ()  # in the order of the frame
     capacity_kwh: float = inf
+    round_trip_pu: float = 1.0  # of what is charged comes out again at least; converters are in it
     soc_error_pct: float = 0.0  # how far the BMS may be off before its first anchor
     full_cell_v: float = inf  # at rest or nearly
     empty_cell_v: float = -inf

@@ -11,14 +11,14 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from controller.image import Mode
+from controller.image import Instant, Mode
 from controller.records import replace
-from controller.safety import soc
+from controller.safety import fade, soc
 from controller.safety.orders import CLEAR_WINDOW_S
 from controller.safety.step import State
 from controller.safety.terms import Terms
 from controller.safety.transition import RETRY_HOLDS
-from controller.state import SocBand
+from controller.state import Fade, SocBand
 from controller.units import NS_PER_S, ns
 from tools.averaged.run import AveragedRun
 
@@ -32,7 +32,10 @@ def settled(run: AveragedRun) -> tuple[Any, ...]:
     assert run.outputs is not None
     c, hall, out = run.state.conditions, run.state.hall, run.outputs
     watches = tuple((key, w.active, w.t_raw_ns, w.t_gone_ns) for key, w in sorted(c.watches.items()))
-    battery = replace(c.battery, band=SocBand(), replies=0, soc_pct=0.0, soc_pct_low=0.0, soc_pct_high=0.0)
+    shown = Fade(fits_kwh=c.battery.fade.fits_kwh)  # what is being measured goes on
+    battery = replace(
+        c.battery, band=SocBand(), fade=shown, replies=0, soc_pct=0.0, soc_pct_low=0.0, soc_pct_high=0.0
+    )
     limits = replace(out.limits, sequence=0, t_issue_ns=0, valid_until_ns=0)
     t_aim_ns = hall.t_aim_ns if hall.aim else 0  # renewed while there is no aim
     known = replace(hall, t_read_ns=0, agreeing=0, load_kw=0.0, grid_kw=0.0, t_aim_ns=t_aim_ns)
@@ -43,8 +46,11 @@ def settled(run: AveragedRun) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def counted(band: SocBand, terms: Terms, past_s: float) -> SocBand:
-    """The interval after past_s at the power of its last reading, as soc.track would have it reading by reading."""
+def counted(band: SocBand, terms: Terms, past_s: float, true_kwh: float) -> SocBand:
+    """The interval after past_s at the power of its last reading, as soc.track would have it reading by reading.
+
+    true_kwh: capacity of the world's battery, by which the BMS counts.
+    """
     pct_per_kw_s = 100.0 / (3600.0 * terms.capacity_kwh)
     moved_pct = -band.dc_kw * past_s * pct_per_kw_s
     grown_pct = soc.DAY_PCT * past_s / soc.DAY_S + soc.CYCLE_PCT * abs(moved_pct) / 200.0
@@ -57,16 +63,25 @@ def counted(band: SocBand, terms: Terms, past_s: float) -> SocBand:
         frame_s=band.frame_s + past_s,
         low_pct=min(max(low_pct, 0.0), 100.0),
         high_pct=min(max(high_pct, 0.0), 100.0),
+        above_pct=band.above_pct + high_pct - band.high_pct - moved_pct * terms.capacity_kwh / true_kwh,
     )
 
 
-def shifted(state: State, terms: Terms, past_s: float) -> State:
-    """The state with every reading as fresh past_s later as it is now; what counts a duration stays where it began."""
+def shifted(state: State, terms: Terms, past_s: float, true_kwh: float) -> State:
+    """The state with every reading as fresh past_s later as it is now; what counts a duration stays where it began.
+
+    true_kwh: see counted.
+    """
     c, past_ns, hall = state.conditions, ns(past_s), state.hall
     hall = replace(
         hall, t_read_ns=hall.t_read_ns + past_ns, t_aim_ns=hall.t_aim_ns + (0 if hall.aim else past_ns)
     )
-    battery = replace(c.battery, band=counted(c.battery.band, terms, past_s))
+    band = c.battery.band
+    battery = replace(
+        c.battery,
+        band=counted(band, terms, past_s, true_kwh),
+        fade=fade.counted(c.battery.fade, terms, band.dc_kw, band.dc_kw, band.dc_kw, past_s),
+    )
     return replace(
         state,
         conditions=replace(
@@ -90,7 +105,8 @@ def may_rest(run: AveragedRun) -> bool:
     starting = any(c.state == "starting" for c in world.pcs.values())
     # a silent BMS is bridged by the worst when it returns
     blind = any(part.name in world.spoil.mute for part in run.terms.bms)
-    anchoring = state.conditions.battery.band.t_held_ns > 0
+    band = state.conditions.battery.band
+    anchoring = band.t_held_ns > 0 and not soc.proven(band, Instant(band.t_ns, 0.0))
     pressed = state.conditions.t_pressed_ns > 0 or bool(run.inbox) or state.desk.jog is not None
     return not (moving or starting or blind or anchoring or pressed or clears_in_s(run) <= 0.0)
 
@@ -124,7 +140,7 @@ def leap(run: AveragedRun, most_s: float) -> tuple[float, float]:
     before = settled(run)
     while past_s >= SHORTEST_S:
         copy = run.copied()
-        copy.state = shifted(run.state, run.terms, past_s - 1.0)
+        copy.state = shifted(run.state, run.terms, past_s - 1.0, run.world.capacity_kwh)
         copy.cycle(past_s)
         if settled(copy) == before:
             run.world, run.state, run.outputs = copy.world, copy.state, copy.outputs

@@ -17,6 +17,7 @@ from controller.safety.command import Command, Rank
 from controller.safety.input_rows import UNCOOLED_PU
 from controller.units import NS_PER_S
 from tools.averaged.run import AveragedRun
+from tools.inject.battery import bms_soc, fade, mend, reserve_raised
 from tools.inject.computer import (
     Change,
     Pair,
@@ -263,10 +264,6 @@ def _again(run: AveragedRun, draw: Random) -> None:
     run.watchers.append(person)
 
 
-def _bms_soc(pct: float) -> Change:
-    return lambda run, draw: setattr(run.world.spoil, "bms_soc_pct", pct)
-
-
 def _wish(wish: Wish) -> Change:
     return lambda run, draw: setattr(run, "wish", wish)
 
@@ -353,12 +350,13 @@ ACTS: dict[str, Act] = {
     "F38": Act(_heat, _world(heat_k_per_s=0.0, cell_c=(20.0, 25.0))[1], zero, "warm"),
     "F39": Act(*_contacts("fire"), in_mode(Mode.LOCKOUT)),
     "F40": Act(*_world(cell_v_apart=0.31), derated(APART_PU)),
-    "F41": Act(_bms_soc(12.0), _bms_soc(0.0), told("F41")),
-    "F42": Act(_bms_soc(3.0), _bms_soc(0.0), limits_kept, still=True),
+    "F41": Act(bms_soc(12.0), bms_soc(0.0), told("F41")),
+    "F42": Act(bms_soc(3.0), bms_soc(0.0), limits_kept, still=True),
     "F43": Act(*_values("bms", dc_v=0.0, dc_a=0.0), zero),
     "F44": Act(*_contacts("fire", "contactor"), told("F44")),
     "F45": Act(*_contacts("insulation"), in_mode(Mode.FAULT)),
     "F46": Act(*_contacts("cooling"), derated(UNCOOLED_PU)),
+    "F47": Act(fade, mend, reserve_raised, "proven"),
     "F48": Act(*_world(grid_pu=0.0), lambda run: run.mode != Mode.GRID_TIED),
     "F49": Act(_sag, _nothing, in_mode(Mode.GRID_TIED), still=True),
     "F50": Act(_third_loss, _world(grid_pu=1.0)[1], told("F50")),

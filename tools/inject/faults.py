@@ -15,7 +15,7 @@ from tools.inject.stack import stack_trial
 from tools.inject.table import FAULTS, Fault, Room
 from tools.inject.trial import LackingError, Result, trial
 
-BINS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 60.0, 1000.0, inf)  # upper ends of the histogram
+BINS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 60.0, 1000.0, 259_200.0, inf)  # upper ends of the histogram
 
 
 @dataclass(frozen=True, slots=True)

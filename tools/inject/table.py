@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 
-from controller.runtime.elsewhere import UNSEEN
-
 W_S = 0.1
 S_S = 1.0
+DAY_S = 86_400.0
 
 
 class Room(StrEnum):
@@ -49,11 +48,6 @@ def _stack(code: str, name: str, within_s: float, expects: str, told: str = "") 
 
 def _test(code: str, name: str, place: str, expects: str) -> Fault:
     return Fault(code, name, Room.TEST, inf, expects, place=place)
-
-
-def _none(code: str) -> Fault:
-    name, why = UNSEEN[code]
-    return Fault(code, name, Room.NONE, inf, "", why=why)
 
 
 SENSING = (
@@ -122,7 +116,7 @@ BATTERY = (
     _averaged("F44", "contactor-welded", 5.0, "told, LOCKOUT that no reset lifts"),
     _averaged("F45", "insulation", S_S, "stop, latched"),
     _averaged("F46", "cooling-lost", 60.0, "a quarter of the power"),
-    _none("F47"),
+    _averaged("F47", "capacity-fade", 3 * DAY_S, "told, the reserve is raised", "days"),
 )
 SUPPLY = (
     _averaged("F48", "grid-lost", 0.2, "ISLANDING"),

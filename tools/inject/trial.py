@@ -10,13 +10,17 @@ from random import Random
 
 from controller.image import Mode
 from controller.runtime.mistakes import MistakeError
+from tools.averaged.quiet import leap, may_rest
 from tools.averaged.run import CYCLE_S, HALL, AveragedRun, StuckError, averaged
 from tools.inject.averaged import ACTS
+from tools.inject.battery import cycled
 from tools.inject.table import FAULTS
 
 STILL_S = 20.0  # how long nothing may happen where nothing must
 LATE = 2.0  # a reaction is waited for this many times its bound
 SLOW_S = 30.0  # a bound from which the site is stepped by whole seconds
+DAYS_S = 86_400.0  # and from which the battery is cycled, and stretches are left out in which nothing happens
+LEAP_S_MAX = 120.0
 
 
 class LackingError(MistakeError):
@@ -80,6 +84,14 @@ def _full(run: AveragedRun) -> None:
     run.world.limit_kw = (0.0, run.world.limit_kw[1])
 
 
+def _proven(run: AveragedRun) -> None:
+    """Full, as its cells have shown for a minute."""
+    run.world.energy_kwh = run.world.capacity_kwh
+    run.until_ready()
+    for _ in range(70):
+        run.cycle(1.0)
+
+
 def _warm(run: AveragedRun) -> None:
     """In use for hours."""
     run.world.cell_c = (28.0, 33.0)
@@ -113,7 +125,7 @@ def _standby(run: AveragedRun) -> None:
 STARTS: dict[str, Callable[[AveragedRun], None]] = {
     "grid": AveragedRun.until_ready, "discharging": _discharging, "loss": _loss, "island": _island, "genset": _genset,
     "genset, full": _full, "resync": _resync, "closing": _closing, "standby": _standby,
-    "warm": _warm,
+    "warm": _warm, "proven": _proven,
 }  # fmt: skip
 FALLBACK = ("loss", "island", "genset", "genset, full", "resync", "closing")
 
@@ -140,6 +152,10 @@ def trial(code: str, seed: int, site: Path = HALL) -> Result:
     run.drift(phase_s)
     began_ns = run.world.t_ns
     act.begin(run, draw)
+    days = fault.within_s > DAYS_S
+    if days:
+        run.world.want_kw = 0.0
+        run.watchers.append(cycled)
     rest_s = CYCLE_S - phase_s
     most_s = STILL_S if act.still else LATE * fault.within_s
     slow = fault.within_s > SLOW_S and not act.still
@@ -149,6 +165,8 @@ def trial(code: str, seed: int, site: Path = HALL) -> Result:
                 return Result(code, seed, phase_s, past_s, fault.within_s)
             if act.still and not act.seen(run):
                 return Result(code, seed, phase_s, past_s, -1.0)
+        if days and may_rest(run):
+            leap(run, LEAP_S_MAX)
         run.cycle(rest_s)
         rest_s = 1.0 if slow else CYCLE_S
     return Result(code, seed, phase_s, -1.0 if act.still else float("inf"), fault.within_s)

@@ -19,7 +19,7 @@ from controller.runtime.supervisor import Cycle
 from controller.runtime.writer import Writer
 from controller.safety.hall import Hall, Phase, SetRun
 from controller.safety.step import State
-from controller.state import Battery, Conditions, ModeState, SocBand
+from controller.state import Battery, Conditions, Fade, ModeState, SocBand
 from controller.units import ns
 from tests.unit.plan.tariffs import tariff
 from tests.unit.runtime.test_telling import cycle
@@ -98,6 +98,22 @@ def test_nothing_remembered_is_nothing_assumed() -> None:
     assert memory.taken(State(), at(0.0)).charge is None
     assert memory.taken(FULL, at(0.0)).charge == ChargeMemory(8.0, 12.0, -3600.0)
     assert memory.taken(State(), at(0.0)).chatter_utc_s is None
+
+
+def test_what_the_battery_has_shown_survives_a_restart(tmp_path: Path) -> None:
+    """Goal: F47 and its reserve stand over a restart; a discharge under way does not; records without fits are read.
+    Method: two fits through memory and disk; the record as it was written before."""
+    fade = Fade(100.0, 100.0, 100.0, 800.0, 790.0, (800.0, 790.0))
+    state = State(Conditions(battery=Battery(band=BAND, fade=fade)))
+    found = again(state, 10.0, 3.0).conditions.battery.fade
+    assert found.fits_kwh == (800.0, 790.0) and isnan(found.drawn_kwh) and isnan(found.most_kwh)
+    keep.write(tmp_path, keep.Record(memory=memory.taken(state, at(0.0))))
+    kept = keep.read(tmp_path)[0].memory.charge
+    assert kept is not None and kept.fits_kwh == (800.0, 790.0)
+    plain = keep.SHAPE.validate_python(
+        {"memory": {"charge": {"below_pct": 1, "above_pct": 2, "anchor_utc_s": 3}}}
+    )
+    assert plain.memory.charge == ChargeMemory(1.0, 2.0, 3.0)
 
 
 def faulty(seconds: float, count: int) -> Cycle:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from controller.runtime.mistakes import MistakeError, SilentError
 from controller.runtime.slowloop import SlowLoop
 from controller.runtime.supervisor import Cycle
 from controller.safety.hall import Hall
-from controller.state import Battery, Conditions, Converter, ModeState
+from controller.state import Battery, Conditions, Converter, Fade, ModeState
 
 NOW = 1_800_000_000.0
 NORDLAB = check_site(Path("boards/sites/nordlab.yaml"))
@@ -57,6 +58,17 @@ def test_a_look_holds_means_and_whole_quarters() -> None:
     assert (look.soc_pct, look.soc_pct_low, look.mode, look.stage) == (60.0, 58.0, Mode.GRID_TIED, 1)
     gatherer.record(cycle(1001, load_kw=float("nan")))
     assert isnan(gatherer.take(Instant(0, 0.0)).load_kw)
+
+
+def test_a_look_tells_what_a_faded_battery_holds() -> None:
+    """Goal: the plan's capacity is the one that was shown. Method: two fits of nordlab's 4000 kWh; none."""
+    gatherer, seen = Gatherer(NORDLAB, None), cycle(0.0)
+    gatherer.record(seen)
+    assert gatherer.take(Instant(0, 0.0)).capacity_kwh(4000.0) == 4000.0
+    battery = replace(seen.conditions.battery, fade=Fade(fits_kwh=(3500.0, 3000.0)))
+    gatherer.record(replace(seen, conditions=replace(seen.conditions, battery=battery)))
+    look = gatherer.take(Instant(0, 0.0))
+    assert (look.held_kwh, look.capacity_kwh(4000.0), look.clock_unset) == (3500.0, 3500.0, False)
 
 
 @pytest.mark.parametrize(("begin", "counts"), [(449, True), (450, False)])

@@ -189,15 +189,17 @@ def test_one_stale_rack_freezes_the_battery(age_s: float, taken: bool) -> None:
 def test_what_several_racks_say_together() -> None:
     """Goal: power is the sum, SOC the ends; one that is silent about a number makes it unknown. Method: two racks."""
     one = replace(
-        RACK, values={"soc_pct": 40.0, "dc_a": 100.0, "dc_v": 800.0, "cell_v_min": 3.1, "cell_v_max": 3.2}
-    )
+        RACK, values={"soc_pct": 40.0, "dc_a": 100.0, "dc_v": 800.0, "cell_v_min": 3.1, "cell_v_max": 3.2,
+                      "cell_c_min": 21.0}
+    )  # fmt: skip
     two = replace(
-        RACK, values={"soc_pct": 60.0, "dc_a": -50.0, "dc_v": 700.0, "cell_v_min": 3.2, "cell_v_max": 3.4}
-    )
+        RACK, values={"soc_pct": 60.0, "dc_a": -50.0, "dc_v": 700.0, "cell_v_min": 3.2, "cell_v_max": 3.4,
+                      "cell_c_min": 12.0}
+    )  # fmt: skip
     found = facts.reading_of([one, two], Track(dc_kwh=7.0, dc_s=3.0))
     assert (found.soc_pct_low, found.soc_pct_high, found.dc_kw) == (40.0, 60.0, 45.0)
     assert (found.cell_v_low, found.cell_v_high) == (3.2, 3.2)
-    assert (found.frame_kwh, found.frame_s) == (7.0, 3.0)
+    assert (found.frame_kwh, found.frame_s, found.cell_c_low) == (7.0, 3.0, 12.0)
     silent = facts.reading_of([one, replace(two, values={"dc_a": 1.0, "dc_v": 700.0})], Track())
     assert isnan(silent.soc_pct_low)
     assert isnan(silent.cell_v_high)

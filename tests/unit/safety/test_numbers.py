@@ -16,6 +16,7 @@ from controller.safety import (
     conditions,
     envelope,
     facts,
+    fade,
     fallback,
     gensets,
     hall,
@@ -70,6 +71,8 @@ NUMBERS: dict[Any, dict[str, Any]] = {
     cell_rows: {"HEAT_K_MAX": 3.0, "HEAT_S": 180.0, "HEAT_HOLD_S": 1.5, "HEAT_C_MIN": 30.0,
                 "HEAT_SLOT_NS": 10_000_000_000, "APART_V_MAX": 0.3, "APART_V_CLEAR": 0.2, "APART_S": 9.8,
                 "APART_PU": 0.5},
+    fade: {"FADE_PU": 0.9, "FITS": 2, "DEPTH_PCT_MIN": 50.0, "FULL_PCT": 98.0, "METER_PU": 1.03, "COLD_C": 10.0,
+           "JUMP_PCT_MIN": 2.0},
     window: {"STAY_GRID": (0.80, 1.15, 2.5, 1.5), "ENTER_GRID": (0.917, 1.05, 0.5, 0.1)},
 }  # fmt: skip
 
@@ -130,6 +133,7 @@ REACTIONS = {
     "F61": [("CURTAIL", "A", 0.0, None, 0), ("CURTAIL", "A", 2.0, None, 1)],
     "F36": [("NO_CHARGE", "A", 0.0, 600.0, 0)], "F37": [("TRIP", "A", 0.0, None, 3)],
     "F38": [("TRIP", "C", 1.5, None, 3)], "F40": [("NOTE", "A", 9.8, None, 1)],
+    "F47": [("NOTE", "A", 0.0, 0.0, 0)],
     "F39": [("TRIP", "D", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],
     "F63": [("NOTE", "A", 0.0, 1.0, 0)],
     "T16": [("TRIP", "D", 0.0, None, 3), ("STOP", "B", 2.0, None, 3)],

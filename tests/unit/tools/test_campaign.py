@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -18,7 +19,9 @@ from tools.averaged.hostile import DEAD_END, VAIN
 from tools.averaged.machines import Switch
 from tools.averaged.pairs import all_pairs, pair
 from tools.averaged.quiet import SHORTEST_S, clears_in_s, leap, may_rest, settled
-from tools.averaged.run import AveragedRun
+from tools.averaged.run import HALL, AveragedRun
+from tools.inject.averaged import ACTS
+from tools.inject.trial import prepared
 from tools.oracle.watch import RULES
 from tools.planted import PLANTED, caught, cycles
 
@@ -102,6 +105,29 @@ def test_what_is_left_out_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
             cycles(run, 15.0)
         assert (before.mode, before.state.mode.row) == (after.mode, after.state.mode.row)
         assert before.world.source == after.world.source
+
+
+def test_what_is_left_out_is_counted() -> None:
+    """Goal: what a discharge shows of the battery is the same with leaps and without (F47). Method: a faded battery is
+    emptied for an hour and a half by whole seconds and with leaps; counts, bounds and the interval within rounding."""
+    found = []
+    for leaps in (False, True):
+        run = prepared("proven", HALL).copied()
+        ACTS["F47"].begin(run, Random(1))
+        run.world.want_kw = 500.0
+        end_ns = run.world.t_ns + round(5600e9)
+        while run.world.t_ns < end_ns:
+            if leaps and may_rest(run):
+                leap(run, min((end_ns - run.world.t_ns) / 1e9, 900.0))
+            else:
+                run.cycle(1.0)
+            if leaps and run.world.t_ns < end_ns:
+                run.cycle(1.0)
+        battery, fade = run.state.conditions.battery, run.state.conditions.battery.fade
+        found.append((fade.drawn_kwh, fade.told_kwh, fade.least_kwh, fade.most_kwh, fade.likely_kwh,
+                      battery.soc_pct_low, battery.soc_pct_high, battery.band.above_pct))  # fmt: skip
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    assert 0.0 < found[0][3] < 1800.0
 
 
 def test_a_stretch_in_which_something_is_due_is_not_left_out() -> None:
