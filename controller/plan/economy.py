@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 
 from controller.config.tariff import Demand, FeeStep
 from controller.plan.billing import billed_kw
 from controller.plan.calendar import Floats, Ints
-from controller.plan.program import Program, Solution, Solver
+from controller.plan.program import Program, Solution, Solver, packed
+from controller.plan.regret import regret
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
@@ -114,6 +115,8 @@ class Dispatch:
     worth: Floats  # of one more kW in the step's windows, money
     shed_kwh: float
     cost: float
+    far_cost: float = 0.0  # part of it that typical days tell
+    kept: bool = True  # the fee steps it was to stay within, as expected
     warm: bool = False
     fees: Mapping[str, float] = field(default_factory=dict)
 
@@ -130,24 +133,21 @@ class Economist:
     ) -> Dispatch:
         """The cheapest dispatch from energy_kwh now. Raises PlanError when the solver finds none in time.
 
-        A fee by steps is tried step by step, the highest first: the cheapest ceiling that can be kept wins. What a
-        wide ceiling costs without its fee, a narrower one costs at least: that leaves most of them out.
+        A fee by steps is tried step by step, the highest first. What a wide ceiling costs without its fee, a narrower
+        one costs at least: that leaves out what cannot win.
         """
-        best: Dispatch | None = None
+        tried: list[Dispatch] = []
         least: list[tuple[Floats, float]] = []
         for trial in _ceilings(charges):
             fees = {f"{c.demand.name}/{c.period}": c.ceiling.fee for c in trial if c.ceiling is not None}
             tops_kw = np.array([inf if c.ceiling is None else c.ceiling.kw for c in trial])
             bound = max((cost for wider_kw, cost in least if (wider_kw >= tops_kw).all()), default=-inf)
-            if best is not None and bound + sum(fees.values()) >= best.cost:
+            if bound + sum(fees.values()) >= min((each.cost for each in tried), default=inf):
                 continue
             found = self._solve(steps, trial, energy_kwh, terminal)
             least.append((tops_kw, found.cost))
-            found = replace(found, cost=found.cost + sum(fees.values()), fees=fees)
-            if best is None or found.cost < best.cost:
-                best = found
-        assert best is not None
-        return best
+            tried.append(replace(found, cost=found.cost + sum(fees.values()), fees=fees))
+        return chosen(tried, steps.ends.size)
 
     def _solve(
         self, steps: Steps, charges: Sequence[Charge], energy_kwh: float, terminal: Terminal | None
@@ -157,7 +157,27 @@ class Economist:
         parts = _storage(program, self.plant, steps, energy_kwh, SHED_FACTOR * dear)
         _ends(program, parts, steps, terminal)
         peaks = [_peaks(program, parts.grid, charge, i, steps) for i, charge in enumerate(charges)]
-        return _read(self._solver.solve(program), parts, peaks, steps, charges)
+        return _read(self._solver.solve(program), program, parts, peaks, steps, charges)
+
+
+def chosen(tried: Sequence[Dispatch], days: int) -> Dispatch:
+    """The cheapest; but a wider fee step, once taken, is paid for the month, and a narrower one can still be left.
+
+    So what the wider one gains in near time, which waiting would lose, must exceed what it may be regretted by.
+    Typical days tell the mean of what it gains later; they differ by as much, so n of them err by 1 / sqrt(n).
+    """
+    best = min(tried, key=lambda each: each.cost)
+    while lower := [each for each in tried if each.kept and _fee(each) < _fee(best)]:
+        low = min(lower, key=lambda each: each.cost)
+        far, more = low.far_cost - best.far_cost, _fee(best) - _fee(low)
+        if low.cost - best.cost + more - far > regret(more, far, max(far, 0.0) / sqrt(max(days, 1))):
+            break
+        best = low
+    return best
+
+
+def _fee(dispatch: Dispatch) -> float:
+    return sum(dispatch.fees.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,9 +367,17 @@ def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:
 
 
 def _read(
-    solution: Solution, parts: _Columns, peaks: list[_PeakColumns], steps: Steps, charges: Sequence[Charge]
-) -> Dispatch:
+    solution: Solution, program: Program, parts: _Columns, peaks: list[_PeakColumns], steps: Steps,
+    charges: Sequence[Charge],
+) -> Dispatch:  # fmt: skip
     value = solution.value
+    paid = packed(program.cost) * value
+    peak_kw = tuple(float(value[p.peak]) for p in peaks)
+    within = (
+        kw <= c.ceiling.kw + c.demand.subscribed_kw
+        for kw, c in zip(peak_kw, charges, strict=True)
+        if c.ceiling is not None and c.chance >= 0.5
+    )
     worth = np.zeros(steps.count)
     for columns, charge in zip(peaks, charges, strict=True):
         np.add.at(worth, charge.step, -solution.row_dual[columns.rows][charge.row] * charge.share)
@@ -358,10 +386,15 @@ def _read(
         pcs_kw=value[parts.discharge] - value[parts.charge],
         pv_kw=steps.pv_kw - value[parts.spill],
         energy_kwh=value[parts.energy],
-        peak_kw=tuple(float(value[p.peak]) for p in peaks),
+        peak_kw=peak_kw,
         limit_kw=tuple(float(value[p.limits].max()) for p in peaks),
         worth=worth,
         shed_kwh=float((value[parts.shed] * steps.hours)[: steps.near].sum()),
         cost=solution.cost,
+        far_cost=sum(
+            float(paid[each[steps.bad :]].sum())
+            for each in (parts.grid, parts.export, parts.charge, parts.discharge, parts.shed)
+        ),
+        kept=all(within),
         warm=solution.warm,
     )
