@@ -1,4 +1,4 @@
-"""Faults of the catalogue that are no row of the safety step: what meets them instead, or why nothing here does.
+"""Faults of the catalogue that are no row of the safety step: what meets them instead.
 
 Ids and names are those of reference/safety.md section 4; the rows of the step are in controller.safety.conditions.
 """
@@ -93,4 +93,3 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
         "a cycle of the supervisor failed: zero on the wire at once, a dump, the end; the next start is in LOCKOUT",
     ),
 }
-UNSEEN: dict[str, tuple[str, str]] = {}  # id: name, why nothing here detects it

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.image import Mode
-from controller.runtime.elsewhere import MET, UNSEEN
+from controller.runtime.elsewhere import MET
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
 from controller.safety.look import LEVELS
@@ -62,8 +62,7 @@ def plain_cause(cause: str) -> str:
 
 def elsewhere() -> Iterator[tuple[str, str, str]]:
     """Every other fault of the catalogue: id, name and what becomes of it, by code."""
-    unseen = {code: (name, f"nothing here detects it: {why}") for code, (name, why) in UNSEEN.items()}
-    for code, (name, what) in sorted((MET | unseen).items()):
+    for code, (name, what) in sorted(MET.items()):
         yield code, name, what
 
 

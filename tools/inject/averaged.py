@@ -338,7 +338,7 @@ ACTS: dict[str, Act] = {
     "F24": Act(*_enter("standby", False), left_out(0)),
     "F25": Act(*_converter(armed=False), RESTS),
     "F26": Act(*_enter("fault", True), left_out(0)),
-    "F27": Act(*_mute("pcs", 1), left_out(1, others=True)),
+    "F27": Act(*_mute("pcs", 1), left_out(1, others=True), "pair"),
     "F28": Act(*_fields("pcs", identity="another unit"), silent),
     "F30": Act(_other_master, _values("pcs", setpoint_kw=0.0)[1], RESTS, "discharging"),
     "F31": Act(_drifts, _undrift, told("F31")),

@@ -20,13 +20,12 @@ class Room(StrEnum):
     AVERAGED = "averaged"  # the safety step against the averaged site
     STACK = "stack"  # frame, bus master and supervisor against the simulated site
     TEST = "test"  # not a fault of a site: a test of its own injects it
-    NONE = "none"  # nothing here detects it
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One line. within_s: from the fault at our input to the safe command; inf: no time is set. told: the catalogue's
-    own words where they are not a number of seconds. place: the test of a Room.TEST; why: of a Room.NONE."""
+    own words where they are not a number of seconds. place: the test of a Room.TEST."""
 
     code: str
     name: str
@@ -35,7 +34,6 @@ class Fault:
     expects: str
     told: str = ""
     place: str = ""
-    why: str = ""
 
 
 def _averaged(code: str, name: str, within_s: float, expects: str, told: str = "") -> Fault:

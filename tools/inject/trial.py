@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import inf, isfinite
 from pathlib import Path
 from random import Random
 
@@ -125,7 +126,7 @@ def _standby(run: AveragedRun) -> None:
 STARTS: dict[str, Callable[[AveragedRun], None]] = {
     "grid": AveragedRun.until_ready, "discharging": _discharging, "loss": _loss, "island": _island, "genset": _genset,
     "genset, full": _full, "resync": _resync, "closing": _closing, "standby": _standby,
-    "warm": _warm, "proven": _proven,
+    "warm": _warm, "proven": _proven, "pair": AveragedRun.until_ready,
 }  # fmt: skip
 FALLBACK = ("loss", "island", "genset", "genset, full", "resync", "closing")
 
@@ -136,6 +137,10 @@ def prepared(start: str, site: Path) -> AveragedRun:
     run = averaged(site)
     if run.terms.fallback is None and (start in FALLBACK or not run.terms.bms):
         raise LackingError(f"{site}: has no fallback; this fault needs {start}. Choose an island site.")
+    if start == "pair" and not (len(run.terms.pcs) > 1 and isfinite(run.terms.pcs[1].watchdog_s)):
+        raise LackingError(
+            f"{site}: has no second converter that a watchdog of its own ends. Choose another site."
+        )
     try:
         STARTS[start](run)
     except StuckError as error:
@@ -169,4 +174,4 @@ def trial(code: str, seed: int, site: Path = HALL) -> Result:
             leap(run, LEAP_S_MAX)
         run.cycle(rest_s)
         rest_s = 1.0 if slow else CYCLE_S
-    return Result(code, seed, phase_s, -1.0 if act.still else float("inf"), fault.within_s)
+    return Result(code, seed, phase_s, -1.0 if act.still else inf, fault.within_s)
