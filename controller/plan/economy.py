@@ -19,7 +19,7 @@ from controller.plan.program import Program, Solution, Solver, packed
 from controller.plan.regret import regret
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
-CEILING_PU = 0.95  # a plan stays this far below a fee step: an empty battery's last hours may surprise
+CEILING_PU = 0.98  # a plan stays this far below a fee step: two meters of class B err by 1 % each
 CHARGE_COST = 1e-5  # breaks ties, each hour ahead: no idle cycling; sooner than later, which may fail
 START = -1  # a predecessor that is no step: energy now
 KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below

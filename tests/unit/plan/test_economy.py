@@ -148,6 +148,7 @@ def test_a_fee_step_is_kept_or_left() -> None:
     found, _ = day(tariff(home), load_kw, bat=small, energy_kwh=2.0)
     assert list(found.fees.values()) == [252]
     assert found.grid_kw.max() <= 10.0
+    assert found.limit_kw[0] == pytest.approx(9.8)  # two meters of class B below the step
     found, _ = day(tariff(home), load_kw, bat=replace(small, discharge_kw_max=1.0), energy_kwh=2.0)
     assert list(found.fees.values()) == [371]
 
