@@ -86,7 +86,8 @@ cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_
 
 
 cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
-    """The command that brings the modelled converters to wanted_kw one exchange after it arrives."""
+    """The command that brings the modelled converters to wanted_kw one exchange after it arrives; where their slew is
+    too slow for that, as far as they come within it and the frame by which the next one may be late."""
     cdef double a = w.decay
     cdef double b = w.model_kw
     cdef double reach_kw = w.setup.slew_kw_per_s * w.setup.period_s
@@ -103,6 +104,7 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
         x = fabs(u - w.slew_kw) / scale
         h = a * x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664))
         u -= (a * b + (1.0 - a) * u - (u - w.slew_kw) * h - wanted_kw) / (1.0 - a - h)
+    reach_kw += w.setup.slew_kw_per_s * w.setup.frame_s     # a converter that stands still until then loses it
     return clip(u, w.slew_kw - reach_kw, w.slew_kw + reach_kw)
 
 

@@ -148,6 +148,16 @@ def test_a_battery_at_rest_leaves_the_wire_free() -> None:
         assert size_kw < 100 or commands > 1000
 
 
+def test_the_lead_reaches_one_frame_beyond_the_exchange() -> None:
+    """400 kW/ms and exchanges of 0.45 ms: a step of 1600 kW is out of reach of the first, which is told 180 kW and the
+    40 kW of the frame that the next one may leave late. Without them the converter would stand still until then."""
+    fast = {"dead_s": 0.0005, "period_s": 0.00045, "lag_s": 0.002, "slew_kw_per_s": 400e3}
+    for low_kw, high_kw, told_kw in ((3000.0, 4600.0, 220.0), (4600.0, 3000.0, -220.0)):
+        _, out = run(step(low_kw, high_kw, 0.2), fast)
+        lead_kw = out["lead_kw"][RATE_HZ // 10 :]
+        assert lead_kw[abs(lead_kw).argmax()] == pytest.approx(told_kw, abs=0.5)
+
+
 def test_a_lapsed_lease_ramps_to_zero_within_half_a_second() -> None:
     """Discharging 1600 kW when the lease ends: never a rise, zero 0.5 s later."""
     _, out = run(step(3000, 4600, 1.4), ramp_kw_per_s_max=0.0, valid_until_ns=NS, fall_kw_per_s=1.0)
