@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.image import Mode
+from controller.runtime.deviates import DEVIATES
 from controller.runtime.elsewhere import MET
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
@@ -66,6 +67,13 @@ def elsewhere() -> Iterator[tuple[str, str, str]]:
         yield code, name, what
 
 
+def deviations() -> Iterator[tuple[str, str, str]]:
+    """Every fault that is met otherwise than the reference has it: id, name and why, by code."""
+    names = {it.code: it.name for it in told()} | {code: name for code, name, _ in elsewhere()}
+    for code, why in sorted(DEVIATES.items()):
+        yield code, names[code], why
+
+
 def transitions() -> Iterator[tuple[str, str, Row]]:
     """Every row of the mode table with its sources in words, in the order in which they are tried."""
     for row in modes.ROWS:
@@ -101,6 +109,11 @@ def explain(word: str) -> list[str]:
         if duty.mode.name == asked
     ]
     lines += [f"{code} {name}: {what}." for code, name, what in elsewhere() if code == asked]
+    lines += [
+        f"{code} {name}, otherwise than the reference: {why}."
+        for code, name, why in deviations()
+        if code == asked
+    ]
     if not lines:
         raise MistakeError(f"{word} is not known; known are {', '.join(known())}.")
     return lines
@@ -145,6 +158,14 @@ def page() -> str:
         "|---|---|---|",
     ]
     lines += [f"| {code} | {name} | {what} |" for code, name, what in elsewhere()]
+    lines += [
+        "",
+        "## Otherwise than the reference, and why",
+        "",
+        "| id | name | what and why |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {code} | {name} | {why} |" for code, name, why in deviations()]
     lines += ["", "## Gensets: phases", "", "| from | to | when |", "|---|---|---|"]
     lines += [
         f"| {', '.join(p.name for p in row.source)} | {row.target.name} | {row.needs} |"

@@ -8,6 +8,7 @@ import pytest
 
 from controller.config.loader import BOARDS
 from controller.image import Mode
+from controller.runtime.deviates import DEVIATES
 from controller.runtime.explain import EFFECTS, RESETS, elsewhere, explain, known, page, plain_cause, told
 from controller.runtime.mistakes import MistakeError
 from controller.safety import conditions, fallback, gensets, interlocks, modes
@@ -50,6 +51,7 @@ def test_the_page_is_the_tables() -> None:
         (row.code, row.name, row.grade, row.cure) for row in conditions.ROWS
     )
     assert [r[0] for r in rows_of("Modes")] == [duty.mode.name for duty in fallback.DUTIES]
+    assert {r[0]: r[2] for r in rows_of("Otherwise than the reference, and why")} == DEVIATES
     assert [r[2] for r in rows_of("Gensets: phases")] == [row.needs for row in gensets.ROWS]
     assert [r[0] for r in rows_of("Interlocks")] == [lock.id for lock in interlocks.ROWS]
 
@@ -83,10 +85,13 @@ def test_every_fault_of_the_catalogue_is_explained_once() -> None:
 
 
 def test_one_answer_in_words() -> None:
-    """Goal: cause, effect, class and cure in one line. Method: F37; an unknown word lists the known."""
-    (line,) = explain("f37")
+    """Goal: cause, effect, class and cure in one line; in another why it is otherwise than the reference.
+    Method: F37; F36, which is not; an unknown word lists the known."""
+    line, why = explain("f37")
     for part in ("cell-hot", "SAFE_STOP", "class A", "<value>", "check the cooling"):
         assert part in line
+    assert why == f"F37 cell-hot, otherwise than the reference: {DEVIATES['F37']}."
+    assert len(explain("F36")) == 1
     with pytest.raises(MistakeError, match=r"F99 is not known; known are .*F37"):
         explain("F99")
     assert plain_cause("no places") == "no places"

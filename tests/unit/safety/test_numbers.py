@@ -109,7 +109,8 @@ def test_what_a_mode_says_it_waits_for() -> None:
     assert set(Mode.__members__) - told == {"GENSET"}, "a genset that carries the load waits for nothing"
 
 
-# Code: (effect, class, hold s, clear s, level) of each row, as safety.md 4 has them; None: the site's clear hold.
+# Code: (effect, class, hold s, clear s, level) of each row, None: the site's clear hold. The product's own, so that no
+# cell drifts unseen; against safety.md 4 they are held in test_catalogue.
 REACTIONS = {
     "F01": [("STOP", "A", 0.0, None, 3)], "F02": [("STOP", "C", 0.0, None, 3), ("STOP", "C", 3.0, None, 3)],
     "F03": [("STOP", "C", 0.0, None, 3)], "F04": [("STOP", "A", 0.0, None, 3)], "F05": [("NOTE", "A", 0.0, 1.0, 0)],
@@ -153,7 +154,7 @@ REACTIONS = {
 
 
 def test_what_every_row_does_and_for_how_long() -> None:
-    """Goal: effect, class, times and level of every row are the reference's. Method: a second copy, typed apart."""
+    """Goal: effect, class, times and level of no row drift. Method: a second copy; see test_catalogue for safety.md."""
     found: dict[str, list[tuple[str, str, float, float | None, int]]] = {}
     for row in conditions.ROWS:
         level = look.LEVELS[row.effect] if row.level is None else row.level
