@@ -28,6 +28,7 @@ from controller.safety.transition import ISLANDS
 from controller.state import ModeState
 from controller.units import NS_PER_S, ns
 from tools.averaged.hostile import DEAD_END, World
+from tools.averaged.pairs import pairs, scope
 from tools.averaged.quiet import leap, may_rest, settled
 from tools.averaged.run import CYCLE_S, HALL, AveragedRun, Seen, of
 from tools.averaged.scenes import Watcher
@@ -225,6 +226,22 @@ def lines(tally: Tally, seed: int, wall_s: float) -> list[str]:
     ]  # fmt: skip
 
 
+def paired(seed: int, phases: int) -> int:
+    """P3: run and tell. The exit status."""
+    began_s, result = time.monotonic(), pairs(seed, phases)
+    print(
+        f"pairs: {result.trials:,} trials, seed {seed}, commit {commit()}, {time.monotonic() - began_s:.0f} s"
+    )
+    print(f"  {scope()}")
+    print(
+        "  interlocks exercised: " + ", ".join(f"{rule} {n}" for rule, n in sorted(result.exercised.items()))
+    )
+    print(f"  violations: {len(result.found)}")
+    for one, other, number, v in result.found:
+        print(f"    {one} {other} seed {number}, {v.t_s:.1f} s, {v.mode}: {v.id}: {v.text}")
+    return 1 if result.found else 0
+
+
 def main() -> int:
     """Run and tell. Exit 1 on a violation, or with --planted when one was not caught."""
     parser = argparse.ArgumentParser(prog="tools/campaign", description=__doc__)
@@ -233,7 +250,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     parser.add_argument("--json", action="store_true", help="one line for programs")
     parser.add_argument(
-        "--pairs", type=int, default=0, metavar="N", help="all pairs of faults, N phases each, instead"
+        "--pairs",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"instead: two faults at once, N phases each; {scope()}",
     )
     parser.add_argument(
         "--planted", action="store_true", help="take out one interlock after the other; all are caught?"
@@ -248,22 +269,9 @@ def main() -> int:
         for rule, count in results.items():
             print(f"  {rule} taken out: {count} violations of it")
         return 0 if all(results.values()) else 1
-    began_s = time.monotonic()
     if asked.pairs:
-        from tools.averaged.pairs import pairs
-
-        result = pairs(asked.seed, asked.pairs)
-        print(
-            f"pairs: {result.trials:,} trials, seed {asked.seed}, commit {commit()}, {time.monotonic() - began_s:.0f} s"
-        )
-        print(
-            "  interlocks exercised: "
-            + ", ".join(f"{rule} {n}" for rule, n in sorted(result.exercised.items()))
-        )
-        print(f"  violations: {len(result.found)}")
-        for one, other, number, v in result.found:
-            print(f"    {one} {other} seed {number}, {v.t_s:.1f} s, {v.mode}: {v.id}: {v.text}")
-        return 1 if result.found else 0
+        return paired(asked.seed, asked.pairs)
+    began_s = time.monotonic()
     tally = campaign(asked.hours, asked.seed, asked.jobs)
     wall_s = time.monotonic() - began_s
     if asked.json:

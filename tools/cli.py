@@ -286,7 +286,12 @@ def bill(
 @app.command()
 def inject(
     site: SitePath,
-    faults: Annotated[list[str], typer.Argument(metavar="FAULT...", help="F37 or cell-hot; all: every one")],
+    faults: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FAULT...", help="F37 or cell-hot; all: but for those with a test of their own"
+        ),
+    ],
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of phase and operating point.")] = 1,
     phases: Annotated[int, typer.Option(min=1, max=10_000, help="Trials of each fault.")] = 1,
     as_json: AsJson = False,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
+from math import comb
 from random import Random
 
 from controller.devices.check import check_site
@@ -14,6 +15,7 @@ from tools.averaged.hostile import OWN_STATE
 from tools.averaged.run import HALL
 from tools.averaged.scenes import Watcher
 from tools.inject.averaged import ACTS
+from tools.inject.table import FAULTS
 from tools.inject.trial import STARTS, prepared
 from tools.oracle.facts import Plates, plates_of
 from tools.oracle.watch import Oracle, Violation
@@ -22,6 +24,7 @@ APART_S = (0.0, 0.1, 0.5, 2.0)  # between the two
 TOGETHER_S = 4.0
 AFTER_S = 3.0  # by 0.1 s, and then
 LONG_AFTER_S = 20  # by whole seconds
+PAIRED = tuple(code for code in ACTS if code not in OWN_STATE)
 SITUATIONS = ("grid", "discharging", "genset", "resync")
 
 
@@ -67,10 +70,17 @@ def pair(one: str, other: str, seed: int) -> Oracle:
 
 def all_pairs(seed: int, phases: int) -> Iterator[tuple[str, str, int]]:
     """Names of the pairs and their seeds."""
-    codes = [code for code in ACTS if code not in OWN_STATE]
     for phase in range(phases):
-        for one, other in combinations(codes, 2):
+        for one, other in combinations(PAIRED, 2):
             yield one, other, seed + phase
+
+
+def scope() -> str:
+    """What `all` is: faults that need frame, bus or files are in no pair, nor are those with a state of their own."""
+    return (
+        f"{len(PAIRED)} of the {len(FAULTS)} faults, those of the averaged site: {comb(len(PAIRED), 2):,} pairs of "
+        f"{comb(len(FAULTS), 2):,}"
+    )
 
 
 def pairs(seed: int, phases: int, told: Callable[[Pairs], None] = lambda result: None) -> Pairs:

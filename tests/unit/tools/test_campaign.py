@@ -17,7 +17,7 @@ from tools import campaign
 from tools.averaged import hostile
 from tools.averaged.hostile import DEAD_END, VAIN
 from tools.averaged.machines import Switch
-from tools.averaged.pairs import all_pairs, pair
+from tools.averaged.pairs import all_pairs, pair, scope
 from tools.averaged.quiet import SHORTEST_S, clears_in_s, leap, may_rest, settled
 from tools.averaged.run import HALL, AveragedRun
 from tools.inject.averaged import ACTS
@@ -288,9 +288,12 @@ def test_an_order_that_nobody_takes_is_no_event(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pairs_are_all_pairs() -> None:
-    """Goal: P3. Method: each pair once a phase; one pair run."""
+    """Goal: P3; what is told of their number is true. Method: each pair once a phase, counted; one pair run."""
     found = list(all_pairs(1, 2))
     assert len(found) == len(set(found)) == 2 * len({pair[:2] for pair in found})
+    faults = {code for one, other, _ in found for code in (one, other)}
+    assert scope().startswith(f"{len(faults)} of the 98 faults, ")
+    assert scope().endswith(f": {len(found) // 2:,} pairs of 4,753")
     assert pair("F16", "F48", SEED).violations == 0
 
 
@@ -316,8 +319,12 @@ def test_five_thousand_hours_without_a_violation(part: int) -> None:
 
 @pytest.mark.process
 def test_the_command() -> None:
-    """Goal: tools/campaign as a person calls it. Method: two hours as JSON; too few are refused."""
+    """Goal: tools/campaign as a person calls it. Method: two hours as JSON; too few are refused; its help."""
     command = [sys.executable, "-m", "tools.campaign", "--json", "--hours"]
     done = subprocess.run([*command, "2"], cwd=HOUSE, capture_output=True, text=True, check=True)
     assert '"violations": {}' in done.stdout
     assert subprocess.run([*command, "0"], cwd=HOUSE, capture_output=True, check=False).returncode == 2
+    told = subprocess.run(
+        [*command[:3], "--help"], cwd=HOUSE, capture_output=True, text=True, check=True
+    ).stdout
+    assert scope() in " ".join(told.split())
