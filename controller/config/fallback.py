@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from controller.config.option import REQUIRED, Fault, Section, option
 
+# Section, option: what a site in the field may set, and whose number it is; a bench saves time with less.
+FIELD: dict[tuple[str, str], tuple[float, float, str]] = {
+    ("back", "return_s"): (300, inf, "T09"), ("back", "resyncs_per_h_max"): (1, 3, "T09"),
+    ("back", "handover_s"): (0.5, 2, "T10"), ("transfer", "close_rest_s"): (10, inf, "IL-03"),
+    ("transfer", "chatter_max"): (2, 3, "IL-20"), ("transfer", "chatter_s"): (60, inf, "IL-20"),
+    ("transfer", "chatter_hold_s"): (600, inf, "IL-20"), ("genset", "starts_per_h_max"): (1, 4, "F60"),
+}  # fmt: skip
 Text = Annotated[str, Field(min_length=1, max_length=40)]
 
 
@@ -54,11 +62,23 @@ class Return(Section):
     """Back to the grid."""
 
     return_s: float = option(
-        300, "how long the grid must be healthy", low=1, high=3600, why="enter service of IEEE 1547"
+        300,
+        "how long the grid must be healthy; less than 300 on a bench alone",
+        low=1,
+        high=3600,
+        why="enter service of IEEE 1547",
     )
     resync_s_max: float = option(120, "a try to return gives up", low=5, high=3600, why="T09")
-    resyncs_per_h_max: int = option(3, "tries within an hour", low=1, high=20, why="T09")
-    handover_s: float = option(2, "switch at the grid to converters following", low=0.5, high=30, why="T10")
+    resyncs_per_h_max: int = option(
+        3, "tries within an hour; more than 3 on a bench alone", low=1, high=20, why="T09"
+    )
+    handover_s: float = option(
+        2,
+        "switch at the grid to converters following; more than 2 on a bench alone",
+        low=0.5,
+        high=30,
+        why="T10",
+    )
 
 
 class Transfer(Section):
@@ -70,12 +90,22 @@ class Transfer(Section):
     close_s_max: float = option(
         0.3, "order to the new position, as the switch itself tells it", low=0.1, high=30, why="F53"
     )
-    close_rest_s: float = option(10, "between two closings", low=1, high=600, why="anti-pumping, IL-03")
-    chatter_max: int = option(3, "transfers that are chatter", low=2, high=20, why="IL-20")
-    chatter_s: float = option(
-        60, "within this time", low=5, high=3600, why="IL-20; six faults in 82 s in July 2024"
+    close_rest_s: float = option(
+        10, "between two closings; less than 10 on a bench alone", low=1, high=600, why="anti-pumping, IL-03"
     )
-    chatter_hold_s: float = option(600, "then the source is held", low=1, high=7200, why="IL-20")
+    chatter_max: int = option(
+        3, "transfers that are chatter; more than 3 on a bench alone", low=2, high=20, why="IL-20"
+    )
+    chatter_s: float = option(
+        60,
+        "within this time; less than 60 on a bench alone",
+        low=5,
+        high=3600,
+        why="IL-20; six faults in 82 s in July 2024",
+    )
+    chatter_hold_s: float = option(
+        600, "then the source is held; less than 600 on a bench alone", low=1, high=7200, why="IL-20"
+    )
 
 
 class GensetRule(Section):
@@ -105,7 +135,9 @@ class GensetRule(Section):
     )
     cool_down_s: float = option(180, "without load before the stop", low=0, high=3600, why="6.2")
     off_s_min: float = option(300, "rest after a run", low=0, high=86_400, why="6.2")
-    starts_per_h_max: int = option(4, "starts within an hour", low=1, high=60, why="F60")
+    starts_per_h_max: int = option(
+        4, "starts within an hour; more than 4 on a bench alone", low=1, high=60, why="F60"
+    )
     stage_pu: float = option(
         0.8, "load of the running sets that starts the next", low=0.1, high=1, why="50-85 %"
     )
@@ -135,3 +167,12 @@ class Fallback(Section):
                     f"is {getattr(rule, low):g}; it must be below {high} ({getattr(rule, high):g}). Lower it."
                 )
                 yield Fault(("genset", low), text)
+
+    def loosened(self) -> Iterator[Fault]:
+        """Interlocks that are looser than a site in the field may have them."""
+        for (section, name), (low, high, whose) in FIELD.items():
+            value = getattr(getattr(self, section), name)
+            if not low <= value <= high:
+                bound = f"{low:g} or more" if value < low else f"{high:g} or less"
+                text = f"is {value:g}; on a host that is no bench it is {bound} ({whose}). Set {bound}."
+                yield Fault((section, name), text)

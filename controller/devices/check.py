@@ -119,6 +119,8 @@ def _box(site: Site, host: Host) -> Iterator[Fault]:
             ("sampling", "rate_hz"),
             f"is {site.sampling.rate_hz}; host {host.name} allows {host.adc.rate_hz_max}. Lower it.",
         )
+    if site.fallback is not None and not host.bench:
+        yield from (Fault(("fallback", *path), text) for path, text in site.fallback.loosened())
 
 
 def device_faults(site: Site, profiles: Mapping[str, Profile]) -> Iterator[Fault]:
