@@ -31,7 +31,7 @@ from controller.runtime.planning import Planning
 from controller.runtime.supervisor import PERIOD_S, Cycle, Supervisor
 from controller.units import NS_PER_S
 from tools.oracle import facts
-from tools.oracle.watch import SIGHT, Oracle
+from tools.oracle.watch import SIGHT, Oracle, broken
 from tools.plant.links import Link
 from tools.plant.loads import Load, read_load
 from tools.plant.loop import VirtualSite
@@ -98,22 +98,13 @@ def watched(checked: CheckedSite, supervisor: Supervisor, plant: Plant) -> Oracl
         places = tuple(k for k, it in enumerate(cycle.commands) if any(it is other for other in refused))
         asked = tuple(facts.Order(c.verb, c.rank, c.sequence, c.expires_ns, c.reason) for c in cycle.commands)
         mode, limits = cycle.mode.mode, cycle.limits
-        oracle.take(facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, mode, limits, {}, asked, places))
+        due = cycle.conditions.battery.anchor_due
+        oracle.take(
+            facts.Scene(cycle.now.t_ns, cycle.telemetry, truth, mode, limits, {}, asked, places, None, due)
+        )
 
     supervisor.watchers.append(look)
     return oracle
-
-
-def broken(oracle: Oracle, t_start_ns: int = 0) -> str:
-    """Which interlock was broken first, when and how, and where to look; empty: none was. Time since t_start_ns."""
-    if not oracle.violations:
-        return ""
-    first, others = oracle.found[0], oracle.violations - 1
-    more = f", and {others} times more" if others else ""
-    return (
-        f"{first.id} is broken at {first.t_s - t_start_ns / NS_PER_S:.1f} s in {first.mode}: {first.text}{more}. "
-        f"Read `stillwatt explain {first.id}` and the rows of the result before it; the same seed shows it again."
-    )
 
 
 class VirtualRun:

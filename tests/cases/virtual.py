@@ -13,10 +13,11 @@ from controller.image import Instant, Mode
 from controller.runtime.events import Event
 from controller.runtime.fastlink import FastLink
 from controller.runtime.supervisor import PERIOD_S, Cycle, Supervisor
+from tools.oracle.watch import broken
 from tools.plant.links import Link
 from tools.plant.loop import VirtualSite
 from tools.plant.site import Plant
-from tools.sim import broken, watched
+from tools.sim import watched
 
 SITE = Path("boards/sites/reference.yaml")
 LOAD_HZ = 100.0

@@ -43,6 +43,7 @@ def scene_of(seen: Seen, neutral: Limits | None = None) -> Scene:
         commands=orders,
         refused=tuple(place for place, c in enumerate(seen.commands) if any(c is other for other in refused)),
         neutral=neutral,
+        anchoring=seen.run.state.conditions.battery.anchor_due,
     )
 
 

@@ -17,8 +17,9 @@ from controller.runtime.mistakes import MistakeError
 from controller.runtime.supervisor import PERIOD_S
 from tools.inject.table import FAULTS
 from tools.inject.trial import LackingError, Result
+from tools.oracle.watch import broken
 from tools.plant.loads import Load
-from tools.sim import NotRunningError, Scene, VirtualRun, broken
+from tools.sim import NotRunningError, Scene, VirtualRun
 
 SITES = Path(__file__).parents[2] / "boards" / "sites"
 SITE = SITES / "reference.yaml"

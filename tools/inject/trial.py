@@ -9,13 +9,17 @@ from math import inf, isfinite
 from pathlib import Path
 from random import Random
 
+from controller.devices.check import check_site
 from controller.image import Mode
 from controller.runtime.mistakes import MistakeError
 from tools.averaged.quiet import leap, may_rest
 from tools.averaged.run import CYCLE_S, HALL, AveragedRun, StuckError, averaged
+from tools.averaged.scenes import Watcher
 from tools.inject.averaged import ACTS
 from tools.inject.battery import cycled
 from tools.inject.table import FAULTS
+from tools.oracle.facts import Plates, plates_of
+from tools.oracle.watch import Oracle, broken
 
 STILL_S = 20.0  # how long nothing may happen where nothing must
 LATE = 2.0  # a reaction is waited for this many times its bound
@@ -148,10 +152,17 @@ def prepared(start: str, site: Path) -> AveragedRun:
     return run
 
 
+@cache
+def _plates(site: Path) -> Plates:
+    return plates_of(check_site(site))
+
+
 def trial(code: str, seed: int, site: Path = HALL) -> Result:
-    """One trial of a fault of Room.AVERAGED. Raises MistakeError for a site that cannot have it."""
+    """One trial of a fault of Room.AVERAGED under the eyes of the oracle. Raises MistakeError for a site that cannot
+    have it."""
     fault, act, draw = FAULTS[code], ACTS[code], Random(f"{code} {seed}")
-    run = prepared(act.start, site).copied()
+    run, oracle = prepared(act.start, site).copied(), Oracle(_plates(site))
+    run.watchers.append(Watcher(oracle))
     run.world.want_kw += draw.uniform(-20.0, 20.0)
     phase_s = draw.uniform(0.001, CYCLE_S - 0.001)
     run.drift(phase_s)
@@ -167,11 +178,11 @@ def trial(code: str, seed: int, site: Path = HALL) -> Result:
     while (past_s := (run.world.t_ns - began_ns) / 1e9) <= most_s:
         if past_s or run.outputs is None:
             if not act.still and act.seen(run):
-                return Result(code, seed, phase_s, past_s, fault.within_s)
+                return Result(code, seed, phase_s, past_s, fault.within_s, broken(oracle, began_ns))
             if act.still and not act.seen(run):
-                return Result(code, seed, phase_s, past_s, -1.0)
+                return Result(code, seed, phase_s, past_s, -1.0, broken(oracle, began_ns))
         if days and may_rest(run):
             leap(run, LEAP_S_MAX)
         run.cycle(rest_s)
         rest_s = 1.0 if slow else CYCLE_S
-    return Result(code, seed, phase_s, -1.0 if act.still else inf, fault.within_s)
+    return Result(code, seed, phase_s, -1.0 if act.still else inf, fault.within_s, broken(oracle, began_ns))

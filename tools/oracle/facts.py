@@ -38,6 +38,7 @@ class Plates:
     ramp_kw_per_s_max: tuple[float, float]  # up, down
     lease_s: float
     soc_pct_min: float
+    soc_pct_max: float = 100.0
     pv_kw_max: float = 0.0
     starts_per_h_max: int = 0
     switch: str = ""
@@ -81,7 +82,9 @@ class Truth:
 @quick
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One cycle. orders: device: order by the profile's name. neutral: the lease that an empty wish would have got."""
+    """One cycle. orders: device: order by the profile's name. neutral: the lease that an empty wish would have got.
+
+    anchoring: it is told that the battery is to be filled, so that its charge is proven (6.3)."""
 
     t_ns: int
     telemetry: Telemetry
@@ -92,6 +95,7 @@ class Scene:
     commands: tuple[Order, ...] = ()
     refused: tuple[int, ...] = ()  # places in commands
     neutral: Limits | None = None
+    anchoring: bool = False
 
     def told(self, name: str, point: str) -> float:
         """A value as last told, however old; nan: never."""
@@ -133,6 +137,7 @@ def plates_of(checked: CheckedSite) -> Plates:
         ramp_kw_per_s_max=_ramps(site),
         lease_s=site.control.lease_s,
         soc_pct_min=site.battery.soc_pct_min,
+        soc_pct_max=site.battery.soc_pct_max,
         pv_kw_max=site.pv.kw_max,
         starts_per_h_max=site.fallback.genset.starts_per_h_max if site.fallback is not None else 0,
         switch=switch.name if switch is not None else "",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from math import isfinite, isnan
+from math import isfinite
 
 from controller.image import Limits, Mode
 from tools.oracle.facts import Plates, Scene
 from tools.oracle.rule import Rule
 
 LOST_S = 2.0  # IL-04
+CHARGE_C_MIN, CELL_C_MAX = 0.0, 60.0  # 6.3: no charge below, neither charge nor discharge above
+FALL_S = 1.0  # 2.3: full power is gone in this time, whatever ramp there is
 SLACK_KW = 1e-6
 HAND_S, HAND_PU = 1.0, 0.04  # of a jog: told again within it; share of the rating
 LOCAL = 3  # rank of the person at the box
@@ -36,7 +38,7 @@ class Charging(Rule):
     """IL-04."""
 
     id = "IL-04"
-    text = "no charge below 0 degC; BMS silent: no growth, then nothing after 2 s"
+    text = "no charge below 0 degC, nothing above 60; BMS silent: no growth, then nothing after 2 s"
 
     def __init__(self, plates: Plates) -> None:
         super().__init__(plates)
@@ -44,22 +46,28 @@ class Charging(Rule):
         self.stale_s = max((rack.stale_s for rack in plates.of("bms")), default=0.0)
 
     def _cold(self, scene: Scene) -> bool:
-        return any(scene.told(rack.name, "cell_c_min") < 0.0 for rack in self.plates.of("bms"))
+        return any(scene.told(rack.name, "cell_c_min") < CHARGE_C_MIN for rack in self.plates.of("bms"))
+
+    def _hot(self, scene: Scene) -> bool:
+        return any(scene.told(rack.name, "cell_c_max") > CELL_C_MAX for rack in self.plates.of("bms"))
 
     def _age_s(self, scene: Scene) -> float:
         return max(scene.age_s(rack.name) for rack in self.plates.of("bms"))
 
     def near(self, scene: Scene) -> bool:
-        """A cold cell or a silent rack while power may flow, or might."""
+        """A cold or a hot cell or a silent rack while power may flow, or might."""
         stale = self._age_s(scene) > self.stale_s
-        return scene.mode in (Mode.GRID_TIED, Mode.GENSET) and (self._cold(scene) or stale)
+        cells = self._cold(scene) or self._hot(scene)
+        return scene.mode in (Mode.GRID_TIED, Mode.GENSET) and (cells or stale)
 
     def broken(self, scene: Scene) -> str:
-        """Charge with a cold cell, growth while silent, anything when lost."""
+        """Charge with a cold cell, growth while silent, anything with a hot one or when lost."""
         before, age_s = self.before, self._age_s(scene)
         now = self.before = (charge_kw(scene.limits), discharge_kw(scene.limits))
         if self._cold(scene) and now[0] > 0.0:
             return f"{now[0]:.0f} kW of charge with a cell below 0 degC"
+        if self._hot(scene) and sum(now) > 0.0:
+            return f"{sum(now):.0f} kW allowed with a cell above {CELL_C_MAX:.0f} degC"
         if age_s > max(LOST_S, self.stale_s) and sum(now) > 0.0:
             return f"{sum(now):.0f} kW allowed, the BMS silent for {age_s:.2f} s"
         stale = age_s > self.stale_s
@@ -72,7 +80,7 @@ class Envelope(Rule):
     """IL-05."""
 
     id = "IL-05"
-    text = "never beyond the tightest of converter, BMS, contract, SOC window and lease"
+    text = "never beyond the tightest of converter, BMS, contract, SOC window and lease; no ramp holds a reduction"
 
     def near(self, scene: Scene) -> bool:
         """Something is tighter than the converters while power flows."""
@@ -103,9 +111,12 @@ class Envelope(Rule):
 
     def _contract(self, scene: Scene) -> str:
         limits, plates = scene.limits, self.plates
-        empty = any(scene.told(rack.name, "soc_pct") <= plates.soc_pct_min for rack in plates.of("bms"))
-        if empty and discharge_kw(limits) > 0.0:
+        soc_pct = [scene.told(rack.name, "soc_pct") for rack in plates.of("bms")]
+        if any(pct <= plates.soc_pct_min for pct in soc_pct) and discharge_kw(limits) > 0.0:
             return "discharge below the window of the state of charge"
+        full = any(pct >= plates.soc_pct_max for pct in soc_pct)
+        if full and not scene.anchoring and charge_kw(limits) > 0.0:
+            return "charge above the window of the state of charge"
         most_kw = plates.import_kw_max + plates.pv_kw_max  # the load's sensors do not see the sun
         if limits.import_kw_max > most_kw + SLACK_KW or limits.export_kw_max > plates.export_kw_max:
             return (
@@ -114,6 +125,9 @@ class Envelope(Rule):
         ramps = limits.ramp_up_kw_per_s_max, limits.ramp_down_kw_per_s_max
         if not all(0.0 <= ramp <= most for ramp, most in zip(ramps, plates.ramp_kw_per_s_max, strict=True)):
             return f"ramps of {ramps} kW/s"
+        rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in plates.of("pcs"))
+        if not limits.fall_kw_per_s * FALL_S >= rating_kw - SLACK_KW:
+            return f"a reduction falls by {limits.fall_kw_per_s:.0f} kW/s, the rating is {rating_kw:.0f} kW"
         if not 0 <= limits.valid_until_ns - scene.t_ns <= round(plates.lease_s * 1e9):
             return "a lease that lasts longer than the site's"
         if scene.mode == Mode.GENSET and scene.position(plates) == "genset":
@@ -193,7 +207,7 @@ class Export(Rule):
     """IL-09."""
 
     id = "IL-09"
-    text = "grid meter stale: no discharge beyond the load that is known"
+    text = "grid meter stale: no discharge beyond the load that is known, less all the sun there can be"
 
     def __init__(self, plates: Plates) -> None:
         super().__init__(plates)
@@ -207,11 +221,12 @@ class Export(Rule):
         return scene.mode == Mode.GRID_TIED and self._blind(scene)
 
     def broken(self, scene: Scene) -> str:
-        """More than load and contract."""
+        """More than load and contract, the sun at its most; a load that is not known may be none."""
         kw, load_kw = discharge_kw(scene.limits), scene.telemetry.track.load_kw_mean
-        if scene.mode != Mode.GRID_TIED or not self._blind(scene) or isnan(load_kw):
+        if scene.mode != Mode.GRID_TIED or not self._blind(scene):
             return ""
-        most_kw = max(load_kw + self.plates.export_kw_max, 0.0)
+        known_kw = load_kw if isfinite(load_kw) else 0.0
+        most_kw = max(known_kw + self.plates.export_kw_max - self.plates.pv_kw_max, 0.0)
         return f"{kw:.0f} kW of discharge, {most_kw:.0f} kW known" if kw > most_kw + SLACK_KW else ""
 
 

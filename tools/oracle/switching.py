@@ -10,9 +10,10 @@ PERMISSIVE_S = 0.100  # IL-01
 HANDOVER_S = 2.0  # T10: two sources in step may overlap for so long
 READ_S = 0.5  # until a movement has been read twice
 REST_S = 10.0  # IL-03
-FAILED_S = 2.0  # IL-03: a closing that has not come about by then has failed, however slow the switch
+FAILED_S = 2.0  # IL-03: a closing that has not come about by then has failed, however short its order
 GAP_S = 1.0  # an order that was away for so long and comes back is a new one
 HOUR_S = 3600.0
+CRANKS_S = 60.0  # 6.2: a set's own controller tries 3 times, 10 s on and 10 s off
 REVERSE_PU, REVERSE_S = 0.05, 3.0  # IL-08
 CHATTER, CHATTER_S, HOLD_S = 3, 60.0, 600.0  # IL-20
 RESTS = (Mode.INIT, Mode.SAFE_STOP, Mode.FAULT, Mode.LOCKOUT, Mode.MAINT)
@@ -94,6 +95,7 @@ class SoundSwitch(Rule):
         super().__init__(plates)
         self.began_ns = self.last_ns = 0  # of the present try; of its newest order
         self.aim = ""
+        self.tried = False  # the newest try is still to be judged
         self.failed = False
 
     def near(self, scene: Scene) -> bool:
@@ -107,22 +109,29 @@ class SoundSwitch(Rule):
         if any(
             order.verb == "reset" and place not in scene.refused for place, order in enumerate(scene.commands)
         ):
-            self.failed = False
-        closing, before_ns = scene.closing(self.plates), self.began_ns
+            self.failed = self.tried = False
+        closing, before_ns, position = scene.closing(self.plates), self.began_ns, scene.position(self.plates)
+        self._judge(scene.t_ns, position)
         if not closing:
             return ""
         again = closing != self.aim or scene.t_ns - self.last_ns > round(GAP_S * 1e9)
         self.aim, self.last_ns = closing, scene.t_ns
-        if not scene.position(self.plates):
+        if not position:
             return "a closing while the position is not known"
         if self.failed:
-            return "a closing after one that failed, without a reset"
+            return "a closing after one that failed, or goes on, without a reset"
         if again:
-            self.began_ns = scene.t_ns
+            self.began_ns, self.tried = scene.t_ns, True
             rested_s = (scene.t_ns - before_ns) / 1e9
             return f"{rested_s:.1f} s between two closings" if before_ns and rested_s < REST_S - 1e-6 else ""
-        self.failed = scene.t_ns - self.began_ns > round(FAILED_S * 1e9)
-        return "a closing goes on though it has failed" if self.failed else ""
+        return ""
+
+    def _judge(self, t_ns: int, position: str) -> None:
+        """A try has failed when it is FAILED_S old and a fresh word of the switch has not once put it at its aim."""
+        if self.tried and position == self.aim:
+            self.tried = False
+        elif self.tried and position and t_ns - self.began_ns > round(FAILED_S * 1e9):
+            self.tried, self.failed = False, True
 
 
 class Engines(Rule):
@@ -134,6 +143,7 @@ class Engines(Rule):
     def __init__(self, plates: Plates) -> None:
         super().__init__(plates)
         self.asked: dict[str, int] = {}
+        self.cranked: set[str] = set()  # ordered to start and not known to run, nor to have come to rest
         self.starts: dict[str, list[int]] = {}
         self.reverse_ns = 0
 
@@ -150,6 +160,8 @@ class Engines(Rule):
 
     def broken(self, scene: Scene) -> str:
         """The first start that should not be."""
+        self.cranked = {name for name in self.cranked if self._cranks(scene, name)}
+        self.cranked |= {g.name for g in self.plates.of("genset") if scene.orders.get(g.name) == "start"}
         for genset in self.plates.of("genset"):
             if scene.orders.get(genset.name) == "start" and (why := self._start(scene, genset.name)):
                 return f"{genset.name}: {why}"
@@ -158,6 +170,15 @@ class Engines(Rule):
         late = reverse and scene.t_ns - self.reverse_ns > round((REVERSE_S + READ_S) * 1e9)
         opens = self.plates.positions.get(scene.orders.get(self.plates.switch, "")) == "open"
         return "power runs into a genset and the switch stays" if late and not opens else ""
+
+    def _cranks(self, scene: Scene, name: str) -> bool:
+        """Whether a set that was ordered to start may still turn on its starter (6.2: one at a time)."""
+        device, order = scene.device(name), scene.orders.get(name)
+        if order in ("start", "stop"):
+            return order == "start"
+        if device is None or device.age_s > self.plates.devices[name].stale_s:
+            return scene.t_ns - self.asked.get(name, 0) <= round(CRANKS_S * 1e9)
+        return device.state not in ("running", "fault", "off")
 
     def _start(self, scene: Scene, name: str) -> str:
         device, last_ns = scene.device(name), self.asked.get(name, 0)
@@ -168,6 +189,8 @@ class Engines(Rule):
             return "cranked at speed"
         if device.state == "fault":
             return "cranked in a fault"
+        if others := self.cranked - {name}:
+            return f"cranked beside {', '.join(sorted(others))}"
         begun = self.starts.setdefault(name, [])
         if scene.t_ns - last_ns > round(GAP_S * 1e9):
             begun.append(scene.t_ns)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from controller.units import NS_PER_S
 from tools.oracle import people, power, switching
 from tools.oracle.facts import Plates, Scene
 from tools.oracle.rule import Rule
@@ -64,3 +65,15 @@ class Oracle:
     def exercised(self) -> dict[str, int]:
         """Rule: times it was near."""
         return {rule.id: rule.exercised for rule in self.rules}
+
+
+def broken(oracle: Oracle, t_start_ns: int = 0) -> str:
+    """Which interlock was broken first, when and how, and where to look; empty: none was. Time since t_start_ns."""
+    if not oracle.violations:
+        return ""
+    first, others = oracle.found[0], oracle.violations - 1
+    more = f", and {others} times more" if others else ""
+    return (
+        f"{first.id} is broken at {first.t_s - t_start_ns / NS_PER_S:.1f} s in {first.mode}: {first.text}{more}. "
+        f"Read `stillwatt explain {first.id}` and the rows of the result before it; the same seed shows it again."
+    )
