@@ -112,6 +112,7 @@ class Device:
     alike: int = 0  # replies in a row, before the last, that said the very same
     t_identity_ns: int = 0  # arrival of the reply that told `identity`, 0: none yet
     t_setpoint_ns: int = 0  # and of the one that told its point `setpoint_kw`
+    t_able_ns: int = 0  # and of the newest that told what it can do: `discharge_kw_max`, `charge_kw_max`
     late_pct: float = 0.0  # share of its replies of the last minute that took too long (F80)
     round_trips: tuple[int, ...] = ()  # replies since start by round trip: bin k from 2^k to 2^(k+1) us
 

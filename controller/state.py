@@ -94,8 +94,13 @@ class Converter:
     armed: bool  # its own watchdog, read back
     accepted: bool  # identity read, accepted, and the same as at first
     forming: bool = False  # it forms the bus, or will as soon as no source carries it; read back
-    discharge_kw_max: float = float("inf")  # what it says it can do now (F23); infinite: it does not say
+    discharge_kw_max: float = float(
+        "inf"
+    )  # what it says it can do (F23), twice (IL-12); infinite: it does not say
     charge_kw_max: float = float("inf")
+    discharge_kw_read: float = float("inf")  # by its last word alone
+    charge_kw_read: float = float("inf")
+    t_read_ns: int = 0  # when that came
 
 
 @quick
@@ -226,6 +231,9 @@ class Conditions:
     foreign: Mapping[str, tuple[int, ...]] = field(
         default_factory=dict
     )  # converter: arrivals of its readings of late that show a setpoint nobody here has sent (F30)
+    opened: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # rack: newest reading without voltage, and how many in a row since a converter ran (F43)
     counts: tuple[Counts, ...] = ()  # over the last seconds
     heats: Mapping[str, tuple[Warmth, ...]] = field(
         default_factory=dict

@@ -48,6 +48,7 @@ class _Said:
     t_ok_ns: int = 0  # of the oldest of its live reads, 0: not all have come
     alike: int = 0  # the least of them
     t_setpoint_ns: int = 0  # when the setpoint came that it says it has, 0: never
+    t_able_ns: int = 0  # and what it says it can do
     t_identity_ns: int = 0  # when its identity came, 0: never
     identity: str = ""
 
@@ -137,6 +138,7 @@ class Roster:
             alike=said.alike,
             t_identity_ns=said.t_identity_ns,
             t_setpoint_ns=said.t_setpoint_ns,
+            t_able_ns=said.t_able_ns,
             late_pct=trips.late_pct(now.t_ns),
             round_trips=trips.bins,
         )
@@ -202,9 +204,15 @@ def _said(profile: Profile, blocks: Mapping[str, _Block]) -> _Said:
         any(block.strange for block in blocks.values()),
         min((block.t_ok_ns for block in live), default=0),
         min((block.alike for block in live), default=0),
-        max((block.t_ok_ns for block in blocks.values() if "setpoint_kw" in block.points), default=0),
+        _told_ns(blocks, "setpoint_kw"),
+        max(_told_ns(blocks, "discharge_kw_max"), _told_ns(blocks, "charge_kw_max")),
         *_identity(profile, blocks),
     )
+
+
+def _told_ns(blocks: Mapping[str, _Block], point: str) -> int:
+    """When this point was last told, 0: never."""
+    return next((block.t_ok_ns for block in blocks.values() if point in block.points), 0)
 
 
 def _state(profile: Profile, blocks: Mapping[str, _Block]) -> str:

@@ -29,10 +29,6 @@ MET: dict[str, tuple[str, str]] = {  # id: name, what happens
         "soc-jump",
         "a jump of the BMS's value widens the interval of the state of charge; power does not step",
     ),
-    "F43": (
-        "contactor-open",
-        "no voltage or no limit from the BMS is no power; a converter that trips for it is F26",
-    ),
     "F49": ("grid-sag", "a sag that is shorter than F48's hold time is ridden through"),
     "F51": ("unintended-island", "converters form only behind a switch proven open (IL-11)"),
     "F52": ("out-of-phase", "the switch closes by one fresh permissive alone (IL-01)"),

@@ -70,8 +70,7 @@ def read(
     now: Instant,
     hall: Hall = NO_HALL,
 ) -> Conditions:
-    """One cycle of the fault table, with the hall as the last one left it. Pure: all memory comes in with `previous`
-    and leaves with the result."""
+    """One cycle of the fault table; hall: of the last one. Pure: memory comes with `previous`, leaves in the result."""
     previous = _button(previous, asked, now)
     if previous.reset == "local" and state.mode == Mode.LOCKOUT:
         previous = replace(previous, answers={})  # T17: the self-test of T01 begins anew
@@ -103,6 +102,7 @@ def read(
         ports_barred=ports_barred,
         traces=traces,
         foreign=pcs_rows.foreign_of(terms, previous, state, telemetry, traces, now),
+        opened=bms_rows.opened_of(terms, previous, telemetry),
         counts=counts_of(previous, telemetry, now),
         heats=cell_rows.heats_of(terms, previous, telemetry, now),
         clock_s=table.clock_s(telemetry.now),

@@ -121,11 +121,13 @@ def counts_of(previous: Conditions, telemetry: Telemetry, now: Instant) -> tuple
 def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> tuple[Converter, ...]:
     """The converters in the order of the site file."""
     found = []
+    before = {converter.name: converter for converter in previous.converters}
     for part in terms.pcs:
         device = telemetry.devices.get(part.name)
         if device is None:
             found.append(Converter(part.name, 0.0, "unknown", fresh=False, armed=False, accepted=False))
             continue
+        discharge_kw, charge_kw, t_read_ns = _able_kw(device, before.get(part.name))
         found.append(
             Converter(
                 name=part.name,
@@ -135,11 +137,31 @@ def converters_of(terms: Terms, previous: Conditions, telemetry: Telemetry) -> t
                 armed=device.armed,
                 accepted=accepts(part, device.identity) and not renamed(previous, device),
                 forming=device.values.get("form_word", 0.0) == 1.0,
-                discharge_kw_max=max(device.values.get("discharge_kw_max", inf), 0.0),
-                charge_kw_max=max(device.values.get("charge_kw_max", inf), 0.0),
+                discharge_kw_max=min(discharge_kw),
+                charge_kw_max=min(charge_kw),
+                discharge_kw_read=discharge_kw[-1],
+                charge_kw_read=charge_kw[-1],
+                t_read_ns=t_read_ns,
             )
         )
     return tuple(found)
+
+
+def _able_kw(device: Device, before: Converter | None) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """What it has said it can do, the last two words at most: less counts at once, more when it is said twice (IL-12).
+
+    Between two words, and where there is no newer one, what counted goes on."""
+    if before is not None and device.t_able_ns <= before.t_read_ns:
+        return (
+            (before.discharge_kw_max, before.discharge_kw_read),
+            (before.charge_kw_max, before.charge_kw_read),
+            before.t_read_ns,
+        )
+    names = ("discharge_kw_max", "charge_kw_max")
+    now_kw = tuple(max(device.values.get(name, inf), 0.0) for name in names)
+    if before is None or not before.t_read_ns:
+        return (now_kw[0],), (now_kw[1],), device.t_able_ns
+    return (before.discharge_kw_read, now_kw[0]), (before.charge_kw_read, now_kw[1]), device.t_able_ns
 
 
 def battery_of(

@@ -136,7 +136,11 @@ def step(view: View, before: ModeState, devices: Mapping[str, Device]) -> Hall:
     tries = within(hall.t_resyncs_ns, now, HOUR_S)
     if view.state.mode == Mode.RESYNC != before.mode:
         tries = (*tries, now.t_ns)
-    return _shed(view, _transfers(terms, replace(hall, t_resyncs_ns=tries), before, view.state, now))
+    vain = within(hall.t_vain_ns, now, HOUR_S)
+    if before.mode == Mode.GENSET_START and view.state.mode == Mode.ISLANDED and not hall.t_utility_ns:
+        vain = (*vain, now.t_ns)
+    hall = replace(hall, t_resyncs_ns=tries, t_vain_ns=vain)
+    return _shed(view, _transfers(terms, hall, before, view.state, now))
 
 
 def switch_order(view: View) -> dict[str, tuple[str, str]]:

@@ -59,6 +59,7 @@ class Hall:
     t_read_ns: int = 0  # of the newest reading
     sync: bool = False  # the sync-check permissive, fresh
     dead: bool = False  # the dead-bus permissive, fresh
+    live: bool = False  # the same relay says that the bus is not dead, fresh; False where it says nothing
     t_utility_ns: int = 0  # since when the grid behind the switch is healthy, 0: it is not
     utility_dead: bool = False  # and without voltage
     t_bus_ns: int = 0  # since when the bus is inside the wide window
@@ -75,6 +76,7 @@ class Hall:
     t_transfers_ns: tuple[int, ...] = ()  # changes of the source within the last minute
     t_chatter_ns: int = 0  # since when transfers are held (IL-20), 0: they are not
     t_resyncs_ns: tuple[int, ...] = ()  # tries of the last hour
+    t_vain_ns: tuple[int, ...] = ()  # starts of the last hour after which no genset could take the bus (T07)
     shed_stage: int = 0  # stages in force, from the first on
     t_shed_ns: int = 0  # of its last change
     budget_kw: float = nan  # what the load may draw; nan: no limit but the contract
@@ -106,12 +108,15 @@ def read(terms: Terms, before: Hall, conditions: Conditions, telemetry: Telemetr
 def _position(terms: Terms, before: Hall, switch: Device | None, now: Instant) -> Hall:
     assert terms.fallback is not None
     if switch is None or switch.age_s > terms.fallback.switch_stale_s:
-        return replace(before, position="", t_position_ns=0, told="", agreeing=0, sync=False, dead=False)
+        return replace(
+            before, position="", t_position_ns=0, told="", agreeing=0, sync=False, dead=False, live=False
+        )
     values, fresh = switch.values, switch.age_s <= PERMISSIVE_S_MAX
     hall = replace(
         before,
         sync=fresh and values.get("sync_word", 0.0) == 1.0,
         dead=fresh and values.get("dead_word", 0.0) == 1.0,
+        live=fresh and values.get("dead_word") == 0.0,
     )
     if switch.t_ok_ns == before.t_read_ns:
         return hall

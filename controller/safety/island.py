@@ -17,6 +17,7 @@ from controller.safety.transition import STOP_S_MAX, Row, View, within
 
 BUS_S = 1.0  # T05: a bus that holds for so long is formed
 DEAD_S = 5.0  # T11
+RETRIES_PER_H_MAX = 2  # T07
 LOST_S = 0.2  # T04 of an island: a hand-over between its own sources takes most of it
 UNPLANNED, PLANNED, FAILED = "T04", "T03", "T10"
 
@@ -27,16 +28,20 @@ def _terms(view: View) -> FallbackTerms:
 
 
 def can_form(view: View) -> str:
-    """Whether the converters may form the bus; else what is missing."""
+    """Whether the converters may take the bus from a source that carries it; else what is missing."""
+    return unable(view) or held(view)
+
+
+def unable(view: View) -> str:
+    """Whether the converters may form a bus that nobody carries, else what is missing: there is no source to hold."""
     conditions = view.conditions
     if view.terms.fallback is None:
         return "the site has no fallback"
-    unable = [part.name for part in view.terms.pcs if not part.can_form]
+    follow = [part.name for part in view.terms.pcs if not part.can_form]
     empty = not conditions.battery.soc_pct_low > view.terms.soc_pct_min
     checks = (
-        (bool(unable), "no order to form the bus: " + ", ".join(unable)),
+        (bool(follow), "no order to form the bus: " + ", ".join(follow)),
         (empty, "battery empty, or its charge not known"),
-        (bool(held(view)), held(view)),
     )
     return next((text for wrong, text in checks if wrong), "")
 
@@ -110,7 +115,7 @@ def _leave_planned(view: View) -> str:
 def _grid_gone(view: View) -> str:
     if view.terms.fallback is None or not _bus_lost(view) or view.state.t_stopping_ns:
         return "bus holds"
-    return can_form(view) if not held(view) else ""  # the bus is dead: there is no source to hold
+    return unable(view)
 
 
 def formed(view: View) -> str:
@@ -148,6 +153,8 @@ def _start_genset(view: View) -> str:
     able = any(hall.sets.get(part.name, SetRun()).phase != Phase.LOCKED for part in terms.sets)
     if not able:
         return "every genset is locked"
+    if len(within(hall.t_vain_ns, view.now, HOUR_S)) > RETRIES_PER_H_MAX:
+        return f"{RETRIES_PER_H_MAX} retries to go over to a genset within the hour"
     low = not battery.soc_pct_low >= terms.start_pct
     due = view.age_s >= terms.start_delay_s
     hurt = view.conditions.stops or view.conditions.losses
@@ -229,6 +236,7 @@ def _may_black_start(view: View) -> str:
         (not (view.asked.black_start or automatic), "not asked for"),
         (not all(stop.code == "F48" for stop in view.conditions.stops), "another fault"),
         (held_s(hall.t_dead_ns, view.now) < DEAD_S, "bus not dead for 5 s"),
+        (hall.live, "the relay at the switch calls the bus live"),
         (not (hall.utility_dead or hall.position == "open"), "voltage at the grid"),
         (not hall.position, "switch position not known"),
         (bool(can_form(view)) and not terms.sets, "neither battery nor genset"),
@@ -253,7 +261,8 @@ FIRST = (
         "converters may form it",
         _grid_gone, _bus_text, waits=False),
     Row("T11", (Mode.STANDBY, Mode.SAFE_STOP), Mode.BLACK_START, "a person at the box; automatic if configured",
-        "bus dead for 5 s, no voltage at the grid or switch open, its position known, nothing latched",
+        "bus dead for 5 s, and not live by the relay at the switch; no voltage at the grid or switch open, its "
+        "position known, nothing latched",
         _may_black_start, lambda view: "dead bus", waits=False),
 )  # fmt: skip
 ROWS = (
@@ -270,14 +279,14 @@ ROWS = (
         _islanding_over, lambda view: f"T05: {formed(view)}", waits=False),
     Row("T12", (Mode.ISLANDED, Mode.GENSET_START), Mode.SAFE_STOP, "automatic", "the island's bus is lost",
         _island_lost, _bus_text, waits=False),
-    Row("T09", (Mode.ISLANDED,), Mode.RESYNC, "automatic, operator",
+    Row("T09", (Mode.ISLANDED,), Mode.RESYNC, "automatic",
         "grid healthy for return_s by two witnesses, fewer than resyncs_per_h_max tries, no chatter, the "
         "converters that form may be told to follow, and no silent one may still form",
         _may_return, lambda view: "the grid is back"),
     Row("T06", (Mode.ISLANDED,), Mode.GENSET_START, "automatic",
-        "grid away, a set not locked, no chatter, the converters that form may be told to follow, no silent one may "
-        "still form; SOC low end below start_pct, or start_delay_s over, or a condition that stops, or a converter "
-        "left out",
+        "grid away, a set not locked, at most 2 retries within the hour, no chatter, the converters that form may be "
+        "told to follow, no silent one may still form; SOC low end below start_pct, or start_delay_s over, or a "
+        "condition that stops, or a converter left out",
         _start_genset, lambda view: "the grid stays away"),
     Row("T07", (Mode.GENSET_START,), Mode.GENSET, "automatic",
         "a set is warm, exactly one of sync-check and dead-bus permissive let the switch close, its bus holds",

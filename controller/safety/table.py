@@ -40,7 +40,7 @@ LATE_PCT_MAX = 5.0  # F80
 TEMPERATURE_S = 2.0  # F14
 CLOCK_STEP_S_MAX = 1.0  # F75
 CELL_C_MIN, CELL_C_MIN_CLEAR, CELL_C_MIN_CLEAR_S = 0.0, 2.0, 600.0  # F36: lithium plating
-CELL_C_MAX, CELL_C_MAX_CLEAR = 55.0, 50.0  # F37
+CELL_C_MAX, CELL_C_MAX_CLEAR, CELL_C_LATCH = 55.0, 50.0, 60.0  # F37
 
 
 def _sample_age_s(look: Look) -> float:
@@ -345,6 +345,9 @@ ROWS = (
     Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_MAX), "A", Effect.TRIP,
         "the hottest cell of {subject} is at {value:.0f} degC, allowed {limit:.0f}",
         "check the cooling; the site returns below 50 degC", clear=CELL_C_MAX_CLEAR),
+    Row("F37", "cell-hot", "bms", _value("cell_c_max"), at(CELL_C_LATCH), "C", Effect.TRIP,
+        "the hottest cell of {subject} has been at {value:.0f} degC, allowed {limit:.0f}",
+        "have the rack looked at before it carries power again", hold_s=STRANGE_S),
     Row("F41", "soc-drift", "site", _soc_width_pct, at(WIDTH_PCT_MAX), "A", Effect.NOTE,
         "the state of charge is known to {value:.0f} % only, wanted {limit:.0f} %",
         "none: the battery is charged until it is full, which shows where it stands", level=1, clear_s=0.0),

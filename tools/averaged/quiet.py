@@ -36,11 +36,12 @@ def settled(run: AveragedRun) -> tuple[Any, ...]:
     battery = replace(
         c.battery, band=SocBand(), fade=shown, replies=0, soc_pct=0.0, soc_pct_low=0.0, soc_pct_high=0.0
     )
+    converters = tuple(replace(each, t_read_ns=0) for each in c.converters)
     limits = replace(out.limits, sequence=0, t_issue_ns=0, valid_until_ns=0)
     t_aim_ns = hall.t_aim_ns if hall.aim else 0  # renewed while there is no aim
     known = replace(hall, t_read_ns=0, agreeing=0, load_kw=0.0, grid_kw=0.0, t_aim_ns=t_aim_ns)
     return (
-        replace(run.state.mode, waiting=""), run.state.desk, watches, repr(battery), c.converters, c.ports_barred,
+        replace(run.state.mode, waiting=""), run.state.desk, watches, repr(battery), converters, c.ports_barred,
         c.unanswered, c.t_fresh_ns, c.t_grid_ns, c.t_pressed_ns, c.reset, repr(known), repr(limits),
         tuple(out.orders.items()), out.refused, tuple(x[:2] for x in out.blocked),
     )  # fmt: skip

@@ -27,6 +27,7 @@ EFFICIENCY_PU = 0.96
 DC_V = 800.0
 CELL_V, CELL_V_FULL, CELL_V_EMPTY = 3.30, 3.45, 2.90
 OVERLOAD_PU = 1.2  # a forming converter trips above it
+ABLE = {"discharge_kw_max", "charge_kw_max"}
 NEIGHBOURS_PU = 0.1  # of the import limit: what a dead grid takes from converters that form a bus tied to it
 
 
@@ -296,6 +297,7 @@ class World:
         told = Device(
             name, kind, values, READ_S, state=state, armed=armed, identity=self.identities.get(name, ""),
             silent_s=READ_S, t_ok_ns=t_ok_ns, t_identity_ns=t_ok_ns, t_setpoint_ns=t_ok_ns,
+            t_able_ns=t_ok_ns if ABLE & values.keys() else 0,
         )  # fmt: skip
         if name in self.spoil.fields:
             told = replace(told, **self.spoil.fields[name])

@@ -57,6 +57,19 @@ def test_age_counts_from_the_reply() -> None:
     assert device.identity == ""
 
 
+def test_when_it_told_its_setpoint_and_what_it_can_do() -> None:
+    """Goal: F30 and IL-12 count readings, so each has its arrival. Method: a map with one of the points, and one with
+    both, in reads of their own; nothing read yet."""
+    plant = device_of(PLANT, {"status": GOOD["status"]}, now_ns=T_NS + 1)
+    assert (plant.t_setpoint_ns, plant.t_able_ns) == (T_NS, 0)
+    assert device_of(PLANT, {}).t_setpoint_ns == 0
+    control, able = [1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 6], [702, 50, *[0] * 32, 1000, 1200]
+    both = device_of("pcs-sunspec-704", {"control": control, "capacity": able})
+    assert (both.t_setpoint_ns, both.t_able_ns) == (T_NS, T_NS)
+    one = device_of("pcs-sunspec-704", {"control": control})
+    assert (one.t_setpoint_ns, one.t_able_ns) == (T_NS, 0)
+
+
 def test_a_confirmed_setpoint_breaks_the_silence() -> None:
     """Goal: a device that takes setpoints is not mute. Method: status of 1 s, setpoint confirmed at 1.3 s."""
     checked = site_with(PLANT)

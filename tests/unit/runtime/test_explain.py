@@ -87,7 +87,8 @@ def test_every_fault_of_the_catalogue_is_explained_once() -> None:
 def test_one_answer_in_words() -> None:
     """Goal: cause, effect, class and cure in one line; in another why it is otherwise than the reference.
     Method: F37; F36, which is not; an unknown word lists the known."""
-    line, why = explain("f37")
+    line, latch, why = explain("f37")
+    assert "class C" in latch
     for part in ("cell-hot", "SAFE_STOP", "class A", "<value>", "check the cooling"):
         assert part in line
     assert why == f"F37 cell-hot, otherwise than the reference: {DEVIATES['F37']}."

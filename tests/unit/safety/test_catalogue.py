@@ -76,7 +76,6 @@ STATES = {
 JUDGED_AS = {
     "F19": ("F16",),
     "F25": ("F24",),
-    "F43": ("F26",),
     "F86": ("F16", "F28"),
 }  # they have no row of their own
 LIMITS = {"F59", "F67"}  # what is otherwise is the limit of the row's signal, no cell of the table

@@ -342,6 +342,21 @@ def test_tries_to_return_are_counted() -> None:
     assert fallback.step(replace(look, terms=TERMS), look.state, {}) == look.hall
 
 
+def test_starts_that_came_to_nothing_are_counted() -> None:
+    """Goal: T07. Method: given up counts, in the cycle in which it was; the grid that is back, a set that carries, a
+    loss and what lies an hour back do not."""
+    old = (since(-3600.0), since(-10.0))
+    look = view(Mode.ISLANDED, replace(ISLAND, t_utility_ns=0, t_vain_ns=old))
+    before = replace(look.state, mode=Mode.GENSET_START)
+    assert fallback.step(look, before, {}).t_vain_ns == (since(-10.0), since(0.0))
+    assert fallback.step(look, look.state, {}).t_vain_ns == (since(-10.0),)
+    back = replace(look, hall=replace(look.hall, t_utility_ns=since(-1.0)))
+    assert fallback.step(back, before, {}).t_vain_ns == (since(-10.0),)
+    for mode in (Mode.GENSET, Mode.SAFE_STOP, Mode.GENSET_START):
+        gone = replace(look, state=replace(look.state, mode=mode))
+        assert fallback.step(gone, before, {}).t_vain_ns == (since(-10.0),)
+
+
 def test_an_aim_keeps_its_time() -> None:
     """Goal: how long a position is aimed at. Method: the same aim, another."""
     look = view(Mode.RESYNC, replace(ISLAND, aim="grid", t_aim_ns=since(-7.0)))

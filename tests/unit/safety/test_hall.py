@@ -56,7 +56,7 @@ def test_a_position_needs_two_agreeing_readings() -> None:
     assert facts(one, two, (0.2, "open", {"alike": 1})).position == "open", "two readings between two cycles"
     assert facts(one, two, (9.0, "source-1", {"age_s": 0.5})).position == "grid"
     stale = facts(one, two, (9.0, "source-1", {"age_s": 0.51, "sync_word": 1.0}))
-    assert (stale.position, stale.sync) == ("", False)
+    assert (stale.position, stale.sync, stale.live) == ("", False, False)
     assert hall.read(HALL_TERMS, known, READY, seen(1.0), at(1.0)).position == ""
     assert hall.read(TERMS, known, READY, seen(1.0), at(1.0)) == known
 
@@ -65,8 +65,11 @@ def test_a_position_needs_two_agreeing_readings() -> None:
 def test_permissives_must_be_fresh(age_s: float, fresh: bool) -> None:
     """Goal: IL-01: 100 ms. Method: both words at the edge."""
     found = facts((0.0, "open", {"age_s": age_s, "sync_word": 1.0, "dead_word": 1.0}))
-    assert (found.sync, found.dead) == (fresh, fresh)
-    assert not facts((0.0, "open", {})).sync
+    assert (found.sync, found.dead, found.live) == (fresh, fresh, False)
+    live = facts((0.0, "open", {"age_s": age_s, "dead_word": 0.0}))
+    assert (live.dead, live.live) == (False, fresh)
+    silent = facts((0.0, "open", {}))
+    assert (silent.sync, silent.dead) == (False, False)
 
 
 AT_GRID = replace(Hall(), position="grid", told="grid", agreeing=5)

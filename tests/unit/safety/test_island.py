@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 from typing import Any
 
 import pytest
@@ -61,6 +62,12 @@ ROWS: list[Any] = [
     ("", Mode.GRID_TIED, HEALTHY, FOLLOWS, {"asked": ASKED, "t_stopping_ns": since(0.0)}, Mode.GRID_TIED),
     ("T04", Mode.GRID_TIED, HEALTHY, LOST, {}, Mode.ISLANDING),
     ("T04", Mode.GRID_TIED, replace(HEALTHY, t_chatter_ns=since(-1.0)), LOST, {}, Mode.ISLANDING),
+    # held transfers hold a source; what cannot form a bus cannot form a dead one either
+    ("T12", Mode.GRID_TIED, replace(HEALTHY, t_chatter_ns=since(-1.0)), soc(10.0, base=LOST), {}, Mode.SAFE_STOP),
+    ("T12", Mode.GRID_TIED, replace(HEALTHY, t_chatter_ns=since(-1.0)), soc(nan, base=LOST), {}, Mode.SAFE_STOP),
+    ("T12", Mode.GRID_TIED, replace(HEALTHY, t_chatter_ns=since(-1.0)), LOST,
+     {"terms": replace(TERMS, fallback=FALLBACK)}, Mode.SAFE_STOP),
+    ("T04", Mode.GRID_TIED, replace(HEALTHY, t_chatter_ns=since(-1.0)), soc(10.1, base=LOST), {}, Mode.ISLANDING),
     ("T12", Mode.GRID_TIED, HEALTHY, LOST, {"terms": TERMS}, Mode.SAFE_STOP),
     ("T12", Mode.GRID_TIED, HEALTHY, LOST, {"t_stopping_ns": 5}, Mode.SAFE_STOP),
     ("T12", Mode.GRID_TIED, HEALTHY, soc(10.0, base=LOST), {}, Mode.SAFE_STOP),
@@ -89,6 +96,8 @@ ROWS: list[Any] = [
      Mode.GENSET_START),
     ("", Mode.ISLANDED, replace(ISLAND, t_utility_ns=since(-1.0)), FORMS, {}, Mode.ISLANDED),
     ("", Mode.ISLANDED, replace(ISLAND, sets=LOCKED), FORMS, {}, Mode.ISLANDED),
+    ("", Mode.ISLANDED, replace(ISLAND, t_vain_ns=(since(-3599.9), LONG, LONG)), FORMS, {}, Mode.ISLANDED),
+    ("T06", Mode.ISLANDED, replace(ISLAND, t_vain_ns=(since(-3600.0), LONG, LONG)), FORMS, {}, Mode.GENSET_START),
     ("", Mode.ISLANDED, replace(ISLAND, t_chatter_ns=since(-1.0)), FORMS, {}, Mode.ISLANDED),
     ("T12", Mode.ISLANDED, replace(ISLAND, t_lost_ns=since(-0.2)), FORMS, {}, Mode.SAFE_STOP),
     ("T12", Mode.ISLANDED, ISLAND, with_faults(fault("A", Effect.TRIP), base=FORMS), {}, Mode.SAFE_STOP),
@@ -166,6 +175,7 @@ AUTO = replace(HALL_TERMS, fallback=replace(FALLBACK, auto_black_start=True))
         (DARK, LOST, {"terms": AUTO}, True),
         (DARK, LOST, {"terms": AUTO, "wanted": False}, False),
         (replace(DARK, t_dead_ns=since(-4.9)), LOST, {"asked": GO}, False),
+        (replace(DARK, live=True), LOST, {"asked": GO}, False),
         (replace(DARK, position="grid"), LOST, {"asked": GO}, True),
         (replace(DARK, position="grid", utility_dead=False), LOST, {"asked": GO}, False),
         (replace(DARK, position=""), LOST, {"asked": GO}, False),

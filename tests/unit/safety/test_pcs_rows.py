@@ -62,11 +62,37 @@ def test_its_word_is_a_limit(said: tuple[float, float], given: tuple[float, floa
     assert (both.discharge_kw_max, both.charge_kw_max) == ((1000.0, given[0]), (800.0, given[1]))
 
 
+def test_more_than_it_said_counts_when_it_says_so_twice() -> None:
+    """Goal: IL-12: less with one word, more with two that agree at least on that; nothing new changes nothing, and a
+    word that is no longer told is no longer a limit only when it was left out twice. Method: word by word."""
+    words = (
+        (100.0, 1, 100.0), (500.0, 2, 100.0), (500.0, 2, 100.0), (100.0, 3, 100.0), (500.0, 4, 100.0),
+        (400.0, 5, 400.0), (600.0, 6, 400.0), (None, 6, 400.0), (None, 7, 600.0), (None, 8, inf), (50.0, 9, 50.0),
+    )  # fmt: skip
+    found = Conditions()
+    for told, number, counts in words:
+        values = {} if told is None else {"discharge_kw_max": told, "charge_kw_max": told / 2.0}
+        seen = telemetry(1.0, pcs={"values": values, "t_able_ns": number})
+        found = replace(found, converters=facts.converters_of(TERMS, found, seen))
+        own = found.converters[0]
+        assert (own.discharge_kw_max, own.charge_kw_max) == (counts, counts / 2.0), (told, number)
+
+
+def test_one_that_never_says_what_it_can_do() -> None:
+    """Goal: no limit of its own. Method: two cycles."""
+    found = Conditions()
+    for _ in range(2):
+        found = replace(found, converters=facts.converters_of(TERMS, found, telemetry(1.0)))
+        assert (found.converters[0].discharge_kw_max, found.converters[0].charge_kw_max) == (inf, inf)
+
+
 @pytest.mark.parametrize(("told", "read"), [(120.0, 120.0), (-5.0, 0.0), (nan, nan), (None, inf)])
 def test_its_word_as_read(told: float | None, read: float) -> None:
     """Goal: no negative limit, and no limit where it has no such point. Method: both points of one reply."""
     values = {} if told is None else {"discharge_kw_max": told, "charge_kw_max": told}
-    (found,) = facts.converters_of(TERMS, Conditions(), telemetry(1.0, pcs={"values": values}))
+    (found,) = facts.converters_of(
+        TERMS, Conditions(), telemetry(1.0, pcs={"values": values, "t_able_ns": 1})
+    )
     assert [found.discharge_kw_max, found.charge_kw_max] == pytest.approx([read, read], nan_ok=True)
     assert limits(replace(RUNNING, converters=(replace(found, state="running"),))).mode == Mode.GRID_TIED
 
