@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import pytest
 
+from controller.image import Mode
+from controller.safety import modes
 from controller.safety.command import EXPIRY_S_MAX, RAISES, REDUCES, Command, Desk, Rank, settle
 from controller.state import Asked
 from tests.unit.safety.sites import at
 
 NOW = at(100.0)
+
+# Words of the mode table's column of who may ask, as ranks; a person at the box may what an operator may.
+ASKS = {
+    "operator": {Rank.OPERATOR, Rank.LOCAL}, "scheduler": {Rank.SCHEDULER}, "auto_start": {Rank.SUPERVISOR},
+    "a person at the box": {Rank.LOCAL}, "the key switch at the box": {Rank.LOCAL}, "anyone": set(Rank),
+}  # fmt: skip
+UNASKED = (
+    "automatic",
+    "nobody: it happens",
+    "any condition",
+    "automatic if configured",
+    "remote too",
+    "with a reason",
+)
+# Row and target: the verb that causes it.
+CAUSES = {
+    ("T02", "GRID_TIED"): "start", ("N6", "STANDBY"): "stop", ("T03", "ISLANDING"): "island",
+    ("T11", "BLACK_START"): "black-start", ("T15", "STANDBY"): "reset", ("T17", "STANDBY"): "reset",
+    ("N6", "MAINT"): "maint",
+}  # fmt: skip
 
 
 def command(verb: str, rank: Rank = Rank.OPERATOR, sequence: int = 1, valid_s: float = 1.0) -> Command:
@@ -110,3 +132,20 @@ def test_a_weaker_source_does_not_start_what_a_stronger_has_stopped(
         desk, _, _ = settle(desk, (command("stop", rank, number),), NOW)
     assert fault(desk, command("start", starts, 9)) == why
     assert fault(desk, command("stop", starts, 9)) == ""
+
+
+def test_who_may_ask_has_a_verb_and_every_verb_a_row() -> None:
+    """Goal: the column of who may ask is true, both ways: whoever is named has a verb for that row, and whoever has
+    the verb is named. Method: the words of every row against RAISES and REDUCES; a jog moves no mode."""
+    found: dict[str, set[Rank]] = {}
+    for row in modes.ROWS:
+        words = [word.strip() for part in row.who.split(";") for word in part.split(",")]
+        assert all(word in ASKS or word in UNASKED for word in words), (row.id, row.who)
+        named = set[Rank]().union(*(ASKS.get(word, set()) for word in words))
+        ends = row.id == "N6" and Mode.MAINT in row.sources
+        verb = "maint-end" if ends else CAUSES.get((row.id, row.target.name)) if named else None
+        assert bool(verb) is bool(named), f"{row.id} to {row.target.name}: {row.who} may ask, and has no verb"
+        if verb is not None:
+            found.setdefault(verb, set()).update(named)
+    may = {verb: set(ranks) for verb, ranks in RAISES.items() if verb != "jog"}
+    assert found == may | {verb: set(Rank) for verb in REDUCES}
