@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, nan
 
+from controller.config.battery import Cells
 from controller.config.site import Meter, Pcs, Site, Unit
 from controller.devices.check import CheckedSite
 from controller.image import Device, Limits, Mode, Telemetry
@@ -39,6 +40,8 @@ class Plates:
     lease_s: float
     soc_pct_min: float
     soc_pct_max: float = 100.0
+    capacity_kwh: float = inf
+    cells: Cells | None = None
     pv_kw_max: float = 0.0
     starts_per_h_max: int = 0
     switch: str = ""
@@ -138,6 +141,8 @@ def plates_of(checked: CheckedSite) -> Plates:
         lease_s=site.control.lease_s,
         soc_pct_min=site.battery.soc_pct_min,
         soc_pct_max=site.battery.soc_pct_max,
+        capacity_kwh=site.battery.capacity_kwh,
+        cells=site.battery.cells,
         pv_kw_max=site.pv.kw_max,
         starts_per_h_max=site.fallback.genset.starts_per_h_max if site.fallback is not None else 0,
         switch=switch.name if switch is not None else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from controller.image import Limits, Mode
+from tools.oracle import cells
 from tools.oracle.facts import Plates, Scene
 from tools.oracle.rule import Rule
 
@@ -80,7 +81,7 @@ class Envelope(Rule):
     """IL-05."""
 
     id = "IL-05"
-    text = "never beyond the tightest of converter, BMS, contract, SOC window and lease; no ramp holds a reduction"
+    text = "never beyond the tightest of converter, BMS, cells, contract, SOC window and lease; no ramp holds a cut"
 
     def near(self, scene: Scene) -> bool:
         """Something is tighter than the converters while power flows."""
@@ -107,7 +108,18 @@ class Envelope(Rule):
         ):
             if kw > allowed + SLACK_KW:
                 return f"{kw:.1f} kW of {name}, the BMS allows {allowed:.1f}"
-        return self._contract(scene)
+        return self._cells(scene) or self._contract(scene)
+
+    def _cells(self, scene: Scene) -> str:
+        now = charge_kw(scene.limits), discharge_kw(scene.limits)
+        if not any(now):
+            return ""
+        for name, kw, most_kw in zip(
+            ("charge", "discharge"), now, cells.most_kw(scene, self.plates), strict=True
+        ):
+            if kw > most_kw + SLACK_KW:
+                return f"{kw:.1f} kW of {name}, the cells allow {most_kw:.1f}"
+        return ""
 
     def _contract(self, scene: Scene) -> str:
         limits, plates = scene.limits, self.plates

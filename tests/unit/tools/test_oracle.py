@@ -189,6 +189,27 @@ def test_no_charge_above_the_window(soc_pct: float, takes_kw: float, anchoring: 
     assert bool(Envelope(scenes.plates).take(replace(scene, anchoring=anchoring))) is broken
 
 
+@pytest.mark.parametrize(
+    ("coldest_c", "hottest_c", "takes_kw", "gives_kw"),
+    [(2.5, 25.0, 100.0, 1000.0), (0.0, 25.0, 0.0, 1000.0), (-10.0, 25.0, 0.0, 600.0), (-30.0, 25.0, 0.0, 200.0),
+     (-40.1, 25.0, 0.0, 0.0), (25.0, 53.75, 400.0, 1000.0), (25.0, 58.0, 80.0, 800.0), (25.0, 60.1, 0.0, 0.0),
+     (nan, 25.0, 0.0, 0.0), (25.0, 90.1, 0.0, 0.0)],
+)  # fmt: skip
+def test_never_beyond_the_table_of_the_cells(
+    coldest_c: float, hottest_c: float, takes_kw: float, gives_kw: float
+) -> None:
+    """Goal: IL-05: the table of 6.3 as the site file has it, linear between its points, 2000 kWh; a sensor that tells
+    nothing allows nothing (F14). Method: the most either way, and a little more."""
+    scenes = Scenes()
+    (rack,) = scenes.plates.of("bms")
+    told = {"cell_c_min": coldest_c, "cell_c_max": hottest_c}
+    for more_kw in (0.0, 0.01):
+        for kw in ((takes_kw + more_kw, 0.0), (0.0, gives_kw + more_kw)):
+            limits = scenes.limited(charge_kw_max=(kw[0] / 2,) * 2, discharge_kw_max=(kw[1] / 2,) * 2)
+            found = Envelope(scenes.plates).take(telling(limits, rack.name, told))
+            assert bool(found) is bool(more_kw), found
+
+
 @pytest.mark.parametrize(("fall_kw_per_s", "broken"), [(1000.0, False), (999.0, True), (nan, True)])
 def test_no_ramp_holds_a_reduction(fall_kw_per_s: float, broken: bool) -> None:
     """Goal: IL-05: all 1000 kW are gone within the second of 2.3. Method: a fall that just is so, and a slower one."""
