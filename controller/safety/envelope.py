@@ -145,7 +145,8 @@ def shares(
         charge_kw = 0.0  # Safety: no charge below 0 degC
     if conditions.has(Effect.EXPORT_WORST) or not isfinite(conditions.pv_kw):
         discharge_kw = min(
-            discharge_kw, conditions.load_kw + connection(terms, conditions)[1] - terms.pv_kw_max
+            discharge_kw,
+            _finite(conditions.load_kw, 0.0) + connection(terms, conditions)[1] - terms.pv_kw_max,
         )
     left_discharge_kw, left_charge_kw = left_kw(terms, conditions.losses)
     return (

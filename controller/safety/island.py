@@ -245,6 +245,17 @@ def _may_black_start(view: View) -> str:
     return next((text for wrong, text in checks if wrong), "")
 
 
+def declined(view: View, verb: str) -> str:
+    """Why an island or a black start that somebody asks for is not begun, in its guard's words; empty: it is, or it is
+    another verb."""
+    if verb == "island":
+        return _leave_planned(view) if view.state.mode == Mode.GRID_TIED else "the site is not on the grid"
+    if verb == "black-start":
+        resting = view.state.mode in (Mode.STANDBY, Mode.SAFE_STOP)
+        return _may_black_start(view) if resting else "the site is neither in STANDBY nor in SAFE_STOP"
+    return ""
+
+
 def _black_start_over(view: View) -> str:
     return "" if view.age_s > _terms(view).black_start_s_max else "time"
 

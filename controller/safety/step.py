@@ -13,6 +13,7 @@ from controller.safety import (
     fallback,
     hall,
     interlocks,
+    island,
     modes,
     orders,
     wish_rows,
@@ -62,6 +63,10 @@ def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[Stat
     seen = conditions.read(terms, state.conditions, state.mode, telemetry, asked, now, state.hall)
     seen = wish_rows.counted(seen, state.conditions, inputs.wish, now)
     facts = hall.read(terms, state.hall, seen, telemetry, now)
+    refused = (
+        *refused,
+        *_declined(View(terms, state.mode, seen, asked, now, facts), inputs.commands, refused),
+    )
     mode = modes.next_mode(terms, state.mode, seen, asked, now, facts)
     facts = fallback.step(View(terms, mode, seen, asked, now, facts), state.mode, telemetry.devices)
     view = View(terms, mode, seen, asked, now, facts)
@@ -69,3 +74,10 @@ def step(terms: Terms, state: State, inputs: Inputs, now: Instant) -> tuple[Stat
     facts = fallback.ordered(terms.fallback, facts, passed, now)
     limits = envelope.limit(terms, mode, seen, inputs.wish, (), now, facts, state.lease)
     return State(seen, mode, desk, facts, limits), Outputs(limits, passed, refused, blocked)
+
+
+def _declined(view: View, commands: tuple[Command, ...], refused: Refused) -> Refused:
+    """What was taken and cannot be begun now: it is asked once, so whoever asked must know (F62, IL-10)."""
+    gone = {id(it) for it, _ in refused}
+    told = ((it, island.declined(view, it.verb)) for it in commands if id(it) not in gone)
+    return tuple((it, why) for it, why in told if why)

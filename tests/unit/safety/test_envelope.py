@@ -220,6 +220,13 @@ def test_a_sun_that_is_not_measured_is_taken_at_its_most() -> None:
     assert sum(found.discharge_kw_max) == pytest.approx(100.0)
 
 
+def test_a_load_that_is_not_known_is_taken_as_none() -> None:
+    """Goal: IL-09 with blind sensors. Method: load nan, export 300, PV up to 100 kW unmeasured: 200 kW, no more."""
+    terms = replace(TERMS, export_kw_max=300.0, pv_kw_max=100.0)
+    found = limit(terms, GRID_TIED, replace(RUNNING, load_kw=nan, pv_kw=nan), Wish(), (), at(1.0))
+    assert sum(found.discharge_kw_max) == pytest.approx(200.0)
+
+
 def test_the_bus_voltage_is_the_tightest_that_is_known() -> None:
     """Goal: F10's limit travels with the lease. Method: racks of 800 and 790 V with 2 %, one that tells none, the
     site's own; nothing known is 0."""
