@@ -102,7 +102,10 @@ def forms(view: View) -> bool | None:
     state, hall, terms = view.state, view.hall, view.terms.fallback
     assert terms is not None
     if state.mode in (Mode.ISLANDING, Mode.GENSET):
-        return True if hall.position == "open" else (False if state.mode == Mode.GENSET else None)
+        if hall.position == "open":
+            return True
+        # one that a lying contact had form is told to follow as soon as the switch stands at a source again (IL-02)
+        return False if hall.position or state.mode == Mode.GENSET else None
     if state.mode == Mode.ISLANDED:
         return True
     if state.mode in (Mode.GENSET_START, Mode.RESYNC):

@@ -33,9 +33,11 @@ from tests.unit.safety.test_modes import fault, with_faults
 
 POSITIONS: list[Any] = [
     (Mode.GRID_TIED, HEALTHY, {}, "", False),
-    (Mode.ISLANDING, HEALTHY, {"row": "T04"}, "open", None),
-    (Mode.ISLANDING, replace(HEALTHY, t_balanced_ns=since(-1.9)), {"row": "T03"}, "", None),
-    (Mode.ISLANDING, replace(HEALTHY, t_balanced_ns=since(-2.0)), {"row": "T03"}, "open", None),
+    (Mode.ISLANDING, HEALTHY, {"row": "T04"}, "open", False),
+    (Mode.ISLANDING, replace(HEALTHY, t_balanced_ns=since(-1.9)), {"row": "T03"}, "", False),
+    (Mode.ISLANDING, replace(HEALTHY, t_balanced_ns=since(-2.0)), {"row": "T03"}, "open", False),
+    (Mode.ISLANDING, replace(HEALTHY, position=""), {"row": "T04"}, "open", None),
+    (Mode.ISLANDING, replace(HEALTHY, position="genset"), {"row": "T04"}, "open", False),
     (Mode.ISLANDING, ISLAND, {"row": "T03"}, "open", True),
     (Mode.ISLANDED, ISLAND, {}, "", True),
     (Mode.GENSET_START, ISLAND, {}, "", True),
