@@ -67,7 +67,8 @@ def test_the_silence_is_counted_anew_each_time() -> None:
     ("mode", "here", "order"),
     [
         (Mode.ISLANDED, ISLAND, ""),
-        (Mode.ISLANDING, HEALTHY, ""),
+        (Mode.ISLANDING, HEALTHY, "follow"),
+        (Mode.ISLANDING, replace(HEALTHY, position=""), ""),
         (Mode.RESYNC, HEALTHY, "follow"),
         (Mode.GENSET, replace(ISLAND, position="genset"), "follow"),
         (Mode.GRID_TIED, HEALTHY, ""),
