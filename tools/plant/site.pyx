@@ -282,7 +282,7 @@ cdef class Plant:
             slave.unit = -slave.unit
 
     def command(self, name, kw):
-        """Gives a converter this setpoint now, past our wire: a second master. ValueError: no converter of this name."""
+        """Gives a converter this setpoint now, past our wire: a second master. ValueError: no such converter."""
         cdef Slave *slave = &self.site.slave[_place(name, self.device_names)]
         if slave.pcs == NULL:
             raise ValueError(f"{name} is no converter")
