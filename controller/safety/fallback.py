@@ -21,6 +21,7 @@ BALANCED_S = 2.0  # T03: as long must the grid carry next to nothing before the 
 RELIEF_PU = 0.7  # of what the source may give: a stage comes back below it
 OVERLOAD_S = 0.2
 BACK_OUT_S = 2.0  # F53: as long is a failed closing taken back
+CLOSE = (Mode.GENSET_START, Mode.RESYNC)  # modes that close the switch beside converters that form
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ def position_wanted(view: View) -> str:
     if state.mode == Mode.GENSET:
         return "open" if leaving(view) or _motoring(view) else ""
     if state.mode == Mode.RESYNC:
-        return "" if unheard(view) and hall.position == "open" else "grid"
+        # a sync-check that lies is not believed against the other witnesses of the grid (IL-11)
+        waits = hall.position == "open" and (unheard(view) or not hall.t_utility_ns)
+        return "" if waits else "grid"
     if state.mode == Mode.LOCKOUT and state.row == FAILED:
         # but a person who has closed it by hand with a converter at rest is not undone
         forms = any(
@@ -198,6 +201,9 @@ def _motoring(view: View) -> bool:
 def _transfers(terms: FallbackTerms, hall: Hall, before: ModeState, state: ModeState, now: Instant) -> Hall:
     """IL-20: losses of a source and returns are counted, and too many hold the present one."""
     seen = within(hall.t_transfers_ns, now, terms.chatter_s)
+    if before.mode in CLOSE and hall.t_back_ns > before.t_since_ns and hall.t_back_ns not in seen:
+        # a closing that was taken back may have come about: to a source and away again
+        seen = (*seen, *within((hall.t_back_ns, hall.t_back_ns), now, terms.chatter_s))
     if state.mode != before.mode and _transferred(before, state):
         seen = (*seen, now.t_ns)
     t_chatter_ns = hall.t_chatter_ns

@@ -49,7 +49,10 @@ POSITIONS: list[Any] = [
     (Mode.GENSET, replace(ISLAND, t_utility_ns=LONG), {}, "open", True),
     (Mode.GENSET, replace(ISLAND, position="genset"), {"conditions": with_faults(replace(fault("C",
      Effect.NOTE), code="F58"))}, "open", False),
-    (Mode.RESYNC, ISLAND, {}, "grid", True),
+    (Mode.RESYNC, replace(ISLAND, t_utility_ns=LONG), {}, "grid", True),
+    (Mode.RESYNC, ISLAND, {}, "", True),
+    (Mode.RESYNC, replace(ISLAND, position=""), {}, "grid", None),
+    (Mode.RESYNC, replace(ISLAND, position="grid"), {}, "grid", False),
     (Mode.RESYNC, HEALTHY, {}, "grid", False),
     (Mode.LOCKOUT, HEALTHY, {"row": "T10", "conditions": FORMS}, "open", False),
     (Mode.LOCKOUT, HEALTHY, {"row": "T10", "conditions": FOLLOWS}, "", False),
@@ -88,7 +91,7 @@ def test_an_open_transition_lets_the_bus_die_first() -> None:
     GENSET_START in the open form, permissives in turn."""
     rule = replace(HALL_TERMS, fallback=replace(FALLBACK, closed=False))
     for mode, here, aim in (
-        (Mode.RESYNC, ISLAND, "grid"),
+        (Mode.RESYNC, replace(ISLAND, t_utility_ns=LONG), "grid"),
         (Mode.GENSET_START, replace(ISLAND, sets=READY_SET), "genset"),
     ):
         look = view(mode, replace(here, aim=aim), terms=rule)
@@ -335,6 +338,27 @@ def test_the_hold_begins_when_the_new_source_carries(source: Mode, held: bool, s
     assert found == (0 if since_s is None else since(since_s))
 
 
+def test_a_closing_that_was_taken_back_counts_as_two() -> None:
+    """Goal: IL-20: the switch may have been at the source for a moment. Method: once for each closing, a minute long,
+    of this stay in a mode that closes; with the loss it is the third."""
+    for mode, back_s, count in (
+        (Mode.RESYNC, -1.0, 2), (Mode.GENSET_START, -1.0, 2), (Mode.RESYNC, -59.9, 2), (Mode.RESYNC, -60.0, 0),
+        (Mode.RESYNC, -90.0, 0), (Mode.ISLANDED, -1.0, 0), (Mode.ISLANDING, -1.0, 0),
+    ):  # fmt: skip
+        t_back_ns = since(back_s)
+        look = view(mode, replace(ISLAND, t_back_ns=t_back_ns, t_utility_ns=LONG), t_since_ns=since(-80.0))
+        once = fallback.step(look, look.state, {})
+        assert once.t_transfers_ns == (t_back_ns,) * count
+        again = fallback.step(replace(look, hall=once), look.state, {})
+        assert (again.t_transfers_ns, again.t_chatter_ns) == (once.t_transfers_ns, 0)
+    young = replace(look.state, mode=Mode.RESYNC, t_since_ns=since(-1.0))
+    assert fallback.step(look, young, {}).t_transfers_ns == ()
+    assert len(fallback.step(look, replace(young, t_since_ns=since(-1.0) - 1), {}).t_transfers_ns) == 2
+    look = view(Mode.RESYNC, look.hall, t_since_ns=since(-80.0))
+    lost = replace(look, hall=replace(look.hall, t_back_ns=since(-1.0), t_transfers_ns=(since(-9.0),)))
+    assert fallback.step(lost, look.state, {}).t_chatter_ns == since(0.0)
+
+
 def test_tries_to_return_are_counted() -> None:
     """Goal: T09. Method: the entry counts, the stay does not, an hour forgets."""
     look = view(Mode.RESYNC, replace(ISLAND, t_resyncs_ns=(since(-3600.0), since(-10.0))))
@@ -361,7 +385,7 @@ def test_starts_that_came_to_nothing_are_counted() -> None:
 
 def test_an_aim_keeps_its_time() -> None:
     """Goal: how long a position is aimed at. Method: the same aim, another."""
-    look = view(Mode.RESYNC, replace(ISLAND, aim="grid", t_aim_ns=since(-7.0)))
+    look = view(Mode.RESYNC, replace(ISLAND, aim="grid", t_aim_ns=since(-7.0), t_utility_ns=LONG))
     assert fallback.step(look, look.state, {}).t_aim_ns == since(-7.0)
     fresh = replace(look, hall=replace(look.hall, aim="open"))
     assert fallback.step(fresh, look.state, {}).t_aim_ns == since(0.0)

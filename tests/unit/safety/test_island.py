@@ -246,7 +246,8 @@ def test_a_latch_of_an_earlier_run_ends_no_island_that_bears_it(
 def test_no_source_beside_one_that_cannot_follow(mode: Mode, position: str, aim: str) -> None:
     """Goal: IL-02: what forms under a refused identity (F28) is not switched to a source, and backed out of one.
     Method: the aim in each mode; at rest, following or accepted it goes on."""
-    here = replace(ISLAND, position=position, sets=READY_SET)
+    utility_ns = LONG if mode == Mode.RESYNC else 0
+    here = replace(ISLAND, position=position, sets=READY_SET, t_utility_ns=utility_ns)
     assert fallback.position_wanted(view(mode, here, conditions=REFUSED)) == aim
     onward = {Mode.RESYNC: "grid", Mode.GENSET_START: "genset"}.get(mode, "")
     for change in ({"accepted": True}, {"forming": False}, {"state": "standby"}):

@@ -96,7 +96,7 @@ def test_no_source_is_switched_to_one_that_may_still_form(seconds: float, waits:
     watchdog is over. Method: its edge, in the guards, the aim and the interlock."""
     told, conditions = MAY if waits else "", silent()
     assert unheard(look(Mode.ISLANDED, BACK, seconds)) == told
-    for mode, here, aim in ((Mode.RESYNC, ISLAND, "grid"), (Mode.GENSET_START, ISLAND, "genset")):
+    for mode, here, aim in ((Mode.RESYNC, BACK, "grid"), (Mode.GENSET_START, ISLAND, "genset")):
         here = replace(here, sets=READY_SET)
         assert fallback.position_wanted(look(mode, here, seconds)) == ("" if waits else aim)
         passed, blocked = interlocks.screened(look(mode, STEPS, seconds), {"ats-1": ("switch", "grid")})
