@@ -185,7 +185,7 @@ def _wishes(run: AveragedRun) -> None:
 PLANTED: dict[str, Planted] = {
     "IL-01": Planted("resync", lambda: (_without("IL-01"),), _both_permissives),
     "IL-02": Planted("grid", _always_forms, _begin("F48", 2.0)),
-    "IL-03": Planted("resync", lambda: (_without("IL-03"),), _stuck_open),
+    "IL-03": Planted("resync", lambda: (_without("IL-03", "IL-20"),), _stuck_open),  # the hold would keep it open too
     "IL-08": Planted("grid", lambda: ((gensets, "barred", lambda look: ""),), _turning),
     "IL-11": Planted("grid", _always_forms, _begin("F51", 6.0)),
     "IL-20": Planted("grid", lambda: (_without("IL-20"), (island, "held", lambda view: "")), _back_and_forth),
