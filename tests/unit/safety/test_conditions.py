@@ -313,7 +313,7 @@ def test_reading_is_pure() -> None:
     for k in range(5):
         one.feed(0.1 * k, pcs={"silent_s": 0.1 * k})
         two.feed(0.1 * k, pcs={"silent_s": 0.1 * k})
-    assert one.conditions == two.conditions
+    assert repr(one.conditions) == repr(two.conditions)  # what is not known yet is nan, and equals nothing
     assert telemetry(1.0).now.t_ns == round((START_S + 1.0) * 1e9)
     assert TERMS.discharge_kw_max == 1000.0
 
