@@ -370,8 +370,7 @@ def _read(
     solution: Solution, program: Program, parts: _Columns, peaks: list[_PeakColumns], steps: Steps,
     charges: Sequence[Charge],
 ) -> Dispatch:  # fmt: skip
-    value = solution.value
-    paid = packed(program.cost) * value
+    value, paid = solution.value, packed(program.cost) * solution.value
     peak_kw = tuple(float(value[p.peak]) for p in peaks)
     within = (
         kw <= c.ceiling.kw + c.demand.subscribed_kw

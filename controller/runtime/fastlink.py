@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import ext.watch
 from controller.devices.timing import GAP_CHARS, ORDER, READ, SPEC_GAP_NS, char_ns, frame_bytes
 from controller.image import Backstop, FastImage, Frame, Limits, Permit, PollState, PortLook, Track
-from controller.runtime.frame_setup import setup
+from controller.runtime.frame_setup import CHANNEL_MAX, setup
 from controller.units import NS_PER_S, ns
 from ext.bus import Bus
 from ext.cycle import Executive
@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither
 watch = ext.watch  # sums at the pace of the frame, for those who look at it from outside
 RING_HEAD = struct.Struct("<8sIIII")  # ext.sampler.RingHeader: magic, version, rate, channels, slots
 RING_HEADER_BYTES, RING_SLOT_BYTES = 256, 128
-CHANNEL_MAX = 16  # of ext.image
 PCS_MAX = 8
 ORDER_MAX = 8
 DAMAGED = slice(1, 6)  # ext.image.RtuError: CRC to wrong echo

@@ -272,8 +272,7 @@ cdef class Plant:
         cdef int64_t written = self.site.record.written, capacity = self.site.record.capacity
         if not self.site.record.every:
             return np.zeros((0, COLUMNS))
-        numbers = np.arange(max(first, written - capacity), written)
-        return np.asarray(self.rows)[numbers % capacity]
+        return np.asarray(self.rows)[np.arange(max(first, written - capacity), written) % capacity]
 
     def mute(self, name, muted=True):
         """Lets the device of this name hear nothing, or hear again. Raises ValueError for an unknown name."""
