@@ -110,7 +110,7 @@ cdef double lead(const Law *w, double wanted_kw) noexcept nogil:
 
 cdef inline bint foresees(const Law *w, const Command *command) noexcept nogil:
     """Whether the filter takes the load ahead, and its battery may rest."""
-    return command.prompt_pu > 0.0 and not w.setup.shape.at_once
+    return not w.setup.shape.at_once and (w.setup.shape.ahead or command.prompt_pu > 0.0)
 
 
 cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:

@@ -12,6 +12,7 @@ cdef struct ShapeSetup:
     double frame_s
     int32_t tap_frames          # between two taps
     int32_t at_once             # 1: what passes at once is the deviation itself
+    int32_t ahead               # 1: what is foreseen passes the late filter too
     double prompt_taps_pu[TAP_MAX]
     double prompt_lags_pu[LAG_MAX]
     double late_taps_pu[TAP_MAX]

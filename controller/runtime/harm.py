@@ -42,6 +42,7 @@ NEWS = 0.5  # a second with less of it judges nothing: what was measured has bee
 REACH = (
     0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
 )
+RISE = 0.055  # of gain, upwards, where the late filter is fed ahead: it begins near its limit
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
 HARM_AGAIN = 10 ** (
     1.0 / 20
@@ -99,8 +100,15 @@ FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.
 that goes back and forth between its two filters leaves more than either."""
 
 
+AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.25 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
+"""Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
+a line is told by its neighbours too."""
+
+
 def manner(shape: Shape) -> Manner:
     """How the law of a shape is judged."""
+    if shape.ahead:
+        return AHEAD
     return AT_ONCE if shape.at_once else FILTERED
 
 
@@ -141,6 +149,7 @@ def best(
     nothing, what leaves least; else the least harmful, less at once before less at all.
     """
     near = (abs(GAINS - gain) <= REACH) & (abs(PROMPTS - prompt_pu) <= REACH) & (shape.prompt_pu >= PROMPTS)
+    near &= GAINS - gain <= (RISE if shape.ahead else REACH)
     gains, prompts = GAINS[near], PROMPTS[near]
     grid = excess(loop, gains[:, None], prompts[:, None], shape)
     late_s = lateness_s(loop, load_w)
@@ -255,8 +264,9 @@ class Harm:
         if self._since_s >= EVERY_S and law.gain >= 0.5 * GAIN_MIN:
             self._since_s = 0.0
             loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
-            self._moving_s += EVERY_S * loud.any()
-            if 0.0 < self._moving_s == self._manner.learn_s:
+            told = loud.any() and (self._present > NEWS or not self._shape.ahead)
+            self._moving_s += EVERY_S * told
+            if told and self._moving_s == self._manner.learn_s:
                 self._forget()
             if self._moving_s >= self._due_s and loud.any() and self._present > NEWS:
                 self._aim = self._patient(*self._aimed(loud, law))
@@ -272,7 +282,7 @@ class Harm:
         No more than now for a while after much was harmed, if a whole law would do it again. A filter that has nothing
         foreseen is fed what is foreseen while the load moves often and nothing is harmed: what the loop is then,
         nothing before it tells, so all is forgotten."""
-        alone = not self._shape.at_once and self._aim[1] == 0.0
+        alone = not self._shape.at_once and not self._shape.ahead and self._aim[1] == 0.0
         shy = self._moving_s < self._shy_s
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
@@ -290,27 +300,45 @@ class Harm:
 
     def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[tuple[float, float], float, float]:
         """What is best now, and the grid over the load where it is largest, with this law and with a whole one; one
-        that takes all of a swing and harms nothing stays as it is."""
-        loop: Loop = self._cross / np.maximum(self._square, 1e-9)
+        that takes all of a swing and harms nothing stays as it is. What is carried on beyond the lines is no cause to
+        flee with a filter: noise of the last lines grows on the way."""
+        loop = self._loop()
         grid = excess(loop, law.gain, law.prompt_pu, self._shape)
         load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
         judged, seen = _judged(loud), self._manner.seen
-        if self._aim[1] == 0.0:
-            judged, seen = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)]), HARM_AGAIN
+        within = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)])
+        if self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
+            judged, seen = within, HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w))
         whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape)
-        harms = float(grid[judged].max()), float(whole[judged].max())
-        self._mean += (harms[0] - self._mean) * self._manner.part
+        self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part
+        sure = judged if self._shape.at_once else within
+        harms = float(grid[sure].max()), float(whole[sure].max())
         kept = widened <= SPAN_MAX and (self._mean if harms[0] <= HARM_AGAIN else harms[0]) <= seen
         if self._aim == (1.0, self._shape.prompt_pu) and kept:
             return self._aim, *harms
-        self._mean = 1.0
         present = self.gain, self.prompt_pu * self._shape.prompt_pu
         if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] > 0.0:
             return (present[0], 0.0), *harms
-        return best(loop, load_w, self._shape, *present, widened), *harms
+        aim = best(loop, load_w, self._shape, *present, widened)
+        return self._held(aim, kept) if self._shape.ahead else aim, *harms
+
+    def _loop(self) -> Loop:
+        """D at the lines; with a filter that is fed ahead, of each line and its neighbours."""
+        beside = np.ones(3 if self._shape.ahead else 1)
+        square = np.convolve(self._square, beside, "same")
+        found: Loop = np.convolve(self._cross, beside, "same") / np.maximum(square, 1e-9)
+        return found
+
+    def _held(self, aim: tuple[float, float], kept: bool) -> tuple[float, float]:
+        """The aim that few edges allow: all of a swing is taken while no harm is seen, and a load that seldom moves
+        shows too little to dare more at once; nor is it dared for a while after much harm."""
+        if kept and self._aim[0] == 1.0 > aim[0]:
+            return self._aim
+        dares = self._often >= OFTEN and self._moving_s >= self._shy_s
+        return aim if dares else (aim[0], min(aim[1], self.prompt_pu))
 
 
 def _moved(now: float, aim: float, fall: float, dt_s: float) -> float:

@@ -24,7 +24,7 @@ def law(
 ) -> dict[str, Any]:
     """Law fields of a loop that answers through these shares alone; its target stands still."""
     shares = [taps.get(k, 0.0) for k in range(TAPS)]
-    shape = {"frame_s": 1e-4, "tap_frames": tap_frames, "at_once": 1, "lags_s": LAGS_S}
+    shape = {"frame_s": 1e-4, "tap_frames": tap_frames, "at_once": 1, "ahead": 0, "lags_s": LAGS_S}
     shape |= {"prompt_taps_pu": [1.0] + [0.0] * (TAPS - 1), "prompt_lags_pu": (0.0, 0.0, 0.0)}
     shape |= {"late_taps_pu": shares, "late_lags_pu": lags}
     return {"gain_max": 1.0, "prompt_pu": 0.0, "shape": shape, "target_lag_s": 600.0}
@@ -90,6 +90,23 @@ def test_what_is_prompt_may_pass_a_filter_of_its_own() -> None:
         pcs_kw = run(fields, prompt_pu=prompt_pu)
         found = [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)]
         assert found == pytest.approx([0.0, prompt_pu * STEP_KW, STEP_KW], abs=10)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "prompt_pu", "fed_ahead"), [(0, 0.25, True), (1, 0.0, True), (0, 0.0, False)]
+)
+def test_a_late_filter_may_be_fed_what_is_coming(ahead: int, prompt_pu: float, fed_ahead: bool) -> None:
+    """A ramp of 10 MW/s, of which the preview carries on what 2 ms show above 10 kW; both filters answer at once. With
+    a prompt share, or where the late one is fed ahead, the answer is ahead of the load."""
+    fields = law({0: 1.0}) | {"prompt_pu": 1.0}
+    fields["shape"] |= {"at_once": 0, "ahead": ahead}
+    frame = Executive(setup(**fields))
+    frame.publish(limits(ramp_kw_per_s_max=0.01, prompt_pu=prompt_pu))
+    t_ns = times(0.7)
+    load_kw = 3000.0 + np.clip(1e4 * (1e-9 * (t_ns - t_ns[0]) - 0.6), 0.0, 800.0)
+    pcs_kw = frame.replay(t_ns, waveform(t_ns, load_kw), SCALE)["pcs_kw"]
+    at = 13 * RATE_HZ // 20
+    assert (pcs_kw[at] - (load_kw[at] - 3000.0) > 4.0) == fed_ahead
 
 
 def test_a_new_start_knows_nothing_of_the_old_one() -> None:

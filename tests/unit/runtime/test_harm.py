@@ -7,6 +7,7 @@ import pytest
 
 from controller.image import Frame
 from controller.runtime.harm import (
+    AHEAD,
     AT_ONCE,
     EVERY_S,
     FALL_PER_S,
@@ -47,6 +48,9 @@ def shape(lag_s: float = 0.005) -> Shape:
 
 
 FAST, LATE = shape(), shape(0.010)
+SLOW = shape_of(
+    frame_s=1e-4, dead_s=0.0028, period_s=0.006, lag_s=0.010, slew_kw_per_s=400e3, rating_kw=2000.0
+)  # its late filter has no room, so nothing is foreseen in it
 
 
 def late(seconds: float) -> np.ndarray:
@@ -314,7 +318,7 @@ def test_what_is_foreseen_is_tried_with_a_load_that_moves_often(
     often: float, harmed: float, tried: bool
 ) -> None:
     """From the late filter alone to REACH of the prompt one, and all that was measured is forgotten; else it stays."""
-    harm = Harm(2000.0, LATE)
+    harm = Harm(2000.0, SLOW)
     harm._square, harm._often, harm._moving_s = np.ones(LINES_HZ.size), often, 50.0
     assert harm._patient((1.0, 0.1), harmed, 2.0) == (1.0, REACH if tried else 0.0)
     assert harm._square.any() != tried
@@ -330,3 +334,67 @@ def test_a_filter_begins_with_nothing_foreseen_and_goes_back_to_it_from_much_har
     aim, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
     assert seen > 10 ** (1.0 / 20)
     assert aim == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(("made", "counts"), [(LATE, False), (SLOW, True), (FAST, True)])
+def test_a_filter_with_room_waits_until_enough_edges_have_told(made: Shape, counts: bool) -> None:
+    """10 s of edges, then 20 s of a load that stands still: none of these count for a law that is fed ahead."""
+    assert (manner(made) is AHEAD) != counts
+    harm = Harm(2000.0, made)
+    run(harm, 0.005, 10.0)
+    moving_s = harm._moving_s
+    still_kw = np.repeat(harm._last_kw[:, np.newaxis], 40, axis=1)
+    for _ in range(200):
+        harm.take(still_kw, WHOLE)
+        harm.judge(WHOLE, 0.1)
+    assert (harm._moving_s - moving_s > 3.0) == counts
+
+
+@pytest.mark.parametrize(
+    ("often", "kept", "at", "held"),
+    [
+        (1.0, True, (1.0, 0.2), (1.0, 0.2)),
+        (1.0, False, (1.0, 0.2), (0.9, 0.3)),
+        (1.0, True, (0.95, 0.2), (0.9, 0.3)),
+        (OFTEN - 0.01, False, (1.0, 0.2), (0.9, 0.2)),
+        (OFTEN, False, (1.0, 0.2), (0.9, 0.3)),
+    ],
+)
+def test_few_edges_allow_little(
+    often: float, kept: bool, at: tuple[float, float], held: tuple[float, float]
+) -> None:
+    """(0.9, 0.3) would be best: a law that takes all of a swing stays while no harm is seen, and no more is answered
+    promptly to a load that seldom moves, nor while one is shy of harm."""
+    harm = Harm(2000.0, LATE)
+    harm._often, harm._aim, harm.prompt_pu = often, at, at[1]
+    assert harm._held((0.9, 0.3), kept) == held
+    harm._shy_s = harm._moving_s + 1.0
+    assert harm._held((0.9, 0.3), kept)[1] == 0.2
+
+
+@pytest.mark.parametrize(("made", "part"), [(LATE, 1.0 / 3.0), (SLOW, 1.0)])
+def test_a_line_is_told_by_its_neighbours_too(made: Shape, part: float) -> None:
+    """One line that says twice what the others do: of it a third is believed by a law that is fed ahead."""
+    harm = Harm(2000.0, made)
+    harm._square = np.ones(LINES_HZ.size)
+    harm._cross = np.ones(LINES_HZ.size, complex)
+    harm._cross[20] = 2.0
+    assert harm._loop()[20] == pytest.approx(1.0 + part)
+
+
+@pytest.mark.parametrize(("made", "flees"), [(SLOW, False), (FAST, True)])
+def test_what_is_carried_on_is_no_cause_to_flee_with_a_filter(made: Shape, flees: bool) -> None:
+    """D that grows over the last lines: 1 dB of harm beyond them, not at them."""
+    harm = Harm(2000.0, made)
+    harm._aim = (1.0, 0.5)
+    harm._square = 1e9 * EDGES_W
+    for grown in np.linspace(1.0, 3.0, 201):
+        loop = late(0.002)
+        loop[-4:] *= np.linspace(1.0, grown, 4)
+        grid = excess(loop, 1.0, 0.5, made)
+        if grid[LINES_HZ.size :].max() > 1.3:
+            break
+    assert grid[: LINES_HZ.size].max() < 10 ** (1.0 / 20)
+    harm._cross = harm._square * loop
+    _, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
+    assert (seen > 10 ** (1.0 / 20)) == flees
