@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from math import isfinite, isnan, nan
 
 from controller.image import Device
+from controller.safety import losses
 from controller.safety.look import Look, Row, at
 from controller.state import Effect
 from controller.units import ns
@@ -25,13 +26,26 @@ def _kw(look: Look, name: str, point: str, stale_s: float) -> float:
 
 
 def _given_kw(look: Look) -> float:
-    """Into the load's bus by some source: load less converters; less the sun too, where that leaves less.
+    """Least that some source gives into the load's bus, or takes: load less converters; less the sun, where that
+    leaves less.
 
-    Nothing tells on which side of the switch the sun comes in. nan: one of them is not known.
+    Nothing tells on which side of the switch the sun comes in. A converter that is left out (F27) carries anything
+    within its loss, unless it formed the bus when it was last heard. nan: one of them is not known.
     """
-    pcs_kw = sum(_kw(look, part.name, "pcs_kw", part.stale_s) for part in look.terms.pcs)
+    pcs, lost = look.terms.pcs, look.previous.losses
+    if any(converter.forming and converter.name in lost for converter in look.previous.converters):
+        return nan
+    pcs_kw = sum(_kw(look, part.name, "pcs_kw", part.stale_s) for part in pcs if part.name not in lost)
     kw = look.telemetry.track.load_kw_mean - pcs_kw
-    return min(abs(kw - look.previous.pv_kw), abs(kw))  # in this order: nan of the sun stays nan
+    carried_kw = losses.carried_kw(look.terms, look.previous, look.telemetry.now)
+    without_kw = _least_kw(kw - look.previous.pv_kw, carried_kw)
+    return min(without_kw, _least_kw(kw, carried_kw))  # in this order: nan of the sun stays nan
+
+
+def _least_kw(kw: float, carried_kw: tuple[float, float]) -> float:
+    """Least magnitude of kw less anything that is carried."""
+    low_kw, high_kw = kw - carried_kw[1], kw - carried_kw[0]
+    return 0.0 if low_kw <= 0.0 <= high_kw else min(abs(low_kw), abs(high_kw))
 
 
 def _sources(look: Look) -> Iterable[tuple[str, float, float]]:

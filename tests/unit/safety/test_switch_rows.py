@@ -11,7 +11,7 @@ import pytest
 from controller.image import Mode
 from controller.safety import conditions, switch_rows
 from controller.safety.hall import Hall
-from controller.state import Asked, Conditions, ModeState
+from controller.state import Asked, Conditions, Converter, Loss, ModeState
 from tests.unit.safety.halls import HALL_TERMS, ISLAND, LONG, running, seen, since, switch
 from tests.unit.safety.sites import METER, TERMS, at
 
@@ -19,11 +19,22 @@ STATE = ModeState(mode=Mode.GRID_TIED, t_since_ns=LONG)
 AT_GRID, AT_GENSET = replace(ISLAND, position="grid"), replace(ISLAND, position="genset")
 UNMETERED = replace(HALL_TERMS, parts=HALL_TERMS.parts[:2])
 SUN = replace(HALL_TERMS, parts=(*HALL_TERMS.parts, replace(METER, name="meter-2", measures="pv")))
+PCS_2 = replace(HALL_TERMS.parts[0], name="pcs-2")
+TWO = replace(HALL_TERMS, parts=(*HALL_TERMS.parts, PCS_2))
 FEW_S = 0.01  # age of what is read
+
+
+def without_2(low_kw: float, high_kw: float, *, forming: bool = False) -> dict[str, Any]:
+    """The second converter is left out and may carry this; the first gives nothing."""
+    told = [Converter(part.name, nan, "running", fresh=False, armed=False, accepted=True) for part in TWO.pcs]
+    converters = (told[0], replace(told[1], forming=forming))
+    losses = {"pcs-2": Loss(LONG, low_kw, high_kw)}
+    return {"terms": TWO, "before": Conditions(pv_kw=0.0, converters=converters, losses=losses)}
 
 
 def judged(hall: Hall = ISLAND, word: str = "open", load_kw: float = 200.0, pcs_kw: float = 0.0, grid_kw: float = 200.0,
            set_kw: tuple[float, float] = (0.0, 0.0), pv_kw: float = 0.0, terms: Any = HALL_TERMS,
+           before: Conditions | None = None,
            ages_s: tuple[float, float, float] = (FEW_S, FEW_S, FEW_S), **ats: float) -> bool:  # fmt: skip
     """Whether the row speaks in one cycle. ages_s: of converter, meter and gensets."""
     sets = [running(f"genset-{k + 1}", power_kw=kw) for k, kw in enumerate(set_kw)]
@@ -33,7 +44,7 @@ def judged(hall: Hall = ISLAND, word: str = "open", load_kw: float = 200.0, pcs_
     names = {"pcs-1": ages_s[0], "meter-1": ages_s[1], "genset-1": ages_s[2], "genset-2": ages_s[2]}
     for name, age_s in names.items():
         devices[name] = replace(devices[name], age_s=age_s, t_ok_ns=at(-age_s).t_ns)
-    before = Conditions(pv_kw=pv_kw)
+    before = before or Conditions(pv_kw=pv_kw)
     found = conditions.read(terms, before, STATE, replace(told, devices=devices), Asked(), at(0.0), hall)
     return "F54" in {c.code for c in found.active}
 
@@ -72,6 +83,16 @@ EDGES: list[Any] = [
     ("the load is not known", {"load_kw": nan}, False),
     ("the meter tells no number", {"grid_kw": nan}, False),
     ("nor the converter", {"pcs_kw": nan}, False),
+    ("nor the second", {"terms": TWO}, False),
+    ("that is left out at rest", without_2(0.0, 0.0), True),
+    ("or may carry what leaves 5 %", without_2(-50.0, 50.0), False),
+    ("or more", without_2(-50.0, 49.9), True),
+    ("or some of what flows into the grid",
+     {"pcs_kw": 400.0, "grid_kw": -200.0} | without_2(-50.0, 50.0), False),
+    ("and leaves more", {"pcs_kw": 400.0, "grid_kw": -200.0} | without_2(-49.9, 50.0), True),
+    ("or all", without_2(0.0, 999.0), False),
+    ("or all that flows into the grid", {"pcs_kw": 400.0, "grid_kw": -200.0} | without_2(-999.0, 0.0), False),
+    ("or formed the bus when it was last heard", without_2(0.0, 0.0, forming=True), False),
     ("a converter at its stale age", {"ages_s": (0.5, FEW_S, FEW_S)}, True),
     ("beyond it", {"ages_s": (0.501, FEW_S, FEW_S)}, False),
     ("a meter at its stale age", {"ages_s": (FEW_S, 0.6, FEW_S)}, True),
