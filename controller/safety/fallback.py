@@ -22,6 +22,7 @@ RELIEF_PU = 0.7  # of what the source may give: a stage comes back below it
 OVERLOAD_S = 0.2
 BACK_OUT_S = 2.0  # F53: as long is a failed closing taken back
 CLOSE = (Mode.GENSET_START, Mode.RESYNC)  # modes that close the switch beside converters that form
+FORM = (Mode.ISLANDING, Mode.BLACK_START)  # modes on the way to a bus that the converters form
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +200,16 @@ def _motoring(view: View) -> bool:
 
 
 def _transfers(terms: FallbackTerms, hall: Hall, before: ModeState, state: ModeState, now: Instant) -> Hall:
-    """IL-20: losses of a source and returns are counted, and too many hold the present one."""
-    seen = within(hall.t_transfers_ns, now, terms.chatter_s)
+    """IL-20: losses of a source and returns are counted, and too many hold the present one from its beginning on."""
+    old = seen = within(hall.t_transfers_ns, now, terms.chatter_s)
     if before.mode in CLOSE and hall.t_back_ns > before.t_since_ns and hall.t_back_ns not in seen:
         # a closing that was taken back may have come about: to a source and away again
         seen = (*seen, *within((hall.t_back_ns, hall.t_back_ns), now, terms.chatter_s))
     if state.mode != before.mode and _transferred(before, state):
         seen = (*seen, now.t_ns)
     t_chatter_ns = hall.t_chatter_ns
-    formed = before.mode == Mode.ISLANDING and state.mode == Mode.ISLANDED
-    if t_chatter_ns and formed:
-        t_chatter_ns = now.t_ns  # from here on this source is the present one
-    elif len(seen) >= terms.chatter_max and not t_chatter_ns:
+    arrived = before.mode in FORM and state.mode != before.mode  # the bus is formed, or nothing carries it
+    if (t_chatter_ns and (arrived or seen != old)) or (not t_chatter_ns and len(seen) >= terms.chatter_max):
         t_chatter_ns = now.t_ns
     elif t_chatter_ns and held_s(t_chatter_ns, now) >= terms.chatter_hold_s:
         t_chatter_ns, seen = 0, ()

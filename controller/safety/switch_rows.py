@@ -43,9 +43,8 @@ def _given_kw(look: Look) -> float:
 
 
 def _least_kw(kw: float, carried_kw: tuple[float, float]) -> float:
-    """Least magnitude of kw less anything that is carried."""
-    low_kw, high_kw = kw - carried_kw[1], kw - carried_kw[0]
-    return 0.0 if low_kw <= 0.0 <= high_kw else min(abs(low_kw), abs(high_kw))
+    """Least magnitude of kw less anything that is carried; 0 or below: that may be all."""
+    return max(kw - carried_kw[1], carried_kw[0] - kw)
 
 
 def _sources(look: Look) -> Iterable[tuple[str, float, float]]:

@@ -10,7 +10,10 @@ PERMISSIVE_S = 0.100  # IL-01
 HANDOVER_S = 2.0  # T10: two sources in step may overlap for so long
 READ_S = 0.5  # until a movement has been read twice
 REST_S = 10.0  # IL-03
-FAILED_S = 2.0  # IL-03: a closing that has not come about by then has failed, however short its order
+FAILED_S = (
+    2.0  # IL-03: a closing that has not come about by then has failed, however short its order; but none
+)
+# that was answered by an opening: where the switch would have gone, nobody can tell
 GAP_S = 1.0  # an order that was away for so long and comes back is a new one
 HOUR_S = 3600.0
 CRANKS_S = 60.0  # 6.2: a set's own controller tries 3 times, 10 s on and 10 s off
@@ -111,6 +114,8 @@ class SoundSwitch(Rule):
         ):
             self.failed = self.tried = False
         closing, before_ns, position = scene.closing(self.plates), self.began_ns, scene.position(self.plates)
+        opening = self.plates.positions.get(scene.orders.get(self.plates.switch, "")) == "open"
+        self.tried = self.tried and not opening
         self._judge(scene.t_ns, position)
         if not closing:
             return ""
@@ -248,7 +253,7 @@ class Chatter(Rule):
                 self.transfers.append(scene.t_ns)
             self.source = source
         self.transfers = [t for t in self.transfers if scene.t_ns - t < CHATTER_S * 1e9]
-        if self.held_ns and scene.t_ns - self.held_ns >= HOLD_S * 1e9:
+        if self.held_ns and scene.t_ns - self.held_ns >= (HOLD_S - READ_S) * 1e9:
             self.held_ns, self.transfers = 0, []
         if not self.held_ns and len(self.transfers) >= CHATTER:
             self.held_ns = scene.t_ns

@@ -35,25 +35,42 @@ def test_transfers_are_counted_and_hold() -> None:
     assert moved((-60.0, -1.0)).t_chatter_ns == 0
     assert moved((-60.0, -1.0)).t_transfers_ns == (since(-1.0), since(0.0))
     assert moved((-59.9, -1.0), row="T02").t_chatter_ns == 0
-    held = moved((), t_chatter_ns=since(-599.9))
+    held = moved((), row="T02", t_chatter_ns=since(-599.9))
     assert held.t_chatter_ns == since(-599.9)
     for source, row, mode, counts in TRANSFERS:
         look = view(mode, replace(ISLAND, t_transfers_ns=()), row=row)
         before = replace(look.state, mode=source, row="T03" if row == "T05" else "T11")
         assert bool(fallback.step(look, before, {}).t_transfers_ns) is counts, (source, row, mode)
-    free = moved((-1.0,), t_chatter_ns=since(-600.0))
+    free = moved((-1.0,), row="T02", t_chatter_ns=since(-600.0))
     assert (free.t_chatter_ns, free.t_transfers_ns) == (0, ())
 
 
-@pytest.mark.parametrize(("source", "held", "since_s"), [
-    (Mode.ISLANDING, True, 0.0), (Mode.GENSET_START, True, -300.0), (Mode.ISLANDING, False, None),
+@pytest.mark.parametrize(("source", "mode", "row", "times_s", "since_s"), [
+    (Mode.ISLANDING, Mode.ISLANDED, "T05", (), 0.0), (Mode.ISLANDING, Mode.SAFE_STOP, "T05", (), 0.0),
+    (Mode.BLACK_START, Mode.SAFE_STOP, "N6", (), 0.0), (Mode.ISLANDING, Mode.ISLANDING, "T04", (), -300.0),
+    (Mode.GENSET_START, Mode.ISLANDED, "T05", (-60.0, -59.9), -300.0), (Mode.GENSET_START, Mode.GENSET, "T08", (), 0.0),
+    (Mode.GENSET_START, Mode.ISLANDED, "T07", (), 0.0),
 ])  # fmt: skip
-def test_the_hold_begins_when_the_new_source_carries(source: Mode, held: bool, since_s: float | None) -> None:
-    """Goal: IL-20: ten minutes of the present source, not of the way to it. Method: an island formed while held; one
-    that only gave a genset up; none held."""
-    look = view(Mode.ISLANDED, replace(ISLAND, t_chatter_ns=since(-300.0) if held else 0), row="T05")
-    found = fallback.step(look, replace(look.state, mode=source, row="T04"), {}).t_chatter_ns
-    assert found == (0 if since_s is None else since(since_s))
+def test_the_hold_begins_when_the_new_source_carries(source: Mode, mode: Mode, row: str, times_s: tuple[float, ...],
+                                                     since_s: float) -> None:  # fmt: skip
+    """Goal: IL-20: ten minutes of the present source, not of the way to it. Method: transfers and ends of ways to an
+    island while held; a stay and a genset given up without a closing move nothing, nor does a transfer forgotten."""
+    for held in (True, False):
+        times_ns = tuple(since(t) for t in times_s)
+        here = replace(ISLAND, t_chatter_ns=since(-300.0) if held else 0, t_transfers_ns=times_ns)
+        look = view(mode, here, row=row)
+        found = fallback.step(look, replace(look.state, mode=source, row="T04"), {}).t_chatter_ns
+        assert found == (since(since_s) if held else 0)
+
+
+def test_a_closing_taken_back_while_held_begins_the_hold_anew() -> None:
+    """Goal: IL-20: it may have come about. Method: in RESYNC, once."""
+    here = replace(ISLAND, t_back_ns=since(-1.0), t_utility_ns=LONG, t_chatter_ns=since(-300.0))
+    look = view(Mode.RESYNC, here, t_since_ns=since(-80.0))
+    once = fallback.step(look, look.state, {})
+    assert once.t_chatter_ns == since(0.0)
+    later = replace(look, hall=replace(once, t_chatter_ns=since(-0.1)))
+    assert fallback.step(later, look.state, {}).t_chatter_ns == since(-0.1)
 
 
 def test_a_closing_that_was_taken_back_counts_as_two() -> None:

@@ -69,6 +69,9 @@ def test_a_sag_in_the_hand_over_is_no_transfer(position: str, held: bool) -> Non
         assert not rule.take(scenes.at(seconds, source=source, position=place))
     closing = {scenes.plates.switch: next(o for o, p in scenes.plates.positions.items() if p == "grid")}
     assert bool(rule.take(scenes.at(32.0, closing, source="pcs", position="open"))) is held
+    for seconds in (630.4, 630.5) if held else ():  # it ends 10 min after 31 s, told within half a second
+        told = rule.take(scenes.at(seconds, closing, source="pcs", position="open"))
+        assert bool(told) is (seconds < 630.5)
 
 
 CLOSE = "source-1"  # the order that closes the switch to the grid, and the state that tells so
@@ -81,10 +84,12 @@ class Tries:
         self.scenes = Scenes()
         self.rule = SoundSwitch(self.scenes.plates)
 
-    def look(self, seconds: float, closing: bool, state: str = "open", reset: bool = False) -> str:
-        """One scene."""
-        switch = self.scenes.plates.switch
-        scene = telling(self.scenes.at(seconds, {switch: CLOSE} if closing else {}), switch, state=state)
+    def look(
+        self, seconds: float, closing: bool, state: str = "open", reset: bool = False, order: str = ""
+    ) -> str:
+        """One scene; order: another than to close."""
+        switch, order = self.scenes.plates.switch, CLOSE if closing else order
+        scene = telling(self.scenes.at(seconds, {switch: order} if order else {}), switch, state=state)
         commands = (Order("reset", 3, 1, scene.t_ns, "looked at it"),) if reset else ()
         return self.rule.take(replace(scene, commands=commands))
 
@@ -114,6 +119,17 @@ def test_a_failed_closing_waits_for_a_person() -> None:
     assert found == [False, True, True, True, True]
     tries.look(60.0, False, reset=True)
     assert not tries.look(72.0, True)
+
+
+@pytest.mark.parametrize(("opened_s", "again"), [(2.0, False), (2.2, True)])
+def test_a_closing_that_an_opening_answers_is_not_judged(opened_s: float, again: bool) -> None:
+    """Goal: IL-03: sent back before its 2 s are over, a switch that never told its aim has not failed. Method: closed
+    for 0.3 s, opened before the 2 s end and after, closed again after the rest."""
+    tries = Tries()
+    for k in range(120):
+        order = "open" if opened_s <= k / 10.0 < opened_s + 2.0 else ""
+        assert not tries.look(k / 10.0, k < 3, order=order)
+    assert bool(tries.look(12.0, True)) is again
 
 
 def test_a_closing_that_goes_on_has_failed() -> None:
