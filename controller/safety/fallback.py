@@ -49,7 +49,7 @@ DUTIES = (
          "zero power; nobody but the person there commands"),
     Duty(Mode.ISLANDING, "planned: grid power to zero; then form behind the open switch", "open", "cool down, stop",
          "freeze; the switch stays where it was last sent"),
-    Duty(Mode.ISLANDED, "form the bus", "open", "cool down, stop",
+    Duty(Mode.ISLANDED, "form the bus; follow, should the switch stand at a source", "open", "cool down, stop",
          "keep forming within the BMS limits, shed, start a genset; stop only for what trips"),
     Duty(Mode.GENSET_START, "form the bus until the switch closes", "genset, once warm and permitted", "run",
          "keep forming"),
@@ -105,13 +105,11 @@ def forms(view: View) -> bool | None:
     """Whether the converters should form the bus; None: as they are."""
     state, hall, terms = view.state, view.hall, view.terms.fallback
     assert terms is not None
-    if state.mode in (Mode.ISLANDING, Mode.GENSET):
+    if state.mode in (Mode.ISLANDING, Mode.ISLANDED, Mode.GENSET):
         if hall.position == "open":
             return True
         # one that a lying contact had form is told to follow as soon as the switch stands at a source again (IL-02)
         return False if hall.position or state.mode == Mode.GENSET else None
-    if state.mode == Mode.ISLANDED:
-        return True
     if state.mode in (Mode.GENSET_START, Mode.RESYNC):
         if hall.position != "open":
             return False if hall.position else None
