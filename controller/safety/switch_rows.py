@@ -47,26 +47,37 @@ def _least_kw(kw: float, carried_kw: tuple[float, float]) -> float:
     return max(kw - carried_kw[1], carried_kw[0] - kw)
 
 
-def _sources(look: Look) -> Iterable[tuple[str, float, float]]:
-    """Position, power told and rating of each source, kW."""
+def _sources(look: Look, given_kw: float) -> Iterable[tuple[str, float, float]]:
+    """Position, power told and rating of each source, kW. A meter that is mute stands for given_kw on an orphan bus."""
     for part in look.terms.parts:
         if part.measures == "grid":
-            yield "grid", _kw(look, part.name, "power_kw", part.stale_s), look.terms.import_kw_max
+            device: Device | None = look.telemetry.devices.get(part.name)
+            told = device is not None and device.age_s <= part.stale_s and "power_kw" in device.values
+            kw = given_kw if not told and _orphan(look) else _kw(look, part.name, "power_kw", part.stale_s)
+            yield "grid", kw, look.terms.import_kw_max
     terms = look.terms.fallback
     for genset in terms.sets if terms is not None else ():
         yield "genset", _kw(look, genset.name, "power_kw", genset.stale_s), genset.kw_max
+
+
+def _orphan(look: Look) -> bool:
+    """The load's bus lives behind a switch that says open, and no converter forms it."""
+    formers = any(converter.forming for converter in look.previous.converters)
+    return look.hall.position == "open" and look.hall.t_bus_ns != 0 and not formers
 
 
 def _lies_pu(look: Look) -> float:
     """What flows from a source that the switch is not at, while the one that it is at gives nothing.
 
     Two witnesses: the source's own meter, and the balance of the load's bus; what is tapped off before the switch
-    moves the first alone, a converter that tells nonsense the second. As a share of the source's rating.
+    moves the first alone, a converter that tells nonsense the second. Where the grid's meter is mute, a bus that lives
+    without a source stands in for it. As a share of the source's rating.
     """
     terms, position = look.terms.fallback, look.hall.position
     if terms is None or look.device is None or terms.positions.get(look.device.state) != position:
         return nan
-    sources, given_kw = list(_sources(look)), _given_kw(look)
+    given_kw = _given_kw(look)
+    sources = list(_sources(look, given_kw))
     own = [abs(kw) <= FLOW_PU * kw_max for place, kw, kw_max in sources if place == position]
     if isnan(given_kw) or not all(own) or (position != "open" and not own):
         return nan

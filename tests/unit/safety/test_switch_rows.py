@@ -34,7 +34,7 @@ def without_2(low_kw: float, high_kw: float, *, forming: bool = False) -> dict[s
 
 def judged(hall: Hall = ISLAND, word: str = "open", load_kw: float = 200.0, pcs_kw: float = 0.0, grid_kw: float = 200.0,
            set_kw: tuple[float, float] = (0.0, 0.0), pv_kw: float = 0.0, terms: Any = HALL_TERMS,
-           before: Conditions | None = None,
+           before: Conditions | None = None, silent: bool = False,
            ages_s: tuple[float, float, float] = (FEW_S, FEW_S, FEW_S), **ats: float) -> bool:  # fmt: skip
     """Whether the row speaks in one cycle. ages_s: of converter, meter and gensets."""
     sets = [running(f"genset-{k + 1}", power_kw=kw) for k, kw in enumerate(set_kw)]
@@ -44,11 +44,19 @@ def judged(hall: Hall = ISLAND, word: str = "open", load_kw: float = 200.0, pcs_
     names = {"pcs-1": ages_s[0], "meter-1": ages_s[1], "genset-1": ages_s[2], "genset-2": ages_s[2]}
     for name, age_s in names.items():
         devices[name] = replace(devices[name], age_s=age_s, t_ok_ns=at(-age_s).t_ns)
+    if silent:
+        devices["meter-1"] = replace(devices["meter-1"], age_s=0.601)
     before = before or Conditions(pv_kw=pv_kw)
     found = conditions.read(terms, before, STATE, replace(told, devices=devices), Asked(), at(0.0), hall)
     return "F54" in {c.code for c in found.active}
 
 
+FORMED = {
+    "before": Conditions(
+        pv_kw=0.0,
+        converters=(Converter("pcs-1", 0.0, "running", fresh=True, armed=True, accepted=True, forming=True),),
+    )
+}
 EDGES: list[Any] = [
     ("5 % of the connection, 3000 kW, are borne", {"grid_kw": 150.0}, False),
     ("more are not", {"grid_kw": 150.1}, True),
@@ -82,6 +90,14 @@ EDGES: list[Any] = [
     ("the sun is not known", {"pv_kw": nan, "terms": SUN}, False),
     ("the load is not known", {"load_kw": nan}, False),
     ("the meter tells no number", {"grid_kw": nan}, False),
+    ("the meter is silent, and a converter forms the bus", FORMED | {"silent": True}, False),
+    ("nobody forms it, and it lives", {"silent": True}, True),
+    ("by 5 %", {"silent": True, "load_kw": 150.0}, False),
+    ("by more", {"silent": True, "load_kw": 150.1}, True),
+    ("into the connection", {"silent": True, "load_kw": 0.0, "pcs_kw": 150.1}, True),
+    ("it does not live", {"silent": True, "hall": replace(ISLAND, t_bus_ns=0)}, False),
+    ("a genset keeps it alive", {"silent": True, "hall": AT_GENSET, "word": "source-2"}, False),
+    ("a set tells nothing either", {"grid_kw": 0.0, "set_kw": (nan, nan)}, False),
     ("nor the converter", {"pcs_kw": nan}, False),
     ("nor the second", {"terms": TWO}, False),
     ("that is left out at rest", without_2(0.0, 0.0), True),
@@ -96,7 +112,9 @@ EDGES: list[Any] = [
     ("a converter at its stale age", {"ages_s": (0.5, FEW_S, FEW_S)}, True),
     ("beyond it", {"ages_s": (0.501, FEW_S, FEW_S)}, False),
     ("a meter at its stale age", {"ages_s": (FEW_S, 0.6, FEW_S)}, True),
-    ("beyond it", {"ages_s": (FEW_S, 0.601, FEW_S)}, False),
+    ("and it tells that nothing flows", {"grid_kw": 0.0, "ages_s": (FEW_S, 0.6, FEW_S)}, False),
+    ("beyond it, and a converter forms the bus", FORMED | {"ages_s": (FEW_S, 0.601, FEW_S)}, False),
+    ("beyond it, and it lives by itself", {"ages_s": (FEW_S, 0.601, FEW_S)}, True),
     ("a set at its stale age", {"grid_kw": 0.0, "set_kw": (400.0, 0.0), "ages_s": (FEW_S, FEW_S, 3.0)}, True),
     ("beyond it", {"grid_kw": 0.0, "set_kw": (400.0, 0.0), "ages_s": (FEW_S, FEW_S, 3.001)}, False),
 ]  # fmt: skip
