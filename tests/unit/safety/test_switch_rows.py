@@ -112,7 +112,7 @@ EDGES: list[Any] = [
     ("a converter at its stale age", {"ages_s": (0.5, FEW_S, FEW_S)}, True),
     ("beyond it", {"ages_s": (0.501, FEW_S, FEW_S)}, False),
     ("a meter at its stale age", {"ages_s": (FEW_S, 0.6, FEW_S)}, True),
-    ("and it tells that nothing flows", {"grid_kw": 0.0, "ages_s": (FEW_S, 0.6, FEW_S)}, False),
+    ("and it tells that nothing flows", {"grid_kw": 0.0, "ages_s": (FEW_S, METER.stale_s, FEW_S)}, False),
     ("beyond it, and a converter forms the bus", FORMED | {"ages_s": (FEW_S, 0.601, FEW_S)}, False),
     ("beyond it, and it lives by itself", {"ages_s": (FEW_S, 0.601, FEW_S)}, True),
     ("a set at its stale age", {"grid_kw": 0.0, "set_kw": (400.0, 0.0), "ages_s": (FEW_S, FEW_S, 3.0)}, True),
