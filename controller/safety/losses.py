@@ -7,7 +7,7 @@ All stops where none is left, or where nobody would end what a lost one may stil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import inf, isnan
 
 from controller.image import Instant
@@ -82,12 +82,15 @@ def spared(
     return found
 
 
-def carried_kw(terms: Terms, conditions: Conditions, now: Instant) -> tuple[float, float]:
-    """Least and most that all lost converters may carry now, kW: least is 0 or below, most is 0 or above."""
+def carried_kw(
+    terms: Terms, conditions: Conditions, now: Instant, names: Container[str] | None = None
+) -> tuple[float, float]:
+    """Least and most that lost converters may carry now, kW: least is 0 or below, most is 0 or above. names: of those
+    alone; None: of all."""
     low_kw = high_kw = 0.0
     for part, converter in zip(terms.pcs, conditions.converters, strict=False):
         loss = conditions.losses.get(converter.name)
-        if loss is not None:
+        if loss is not None and (names is None or converter.name in names):
             ends = _carries(part, converter, loss, part.port in conditions.ports_barred, now)
             low_kw, high_kw = low_kw + ends[0], high_kw + ends[1]
     return low_kw, high_kw

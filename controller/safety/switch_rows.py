@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite, isnan, nan
+from math import inf, isfinite, isnan, nan
 
 from controller.image import Device
 from controller.safety import losses
@@ -29,15 +29,16 @@ def _given_kw(look: Look) -> float:
     """Least that some source gives into the load's bus, or takes: load less converters; less the sun, where that
     leaves less.
 
-    Nothing tells on which side of the switch the sun comes in. A converter that is left out (F27) carries anything
-    within its loss, unless it formed the bus when it was last heard. nan: one of them is not known.
+    Nothing tells on which side of the switch the sun comes in. A silent converter that is left out (F27) carries
+    anything within its loss, unless it formed the bus when it was last heard. nan: one of them is not known.
     """
-    pcs, lost = look.terms.pcs, look.previous.losses
-    if any(converter.forming and converter.name in lost for converter in look.previous.converters):
+    silent = [c for c in look.previous.converters if c.name in look.previous.losses and not c.fresh]
+    if any(converter.forming for converter in silent):
         return nan
-    pcs_kw = sum(_kw(look, part.name, "pcs_kw", part.stale_s) for part in pcs if part.name not in lost)
-    kw = look.telemetry.track.load_kw_mean - pcs_kw
-    carried_kw = losses.carried_kw(look.terms, look.previous, look.telemetry.now)
+    names = {converter.name for converter in silent}
+    heard = [part for part in look.terms.pcs if part.name not in names]
+    kw = look.telemetry.track.load_kw_mean - sum(_kw(look, p.name, "pcs_kw", p.stale_s) for p in heard)
+    carried_kw = losses.carried_kw(look.terms, look.previous, look.telemetry.now, names)
     without_kw = _least_kw(kw - look.previous.pv_kw, carried_kw)
     return min(without_kw, _least_kw(kw, carried_kw))  # in this order: nan of the sun stays nan
 
@@ -70,13 +71,15 @@ def _lies_pu(look: Look) -> float:
     """What flows from a source that the switch is not at, while the one that it is at gives nothing.
 
     Two witnesses: the source's own meter, and the balance of the load's bus; what is tapped off before the switch
-    moves the first alone, a converter that tells nonsense the second. Where the grid's meter is mute, a bus that lives
-    without a source stands in for it. As a share of the source's rating.
+    moves the first alone, a converter that tells nonsense the second. Where the grid's meter is mute or the balance not
+    known, a bus that lives without a source stands in for it. As a share of the source's rating.
     """
     terms, position = look.terms.fallback, look.hall.position
     if terms is None or look.device is None or terms.positions.get(look.device.state) != position:
         return nan
     given_kw = _given_kw(look)
+    if isnan(given_kw) and _orphan(look):
+        given_kw = inf
     sources = list(_sources(look, given_kw))
     own = [abs(kw) <= FLOW_PU * kw_max for place, kw, kw_max in sources if place == position]
     if isnan(given_kw) or not all(own) or (position != "open" and not own):

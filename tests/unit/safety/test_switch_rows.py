@@ -19,28 +19,32 @@ STATE = ModeState(mode=Mode.GRID_TIED, t_since_ns=LONG)
 AT_GRID, AT_GENSET = replace(ISLAND, position="grid"), replace(ISLAND, position="genset")
 UNMETERED = replace(HALL_TERMS, parts=HALL_TERMS.parts[:2])
 SUN = replace(HALL_TERMS, parts=(*HALL_TERMS.parts, replace(METER, name="meter-2", measures="pv")))
+DEAD = replace(ISLAND, t_bus_ns=0)  # no bus lives behind the switch
 PCS_2 = replace(HALL_TERMS.parts[0], name="pcs-2")
 TWO = replace(HALL_TERMS, parts=(*HALL_TERMS.parts, PCS_2))
 FEW_S = 0.01  # age of what is read
 
 
-def without_2(low_kw: float, high_kw: float, *, forming: bool = False) -> dict[str, Any]:
-    """The second converter is left out and may carry this; the first gives nothing."""
+def without_2(low_kw: float, high_kw: float, *, forming: bool = False, fresh: bool = False) -> dict[str, Any]:
+    """The second converter is left out and may carry this; the first gives nothing. fresh: it is heard again."""
     told = [Converter(part.name, nan, "running", fresh=False, armed=False, accepted=True) for part in TWO.pcs]
-    converters = (told[0], replace(told[1], forming=forming))
+    converters = (told[0], replace(told[1], forming=forming, fresh=fresh))
     losses = {"pcs-2": Loss(LONG, low_kw, high_kw)}
     return {"terms": TWO, "before": Conditions(pv_kw=0.0, converters=converters, losses=losses)}
 
 
 def judged(hall: Hall = ISLAND, word: str = "open", load_kw: float = 200.0, pcs_kw: float = 0.0, grid_kw: float = 200.0,
            set_kw: tuple[float, float] = (0.0, 0.0), pv_kw: float = 0.0, terms: Any = HALL_TERMS,
-           before: Conditions | None = None, silent: bool = False,
+           before: Conditions | None = None, silent: bool = False, second_kw: float = nan,
            ages_s: tuple[float, float, float] = (FEW_S, FEW_S, FEW_S), **ats: float) -> bool:  # fmt: skip
     """Whether the row speaks in one cycle. ages_s: of converter, meter and gensets."""
     sets = [running(f"genset-{k + 1}", power_kw=kw) for k, kw in enumerate(set_kw)]
     told = seen(0.0, switch(word, 0.0, **ats), *sets, track={"load_kw_mean": load_kw}, power_kw=grid_kw)
     devices = dict(told.devices)
     devices["pcs-1"] = replace(devices["pcs-1"], values={"pcs_kw": pcs_kw})
+    devices["pcs-2"] = replace(
+        devices["pcs-1"], name="pcs-2", values={"pcs_kw": second_kw}, t_ok_ns=at(-FEW_S).t_ns
+    )
     names = {"pcs-1": ages_s[0], "meter-1": ages_s[1], "genset-1": ages_s[2], "genset-2": ages_s[2]}
     for name, age_s in names.items():
         devices[name] = replace(devices[name], age_s=age_s, t_ok_ns=at(-age_s).t_ns)
@@ -87,8 +91,12 @@ EDGES: list[Any] = [
     ("the sun feeds the bus", {"load_kw": 200.0, "pv_kw": 200.0, "terms": SUN}, False),
     ("or it comes in before the switch", {"load_kw": 0.0, "grid_kw": -200.0, "pv_kw": 200.0, "terms": SUN}, False),
     ("it does not feed all", {"load_kw": 400.0, "pv_kw": 200.0, "terms": SUN}, True),
-    ("the sun is not known", {"pv_kw": nan, "terms": SUN}, False),
-    ("the load is not known", {"load_kw": nan}, False),
+    ("the sun is not known", {"hall": DEAD, "pv_kw": nan, "terms": SUN}, False),
+    ("the load is not known", {"hall": DEAD, "load_kw": nan}, False),
+    ("but the bus lives by itself", {"load_kw": nan}, True),
+    ("with no more than 5 % at the meter", {"load_kw": nan, "grid_kw": 150.0}, False),
+    ("or nothing told by the meter", {"load_kw": nan, "silent": True}, False),
+    ("or a converter forms it", FORMED | {"load_kw": nan}, False),
     ("the meter tells no number", {"grid_kw": nan}, False),
     ("the meter is silent, and a converter forms the bus", FORMED | {"silent": True}, False),
     ("nobody forms it, and it lives", {"silent": True}, True),
@@ -98,8 +106,8 @@ EDGES: list[Any] = [
     ("it does not live", {"silent": True, "hall": replace(ISLAND, t_bus_ns=0)}, False),
     ("a genset keeps it alive", {"silent": True, "hall": AT_GENSET, "word": "source-2"}, False),
     ("a set tells nothing either", {"grid_kw": 0.0, "set_kw": (nan, nan)}, False),
-    ("nor the converter", {"pcs_kw": nan}, False),
-    ("nor the second", {"terms": TWO}, False),
+    ("nor the converter", {"hall": DEAD, "pcs_kw": nan}, False),
+    ("nor the second", {"hall": DEAD, "terms": TWO}, False),
     ("that is left out at rest", without_2(0.0, 0.0), True),
     ("or may carry what leaves 5 %", without_2(-50.0, 50.0), False),
     ("or more", without_2(-50.0, 49.9), True),
@@ -109,8 +117,13 @@ EDGES: list[Any] = [
     ("or all", without_2(0.0, 999.0), False),
     ("or all that flows into the grid", {"pcs_kw": 400.0, "grid_kw": -200.0} | without_2(-999.0, 0.0), False),
     ("or formed the bus when it was last heard", without_2(0.0, 0.0, forming=True), False),
+    ("or is heard again, and forms the bus",
+     {"second_kw": 49.9} | without_2(-999.0, 999.0, forming=True, fresh=True), True),
+    ("and carries it", {"second_kw": 50.0} | without_2(-999.0, 999.0, forming=True, fresh=True), False),
+    ("or is heard again and tells no number",
+     {"hall": DEAD, "second_kw": nan} | without_2(0.0, 0.0, fresh=True), False),
     ("a converter at its stale age", {"ages_s": (0.5, FEW_S, FEW_S)}, True),
-    ("beyond it", {"ages_s": (0.501, FEW_S, FEW_S)}, False),
+    ("beyond it", {"hall": DEAD, "ages_s": (0.501, FEW_S, FEW_S)}, False),
     ("a meter at its stale age", {"ages_s": (FEW_S, 0.6, FEW_S)}, True),
     ("and it tells that nothing flows", {"grid_kw": 0.0, "ages_s": (FEW_S, METER.stale_s, FEW_S)}, False),
     ("beyond it, and a converter forms the bus", FORMED | {"ages_s": (FEW_S, 0.601, FEW_S)}, False),
@@ -129,7 +142,7 @@ def test_power_against_position(what: str, changes: dict[str, Any], told: bool) 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_power_of_before_the_movement_accuses_nobody(which: int) -> None:
     """Goal: a reading counts from 50 ms after the position was proven. Method: converter and meter at both sides."""
-    proven = replace(ISLAND, t_position_ns=since(-0.15))
+    proven = replace(DEAD, t_position_ns=since(-0.15))
     for age_s, told in ((0.1, True), (0.101, False)):
         ages_s = [FEW_S, FEW_S, FEW_S]
         ages_s[which] = age_s
