@@ -46,12 +46,12 @@ cdef enum:
 cdef void step(Frame *f) noexcept nogil:
     """One frame at f.t_ns."""
     sampler_read(&f.sampler, f.t_ns, &f.sample)
-    power_step(&f.power, &f.sample, f.law.battery_kw, &f.track)
+    power_step(&f.power, &f.sample, f.law.all.battery_kw, &f.track)
     mailbox_take(&f.mailbox, f.t_ns, &f.limits)
     fast_step(&f.fast, &f.sample, &f.track, f.t_ns, &f.limits)
     support_step(&f.support, &f.track, f.t_ns, &f.command)
     law_step(&f.law, &f.track, &f.limits, f.t_ns, &f.command)
-    share_step(&f.share, &f.limits, &f.command)
+    share_step(&f.share, &f.limits, f.t_ns, &f.command)
     bus_step(f, f.t_ns)
     status_publish(f)
 

@@ -1,13 +1,10 @@
 """What the battery should do: hold the grid to a ramp-limited target, ahead of the converter's lag."""
 from libc.stdint cimport int32_t, int64_t
 
-from ext.image cimport Command, Limits, Track
+from ext.follow cimport Follow
+from ext.image cimport PCS_MAX, Command, Limits, Track
 from ext.preview cimport Preview
 from ext.shape cimport Shape, ShapeSetup
-
-
-cdef enum:
-    PAST_MAX = 2048             # frames of model history: 100 ms at 20 kHz
 
 
 cdef struct LawSetup:
@@ -18,6 +15,7 @@ cdef struct LawSetup:
     double dead_s               # first byte of a setpoint to the start of its effect
     double period_s             # one setpoint exchange on the slowest bus
     double rating_kw            # of all converters
+    double each_kw[PCS_MAX]     # of each
     double delay_s              # effective delay of the whole loop
     double dead_zone_kw         # of a swing, either way, that is left to the grid
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
@@ -38,13 +36,7 @@ cdef struct Law:
     double held_kw              # command that stands
     int64_t t_held_ns           # since when
     int64_t t_alike_ns          # when a new one would last have differed little
-    double slew_kw              # model: the converters' internal setpoint when a command sent now arrives
-    double model_kw             # model: battery power at that instant
-    double battery_kw           # model: battery power now
-    double past_kw[PAST_MAX]    # model_kw of the last frames
-    int64_t past_at
-    int32_t dead_frames
-    double decay                # of the lag over one exchange
+    Follow all                  # the converters as one
     int64_t t_ns                # of the last step
     int64_t t_good_ns           # when the load was last known
 

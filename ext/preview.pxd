@@ -12,7 +12,7 @@ cdef enum:
 cdef struct PreviewSetup:
     double frame_s
     double horizon_s            # from the measurement to the middle of the exchange that answers it
-    double rating_kw
+    double rating_kw            # of all converters
 
 
 cdef struct Level:              # a power at which the load has rested
@@ -30,6 +30,7 @@ cdef enum Guess:
 
 cdef struct Preview:
     PreviewSetup setup
+    double rating_kw            # what powers are measured by: of the converters that take part now
     int32_t short_frames        # the times of preview.pyx
     int32_t long_frames
     int32_t calm_frames

@@ -38,6 +38,7 @@ cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     memset(v, 0, sizeof(Preview))       # all of it is touched now: no page of the memory is missing later
     period_init(&v.period)
     v.setup = setup[0]
+    v.rating_kw = setup.rating_kw
     v.short_frames = frames(v, SHORT_S)
     v.long_frames = frames(v, LONG_S)
     v.calm_frames = frames(v, CALM_S)
@@ -61,7 +62,7 @@ cdef void learn(Preview *v, double kw) noexcept nogil:
             weak = k
         if fabs(v.level[k].kw - kw) < fabs(v.level[near].kw - kw):
             near = k
-    if v.level[near].weight > 0 and fabs(v.level[near].kw - kw) < SAME_PU * v.setup.rating_kw:
+    if v.level[near].weight > 0 and fabs(v.level[near].kw - kw) < SAME_PU * v.rating_kw:
         v.level[near].kw += PULL * (kw - v.level[near].kw)
         v.level[near].weight += 1.0
     else:
@@ -72,7 +73,7 @@ cdef void learn(Preview *v, double kw) noexcept nogil:
 cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) noexcept nogil:
     """On an edge: the slope up to the horizon, at most to the next known level that is not its beginning."""
     cdef double sign = 1.0 if slope_kw_per_s > 0 else -1.0
-    cdef double same_kw = SAME_PU * v.setup.rating_kw
+    cdef double same_kw = SAME_PU * v.rating_kw
     cdef double way_kw = 1e12, left_kw
     cdef int32_t k
     for k in range(LEVEL_MAX):
@@ -125,21 +126,21 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     judge(v, GUESS_CALM, load_kw)
     judge(v, GUESS_PERIOD, load_kw)
     short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
-    if fabs(short_kw) > SHORT_PU * v.setup.rating_kw:
+    if fabs(short_kw) > SHORT_PU * v.rating_kw:
         return on_edge(v, load_kw, short_kw / SHORT_S)
-    if fabs(long_kw) > LONG_PU * v.setup.rating_kw:
+    if fabs(long_kw) > LONG_PU * v.rating_kw:
         return on_edge(v, load_kw, long_kw / LONG_S)
     v.rest_frames += 1
     if v.rest_frames == v.settle_frames:
         learn(v, load_kw)
-        if load_kw - v.before_kw > RISE_PU * v.setup.rating_kw:
+        if load_kw - v.before_kw > RISE_PU * v.rating_kw:
             period_rise(&v.period, v.edge_at)
     if v.rest_frames <= v.calm_frames:
         return note(v, GUESS_NONE, load_kw, load_kw)
-    period_kw = period_load_kw(&v.period, v.ahead_frames[<int32_t>GUESS_PERIOD], load_kw, SAME_PU * v.setup.rating_kw)
-    if fabs(period_kw - load_kw) > LONG_PU * v.setup.rating_kw:
+    period_kw = period_load_kw(&v.period, v.ahead_frames[<int32_t>GUESS_PERIOD], load_kw, SAME_PU * v.rating_kw)
+    if fabs(period_kw - load_kw) > LONG_PU * v.rating_kw:
         return note(v, GUESS_PERIOD, period_kw, load_kw)
     calm_kw = load_kw - back(v, v.calm_frames)
-    calm_kw -= min(max(calm_kw, -CALM_PU * v.setup.rating_kw), CALM_PU * v.setup.rating_kw)
+    calm_kw -= min(max(calm_kw, -CALM_PU * v.rating_kw), CALM_PU * v.rating_kw)
     calm_kw *= CALM_SHARE * v.setup.horizon_s / CALM_S
     return note(v, GUESS_CALM if calm_kw != 0.0 else GUESS_NONE, load_kw + calm_kw, load_kw)

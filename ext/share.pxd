@@ -1,16 +1,23 @@
 """One wanted power to N converters, by what each can still give."""
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
-from ext.image cimport Command, Limits
+from ext.follow cimport Follow, FollowSetup
+from ext.image cimport PCS_MAX, Command, Limits
 
 
 cdef struct ShareSetup:
     int32_t pcs_count
+    double frame_s              # time between two steps
+    double quiet_kw             # less than this is missed without a word
+    int32_t fastest             # the converter that gives what the slower ones cannot yet, -1: none is faster
+    FollowSetup pcs[PCS_MAX]
 
 
 cdef struct Share:
     ShareSetup setup
+    Follow pcs[PCS_MAX]
+    int64_t t_ns                # of the last step
 
 
 cdef void share_init(Share *s, const ShareSetup *setup) noexcept nogil
-cdef void share_step(Share *s, const Limits *limits, Command *command) noexcept nogil
+cdef void share_step(Share *s, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil

@@ -14,13 +14,15 @@ if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither
     from controller.devices.check import CheckedSite
     from controller.devices.table import BusTable
 
-CHANNEL_MAX = 16  # of ext.image
+CHANNEL_MAX, PCS_MAX = 16, 8  # of ext.image
 STALE_S_MAX = 0.002  # F06
 MEDIAN_S = 0.0005  # length of the short median, at most 5 samples: its delay is half of it
 RISE_SHARE = (
     0.5  # of the time to full power that the reserve may take: measuring and the converter need the rest
 )
 REVERSE_PU, REVERSE_S_MIN = 0.05, 0.02  # F58, F63: of the converters' rating; one period of the grid
+FASTER_SHARE = 0.75  # of the mean time to follow: a converter below it is clearly faster than the others
+MISS_PU_MAX = 0.03  # of the rating
 LAPSE_S = 0.6  # a lapsed lease may still ramp down for 0.5 s; from here on only zero leaves
 
 
@@ -41,7 +43,7 @@ def setup(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
         "fast": _fast(checked, table),
         "support": _support(checked),
         "law": _law(checked, table),
-        "share": {"pcs_count": len(site.pcs)},
+        "share": _share(checked, table),
         "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": ns(LAPSE_S)},
         "ports": table.ports,
         "polls": table.polls,
@@ -102,13 +104,47 @@ def _support(checked: CheckedSite) -> dict[str, float]:
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
     times, site = _times(checked, table), checked.site
-    own = {name: float(getattr(site.control, name)) for name in ("target_lag_s", "dead_zone_kw")}
-    return times | own | {"pcs_count": len(site.pcs)} | shape_of(**times).fields(times["frame_s"])
+    own: dict[str, Any] = {
+        name: float(getattr(site.control, name)) for name in ("target_lag_s", "dead_zone_kw")
+    }
+    each_kw = [line.rating_kw for line in table.pcs] + [0.0] * (PCS_MAX - len(table.pcs))
+    own |= {"pcs_count": len(site.pcs), "each_kw": each_kw}
+    return times | own | shape_of(**times).fields(times["frame_s"])
 
 
 def shape_in(checked: CheckedSite, table: BusTable) -> Shape:
     """What the law of this site answers to a swing."""
     return shape_of(**_times(checked, table))
+
+
+def _share(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
+    """The converters one by one, and which of them covers for the others while they come."""
+    times, each = _times(checked, table), _each(checked, table)
+    late_s = [pcs["dead_s"] + pcs["period_s"] + pcs["lag_s"] for pcs in each]
+    least_s = min(late_s)
+    clearly = least_s <= FASTER_SHARE * (times["dead_s"] + times["period_s"] + times["lag_s"])
+    none = dict.fromkeys(each[0], 0.0)
+    return {
+        "pcs_count": len(each),
+        "frame_s": times["frame_s"],
+        "quiet_kw": MISS_PU_MAX * times["rating_kw"],
+        "fastest": late_s.index(least_s) if clearly else -1,
+        "pcs": each + [none] * (PCS_MAX - len(each)),
+    }
+
+
+def _each(checked: CheckedSite, table: BusTable) -> list[dict[str, float]]:
+    """How every converter follows: see ext.follow.FollowSetup; those that share a port take turns."""
+    pairs = tuple(zip(checked.site.pcs, table.pcs, strict=True))
+    return [
+        {
+            "lag_s": p.lag_ms / 1000.0,
+            "slew_kw_per_s": p.slew_pu_per_s * line.rating_kw,
+            "dead_s": line.setpoint_oneway_s + p.dead_time_ms / 1000.0,
+            "period_s": sum(other.setpoint_period_s for q, other in pairs if q.port == p.port),
+        }
+        for p, line in pairs
+    ]
 
 
 def _times(checked: CheckedSite, table: BusTable) -> dict[str, float]:

@@ -31,6 +31,7 @@ PIPELINE = (
         "ext.period",
         "ext.preview",
         "ext.shape",
+        "ext.follow",
         "ext.law",
         "ext.share",
     ),

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from ext.clock cimport clock_now_ns, clock_sleep_until
+from ext.follow cimport Follow, FollowSetup, follow_after_kw, follow_init, follow_step
 from ext.guard cimport Guard, guard_add, guard_init, guard_step, GuardRule, GuardSetup
 from ext.image cimport Command, Limits, PCS_MAX, PORT_MAX
 from ext.mailbox cimport Mailbox, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
@@ -29,6 +30,18 @@ def crc(bytes frame):
     """CRC-16/MODBUS of a frame."""
     cdef const uint8_t *data = frame
     return rtu_crc(data, <int32_t>len(frame))
+
+
+def after_kw(dict setup, double[::1] sent_kw, double told_kw, double wait_s, double end_s):
+    """What ext.follow expects of a converter end_s from now, when told_kw leaves in wait_s. setup: of FollowSetup;
+    sent_kw (n): what has been sent so far, one a frame of 0.1 ms."""
+    cdef FollowSetup shape = setup
+    cdef Follow follow
+    cdef double kw
+    follow_init(&follow, &shape, 1e-4)
+    for kw in sent_kw:
+        follow_step(&follow, kw, 1e-4)
+    return follow_after_kw(&follow, sent_kw[sent_kw.shape[0] - 1], told_kw, wait_s, end_s)
 
 
 cdef struct Bus:

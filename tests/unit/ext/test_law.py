@@ -148,6 +148,16 @@ def test_a_battery_at_rest_leaves_the_wire_free() -> None:
         assert size_kw < 100 or commands > 1000
 
 
+def test_what_is_small_is_measured_by_the_converters_that_take_part() -> None:
+    """A wobble of 34 kW, peak to peak, is below 1.92 % of two converters of 1000 kW, and above it when one is out."""
+    two = {"pcs_count": 2, "each_kw": [1000.0, 1000.0] + [0.0] * 6}
+    load = 4000 + 17.0 * np.sin(2 * np.pi * 40 * np.arange(RATE_HZ) / RATE_HZ)
+    for other_kw, least, most in ((1000.0, 0, 120), (0.0, 1000, 10_000)):
+        ends_kw = [1000.0, other_kw] + [0.0] * 6
+        _, out = run(load, two, discharge_kw_max=ends_kw, charge_kw_max=ends_kw)
+        assert least <= np.count_nonzero(np.diff(out["lead_kw"])) <= most
+
+
 def test_the_lead_reaches_one_frame_beyond_the_exchange() -> None:
     """400 kW/ms and exchanges of 0.45 ms: a step of 1600 kW is out of reach of the first, which is told 180 kW and the
     40 kW of the frame that the next one may leave late. Without them the converter would stand still until then."""
