@@ -12,17 +12,22 @@ from math import inf, sqrt
 
 import numpy as np
 
-from controller.config.tariff import Demand, FeeStep
-from controller.plan.billing import billed_kw
 from controller.plan.calendar import Floats, Ints
-from controller.plan.program import Program, Solution, Solver, packed
+from controller.plan.charge import (
+    SHED_FACTOR,
+    SPARE_CHANCE,
+    Charge,
+    PeakColumns,
+    ceilings,
+    dearest,
+    put_peaks,
+    slope,
+)
+from controller.plan.program import KIND, Program, Solution, Solver, packed
 from controller.plan.regret import regret
 
-SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
-CEILING_PU = 0.98  # a plan stays this far below a fee step: two meters of class B err by 1 % each
 CHARGE_COST = 1e-5  # breaks ties, each hour ahead: no idle cycling; sooner than later, which may fail
 START = -1  # a predecessor that is no step: energy now
-KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +66,12 @@ class Steps:
     buy: Floats
     sell: Floats
     ends: Ints  # last step of each typical day
+    spare_kwh: float = 0.0  # held for what no band tells, while a fee step is aimed at
 
     @property
     def count(self) -> int:
         """How many."""
         return int(self.hours.size)
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """One demand charge in one billing period: windows over the steps, peaks that are set already.
-
-    step, row, share: step `step` fills `share` (0 to 1) of window `row`; done_kw: what the elapsed part of a
-    window has added to its mean; group: index of the window's group; weight, floor_kw: one entry a group.
-    """
-
-    demand: Demand
-    period: int
-    per_kw: float  # over all months still billed on this peak
-    step: Ints
-    row: Ints
-    share: Floats
-    done_kw: Floats
-    group: Ints
-    weight: Floats
-    floor_kw: Floats
-    seen_kw: tuple[float, ...] = ()  # peaks of groups that are over
-    chance: float = 1.0  # of the case it belongs to
-    ceiling: FeeStep | None = (
-        None  # of a fee by steps: the step this plan stays within; given, no other is tried
-    )
-    ceiling_pu: float = CEILING_PU
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +118,7 @@ class Economist:
         """
         tried: list[Dispatch] = []
         least: list[tuple[Floats, float]] = []
-        for trial in _ceilings(charges):
+        for trial in ceilings(charges):
             fees = {f"{c.demand.name}/{c.period}": c.ceiling.fee for c in trial if c.ceiling is not None}
             tops_kw = np.array([inf if c.ceiling is None else c.ceiling.kw for c in trial])
             bound = max((cost for wider_kw, cost in least if (wider_kw >= tops_kw).all()), default=-inf)
@@ -153,10 +133,11 @@ class Economist:
         self, steps: Steps, charges: Sequence[Charge], energy_kwh: float, terminal: Terminal | None
     ) -> Dispatch:
         program = Program()
-        dear = max(1.0, float(np.abs(steps.buy).max()), *(_dearest(charge) for charge in charges))
+        dear = max(1.0, float(np.abs(steps.buy).max()), *(dearest(charge) for charge in charges))
         parts = _storage(program, self.plant, steps, energy_kwh, SHED_FACTOR * dear)
         _ends(program, parts, steps, terminal)
-        peaks = [_peaks(program, parts.grid, charge, i, steps) for i, charge in enumerate(charges)]
+        _spare(program, parts, steps, charges, self.plant.energy_kwh_min)
+        peaks = [put_peaks(program, parts.grid, charge, i, steps.stamp) for i, charge in enumerate(charges)]
         return _read(self._solver.solve(program), program, parts, peaks, steps, charges)
 
 
@@ -189,13 +170,6 @@ class _Columns:
     spill: Ints
     energy: Ints
     shed: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _PeakColumns:
-    peak: int
-    limits: Ints  # columns whose largest value is the limit of the first group
-    rows: Ints
 
 
 def _storage(
@@ -280,94 +254,26 @@ def _ends(program: Program, parts: _Columns, steps: Steps, terminal: Terminal | 
     program.put(row.repeat(steps.ends.size), midnights, -np.tile(share, lasts.size))
 
 
-def _peaks(program: Program, grid: Ints, charge: Charge, index: int, steps: Steps) -> _PeakColumns:
-    """The billed peak of one charge: the largest window, or the mean of the largest groups.
+def _spare(
+    program: Program, parts: _Columns, steps: Steps, charges: Sequence[Charge], low_kwh: float
+) -> None:
+    """Energy above the least that a load beyond its bands would need, or a fee step is passed and paid for the month.
 
-    Sum of the N largest of p = min over t of N t + sum of max(0, p - t): linear, and exact for any N; a day
-    that comes w times counts w times.
+    What is missing costs by the kWh and hour what it may be missed by: the mean rise of the fees, one hour in forty.
     """
-    demand, base = charge.demand, (16 + 8 * index) * KIND
-    count, groups = demand.peaks_count, charge.weight.size
-    first_step = np.zeros(charge.done_kw.size, dtype=np.int64)
-    first_step[charge.row[::-1]] = steps.stamp[charge.step[::-1]]
-    floor = billed_kw(demand.model_copy(update={"subscribed_kw": 0.0}), [*charge.seen_kw, *charge.floor_kw])
-    free = -1e-4 if charge.ceiling else 0.0  # below the ceiling a peak is free: do not fight for it
-    cost = 0.0 if demand.subscribed_kw else charge.per_kw
-    peak = program.variables(np.array([base]), free if charge.ceiling else cost, floor, 1e9)
-    _price(program, charge, base, peak, floor)
-    rows = program.constraints(base + 1 * KIND + first_step, -inf, -charge.done_kw)
-    program.put(rows[charge.row], grid[charge.step], charge.share)
-    if count == 1:
-        program.put(rows, peak, -1.0)
-        return _PeakColumns(int(peak[0]), peak, rows)
-    mark = program.variables(np.array([base + 2 * KIND]), free, 0.0, 1e9)
-    own = program.variables(base + 3 * KIND + np.arange(groups), free / groups, charge.floor_kw, 1e9)
-    over = program.variables(base + 4 * KIND + np.arange(groups))
-    program.put(rows, own[charge.group], -1.0)
-    beyond = program.constraints(base + 5 * KIND + np.arange(groups), 0.0, inf)
-    program.put(beyond, over, 1.0)
-    program.put(beyond, own, -1.0)
-    program.put(beyond, mark, 1.0)
-    seen = np.array(charge.seen_kw, dtype=np.float64)
-    past = program.variables(base + 6 * KIND + np.arange(seen.size))
-    if seen.size:
-        above = program.constraints(base + 7 * KIND + np.arange(seen.size), seen, inf)
-        program.put(above, past, 1.0)
-        program.put(above, mark, 1.0)
-    total = program.constraints(np.array([base + 1]), 0.0, inf)
-    program.put(total, peak, float(count))
-    program.put(total, mark, -float(count))
-    program.put(total, over, -charge.weight)
-    program.put(total, past, -1.0)
-    return _PeakColumns(int(peak[0]), np.array([mark[0], own[0]]), rows)
-
-
-def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: float) -> None:
-    """What lies above the subscription is paid; what lies above a ceiling nearly forbids itself."""
-    subscribed_kw = charge.demand.subscribed_kw
-    if charge.ceiling is not None:
-        top_kw = charge.ceiling.kw + subscribed_kw
-        border_kw, cost = max(charge.ceiling_pu * top_kw, min(set_kw, top_kw)), _dearest(charge)
-    elif subscribed_kw:
-        border_kw, cost = subscribed_kw, charge.per_kw
-    else:
+    rise = max((slope(c.demand) for c in charges if c.ceiling is not None and c.demand.steps), default=0.0)
+    if rise <= 0 or steps.spare_kwh <= 0:
         return
-    beyond = program.variables(np.array([base + 2]), cost)
-    row = program.constraints(np.array([base + 2]), -border_kw, inf)
-    program.put(row, beyond, 1.0)
-    program.put(row, peak, -1.0)
-
-
-def _dearest(charge: Charge) -> float:
-    """What one kW more may cost at most. A bad case may break its fee step, for the mean rise of the fees."""
-    steps = charge.demand.steps
-    if charge.ceiling is None or not steps:
-        return charge.per_kw
-    slope = (steps[-1].fee - steps[0].fee) / max(steps[-1].kw - steps[0].kw, 1.0)
-    return slope * (charge.chance if charge.chance < 0.5 else SHED_FACTOR)
-
-
-def _ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:
-    """Every choice of a fee step for the charges that have steps; those below what is set are left out."""
-    trials: list[list[Charge]] = [[]]
-    for charge in charges:
-        twin = next(
-            (i for i, c in enumerate(trials[0]) if (c.demand, c.period) == (charge.demand, charge.period)),
-            None,
-        )
-        if twin is not None:
-            trials = [[*trial, replace(charge, ceiling=trial[twin].ceiling)] for trial in trials]
-            continue
-        set_kw = billed_kw(charge.demand, [*charge.seen_kw, *charge.floor_kw])
-        open_steps = [step for step in charge.demand.steps if step.kw >= set_kw] or charge.demand.steps[-1:]
-        free = charge.ceiling is None
-        choices = [replace(charge, ceiling=step) for step in reversed(open_steps) if free] or [charge]
-        trials = [[*trial, choice] for trial in trials for choice in choices]
-    return trials
+    held = np.r_[0 : steps.near, steps.bad : steps.count]  # the bad case is what it is for
+    cost = SPARE_CHANCE * rise * steps.weight[held] * steps.hours[held]
+    missing = program.variables(13 * KIND + steps.stamp[held], cost)
+    row = program.constraints(14 * KIND + steps.stamp[held], low_kwh + steps.spare_kwh, inf)
+    program.put(row, parts.energy[held], 1.0)
+    program.put(row, missing, 1.0)
 
 
 def _read(
-    solution: Solution, program: Program, parts: _Columns, peaks: list[_PeakColumns], steps: Steps,
+    solution: Solution, program: Program, parts: _Columns, peaks: list[PeakColumns], steps: Steps,
     charges: Sequence[Charge],
 ) -> Dispatch:  # fmt: skip
     value, paid = solution.value, packed(program.cost) * solution.value

@@ -12,7 +12,8 @@ from controller.config.tariff import Demand, Tariff
 from controller.plan import calendar
 from controller.plan.billing import Ledger, group, period_of, prices, windows
 from controller.plan.calendar import Floats, Ints
-from controller.plan.economy import START, Charge, Steps
+from controller.plan.charge import Charge
+from controller.plan.economy import START, Steps
 
 HOUR_S = 3600
 FINE_H = 2  # slots as they are; later whole hours, unless price or load moves within them
@@ -69,6 +70,7 @@ class Near:
     bad_kw: Floats  # load less PV of a bad case, above what is expected
     news_kw: Floats | float = 0.0  # part of the load that was never seen before, and need not come again
     bad_chance: float = BAD_CHANCE
+    spare_kwh: float = 0.0  # held for what no band tells, while a fee step is aimed at
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def build(
     steps, all_t_s = _steps(
         tariff, (t_s, step_s, load_kw, pv_kw, spot, bad_kw), days, near.now_s, near.bad_chance
     )
+    steps = replace(steps, spare_kwh=near.spare_kwh)
     dear = 1.0 + DOUBT_PU * (1.0 - days.known_pu)
     charges = tuple(
         replace(charge, per_kw=dear * charge.per_kw)

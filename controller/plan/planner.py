@@ -26,6 +26,10 @@ AGE_S_MAX = 6 * HOUR_S  # a plan older than this has lost touch with the load
 SURPRISE_PU = 0.05  # of the last day's highest hour: a load this far from the plan is another load
 ENDED_CHANCE = 0.4  # a rise never seen before is over soon: jobs rarely last as long as their time limits say
 USUAL_PU = 2 / 3  # of the connection: what a load keeps to, as long as none was seen; the rest carries peaks
+SPARE_H = (
+    2.0  # of a load at the upper end of its 95 % band: a peak that came as a surprise is kept so long ...
+)
+SPARE_PU = 0.2  # ... by a part of the battery at most
 AT_LIMIT_KW = 1.0  # planned import this close to its limit is held by the limit
 
 
@@ -180,7 +184,8 @@ class Planner:
         rise_kw = np.where(news, np.maximum(load_kw - load.usual_kw[hours], 0.0), 0.0)
         bad_kw = np.where(news, self._ended(rise_kw, energy_kwh), bad_kw)
         chance = ENDED_CHANCE if rise_kw.any() else horizon.BAD_CHANCE
-        near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance)
+        near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance,
+                    self._spare_kwh(load))  # fmt: skip
         opened = self.meter.opened()
         ahead = horizon.build(
             self.tariff, self.past, near, self.meter.ledger, opened, last=terminal is not None
@@ -207,6 +212,11 @@ class Planner:
         room_kwh = max(full - self.plant.energy_kwh_min, 0.0) * self.plant.discharge_efficiency_pu
         used_kwh = np.cumsum(np.minimum(rise_kw, self.plant.discharge_kw_max)) * self.slot_s / HOUR_S
         return np.where(used_kwh > room_kwh, -rise_kw, 0.0)
+
+    def _spare_kwh(self, load: Outlook) -> float:
+        """What a load above all that its bands tell would take out of the battery, while a fee step is aimed at."""
+        over_kw = max(float((load.bands_kw[-1] - load.expected_kw).mean()), 0.0)
+        return min(SPARE_H * over_kw, SPARE_PU * (self.plant.energy_kwh_max - self.plant.energy_kwh_min))
 
     def outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
         """Load and sun ahead, hour by hour; what is told here is what the models are judged by later."""

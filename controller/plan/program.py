@@ -10,6 +10,8 @@ import numpy as np
 
 from controller.plan.calendar import Floats, Ints
 
+KIND = 1 << 48  # keys: kind of variable or row above, stamp of the step below
+
 
 class PlanError(Exception):
     """The solver found no plan in time; the message says its status."""

@@ -31,7 +31,8 @@ from controller.config.tariff import Tariff
 from controller.plan import calendar
 from controller.plan.billing import Ledger, bill
 from controller.plan.calendar import Floats
-from controller.plan.economy import Charge, Economist, Terminal
+from controller.plan.charge import Charge
+from controller.plan.economy import Economist, Terminal
 from controller.plan.horizon import Near, Past, build
 from controller.plan.planner import Feed, Planner, plant_of
 from tools.season import Season

@@ -15,6 +15,7 @@ from controller.plan.billing import bill
 from controller.plan.calendar import Floats
 from controller.plan.demand import Meter, cap_kw
 from controller.plan.economy import Plant
+from controller.plan.forecast import Outlook
 from controller.plan.planner import Feed, Planner, Rung, _balanced, _Wanted, plant_of
 from controller.plan.program import PlanError
 from tests.unit.plan.tariffs import hours, plant, tariff, utc_s
@@ -55,6 +56,19 @@ def changed(tables: Tables, k: int) -> Tables:
     pv_kw[k:] *= 0.2
     spot[(k // 96 + 2) * 96 :] *= 5
     return Tables(tables.t_s, tables.step_s, load_kw, pv_kw, spot)
+
+
+@pytest.mark.parametrize(
+    ("over_kw", "spare_kwh"), [(200.0, 400.0), (340.0, 680.0), (341.0, 680.0), (-1.0, 0.0)]
+)
+def test_the_spare_is_two_hours_of_the_highest_band(over_kw: float, spare_kwh: float) -> None:
+    """Goal: what is held for a peak that no band tells. Method: mean distance of the upper band; a fifth of the
+    3400 kWh between the ends at most; none below zero."""
+    expected_kw = np.array([3000.0, 2000.0])
+    bands_kw = np.vstack([expected_kw] * 3 + [expected_kw + np.array([0.0, 2.0]) * over_kw])
+    flat, none = np.zeros((2, 1)), np.zeros(2, dtype=np.bool_)
+    load = Outlook(expected_kw, bands_kw, flat, flat, none, expected_kw)
+    assert Planner(tariff(), plant(), 900.0)._spare_kwh(load) == pytest.approx(spare_kwh)
 
 
 @pytest.mark.parametrize("k", [150, 199])
