@@ -15,6 +15,8 @@ from controller.plan.program import KIND, Program
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.98  # a plan stays this far below a fee step: two meters of class B err by 1 % each
+SPARE_H = 2.0  # a load at the upper end of its 95 % band is kept below a fee step for so long ...
+SPARE_PU = 0.2  # ... by a part of the battery at most
 SPARE_CHANCE = 1 / 40  # the upper end of the 95 % band is passed so often, by about a kW for each kWh missing
 
 
@@ -57,6 +59,13 @@ def slope(demand: Demand) -> float:
     """Mean rise of the fees, money per kW."""
     first, last = demand.steps[0], demand.steps[-1]
     return (last.fee - first.fee) / max(last.kw - first.kw, 1.0)
+
+
+def border_kw(charge: Charge, set_kw: float = 0.0) -> float:
+    """Peak up to which a plan keeps clear of its ceiling; what is set already counts as far as the fee step allows."""
+    assert charge.ceiling is not None
+    top_kw = charge.ceiling.kw + charge.demand.subscribed_kw
+    return max(charge.ceiling_pu * top_kw, min(set_kw, top_kw))
 
 
 def put_peaks(program: Program, grid: Ints, charge: Charge, index: int, stamp: Ints) -> PeakColumns:
@@ -105,14 +114,13 @@ def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: floa
     """What lies above the subscription is paid; what lies above a ceiling nearly forbids itself."""
     subscribed_kw = charge.demand.subscribed_kw
     if charge.ceiling is not None:
-        top_kw = charge.ceiling.kw + subscribed_kw
-        border_kw, cost = max(charge.ceiling_pu * top_kw, min(set_kw, top_kw)), dearest(charge)
+        free_kw, cost = border_kw(charge, set_kw), dearest(charge)
     elif subscribed_kw:
-        border_kw, cost = subscribed_kw, charge.per_kw
+        free_kw, cost = subscribed_kw, charge.per_kw
     else:
         return
     beyond = program.variables(np.array([base + 2]), cost)
-    row = program.constraints(np.array([base + 2]), -border_kw, inf)
+    row = program.constraints(np.array([base + 2]), -free_kw, inf)
     program.put(row, beyond, 1.0)
     program.put(row, peak, -1.0)
 

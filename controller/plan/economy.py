@@ -16,8 +16,11 @@ from controller.plan.calendar import Floats, Ints
 from controller.plan.charge import (
     SHED_FACTOR,
     SPARE_CHANCE,
+    SPARE_H,
+    SPARE_PU,
     Charge,
     PeakColumns,
+    border_kw,
     ceilings,
     dearest,
     put_peaks,
@@ -66,7 +69,7 @@ class Steps:
     buy: Floats
     sell: Floats
     ends: Ints  # last step of each typical day
-    spare_kwh: float = 0.0  # held for what no band tells, while a fee step is aimed at
+    top_kw: float = 0.0  # highest load less sun that the bands of near time tell
 
     @property
     def count(self) -> int:
@@ -136,7 +139,7 @@ class Economist:
         dear = max(1.0, float(np.abs(steps.buy).max()), *(dearest(charge) for charge in charges))
         parts = _storage(program, self.plant, steps, energy_kwh, SHED_FACTOR * dear)
         _ends(program, parts, steps, terminal)
-        _spare(program, parts, steps, charges, self.plant.energy_kwh_min)
+        _spare(program, parts, steps, charges, self.plant)
         peaks = [put_peaks(program, parts.grid, charge, i, steps.stamp) for i, charge in enumerate(charges)]
         return _read(self._solver.solve(program), program, parts, peaks, steps, charges)
 
@@ -254,20 +257,20 @@ def _ends(program: Program, parts: _Columns, steps: Steps, terminal: Terminal | 
     program.put(row.repeat(steps.ends.size), midnights, -np.tile(share, lasts.size))
 
 
-def _spare(
-    program: Program, parts: _Columns, steps: Steps, charges: Sequence[Charge], low_kwh: float
-) -> None:
-    """Energy above the least that a load beyond its bands would need, or a fee step is passed and paid for the month.
+def _spare(program: Program, parts: _Columns, steps: Steps, charges: Sequence[Charge], plant: Plant) -> None:
+    """Energy above the least for a load at the upper end of its bands, or a fee step is passed and paid for the month.
 
     What is missing costs by the kWh and hour what it may be missed by: the mean rise of the fees, one hour in forty.
     """
-    rise = max((slope(c.demand) for c in charges if c.ceiling is not None and c.demand.steps), default=0.0)
-    if rise <= 0 or steps.spare_kwh <= 0:
+    aimed = [c for c in charges if c.ceiling is not None and c.demand.steps]
+    needed_kwh = max((SPARE_H * (steps.top_kw - border_kw(c)) for c in aimed), default=0.0)
+    if needed_kwh <= 0:
         return
     held = np.r_[0 : steps.near, steps.bad : steps.count]  # the bad case is what it is for
-    cost = SPARE_CHANCE * rise * steps.weight[held] * steps.hours[held]
+    cost = SPARE_CHANCE * max(slope(c.demand) for c in aimed) * steps.weight[held] * steps.hours[held]
     missing = program.variables(13 * KIND + steps.stamp[held], cost)
-    row = program.constraints(14 * KIND + steps.stamp[held], low_kwh + steps.spare_kwh, inf)
+    spare_kwh = min(needed_kwh, SPARE_PU * (plant.energy_kwh_max - plant.energy_kwh_min))
+    row = program.constraints(14 * KIND + steps.stamp[held], plant.energy_kwh_min + spare_kwh, inf)
     program.put(row, parts.energy[held], 1.0)
     program.put(row, missing, 1.0)
 

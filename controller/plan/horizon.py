@@ -70,7 +70,7 @@ class Near:
     bad_kw: Floats  # load less PV of a bad case, above what is expected
     news_kw: Floats | float = 0.0  # part of the load that was never seen before, and need not come again
     bad_chance: float = BAD_CHANCE
-    spare_kwh: float = 0.0  # held for what no band tells, while a fee step is aimed at
+    top_kw: float = 0.0  # highest load less sun that the bands tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def build(
     steps, all_t_s = _steps(
         tariff, (t_s, step_s, load_kw, pv_kw, spot, bad_kw), days, near.now_s, near.bad_chance
     )
-    steps = replace(steps, spare_kwh=near.spare_kwh)
+    steps = replace(steps, top_kw=near.top_kw)
     dear = 1.0 + DOUBT_PU * (1.0 - days.known_pu)
     charges = tuple(
         replace(charge, per_kw=dear * charge.per_kw)

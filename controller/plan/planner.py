@@ -184,8 +184,10 @@ class Planner:
         rise_kw = np.where(news, np.maximum(load_kw - load.usual_kw[hours], 0.0), 0.0)
         bad_kw = np.where(news, self._ended(rise_kw, energy_kwh), bad_kw)
         chance = ENDED_CHANCE if rise_kw.any() else horizon.BAD_CHANCE
-        near = Near(now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance,
-                    self._spare_kwh(load))  # fmt: skip
+        top_kw = float((load.bands_kw[-1] - pv.bands_kw[0]).max())
+        near = Near(
+            now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance, top_kw
+        )
         opened = self.meter.opened()
         ahead = horizon.build(
             self.tariff, self.past, near, self.meter.ledger, opened, last=terminal is not None
@@ -212,11 +214,6 @@ class Planner:
         room_kwh = max(full - self.plant.energy_kwh_min, 0.0) * self.plant.discharge_efficiency_pu
         used_kwh = np.cumsum(np.minimum(rise_kw, self.plant.discharge_kw_max)) * self.slot_s / HOUR_S
         return np.where(used_kwh > room_kwh, -rise_kw, 0.0)
-
-    def _spare_kwh(self, load: Outlook) -> float:
-        """What a load above all that its bands tell would take out of the battery, while a fee step is aimed at."""
-        over_kw = max(float((load.bands_kw[-1] - load.expected_kw).mean()), 0.0)
-        return min(SPARE_H * over_kw, SPARE_PU * (self.plant.energy_kwh_max - self.plant.energy_kwh_min))
 
     def outlook(self, now_s: float, feed: Feed) -> tuple[Outlook, Outlook]:
         """Load and sun ahead, hour by hour; what is told here is what the models are judged by later."""

@@ -20,12 +20,12 @@ JULY = "2022-07-12T00:00"
 
 def day(
     sold: Tariff, load_kw: np.ndarray, spot: np.ndarray | float = 0.0, *, pv_kw: np.ndarray | float = 0.0,
-    bat: Plant | None = None, energy_kwh: float = 2000.0, ledger: Ledger | None = None, spare_kwh: float = 0.0,
+    bat: Plant | None = None, energy_kwh: float = 2000.0, ledger: Ledger | None = None, top_kw: float = 0.0,
 ) -> tuple[Dispatch, Steps]:  # fmt: skip
     """Plan whole hours that end where they began, from what is sure."""
     t_s = hours(JULY, load_kw.size)
     wide = [np.broadcast_to(np.asarray(x, float), load_kw.shape) for x in (pv_kw, spot)]
-    near = Near(float(t_s[0]), 3600.0, load_kw, *wide, np.zeros(load_kw.size), spare_kwh=spare_kwh)
+    near = Near(float(t_s[0]), 3600.0, load_kw, *wide, np.zeros(load_kw.size), top_kw=top_kw)
     ahead = build(sold, Past(sold.time_zone), near, ledger or Ledger(), {}, last=True)
     found = Economist(bat or plant()).plan(ahead.steps, ahead.charges, energy_kwh, Terminal(energy_kwh, 1e3))
     return found, ahead.steps
@@ -54,15 +54,23 @@ def test_a_price_spread_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fee", "spare_kwh", "left_kwh"),
-    [(400e3, 0.0, 400.0), (400e3, 500.0, 900.0), (100e3, 500.0, 400.0), (0.0, 500.0, 400.0)],
+    ("fee", "top_kw", "left_kwh"),
+    [
+        (400e3, 3920.0, 400.0),
+        (400e3, 4120.0, 800.0),
+        (400e3, 4260.0, 1080.0),
+        (400e3, 4300.0, 1080.0),
+        (100e3, 4120.0, 400.0),
+        (0.0, 4120.0, 400.0),
+    ],
 )
-def test_a_spare_is_held_below_a_fee_step(fee: float, spare_kwh: float, left_kwh: float) -> None:
-    """Goal: what no band tells finds energy, where a fee is at stake: 400,000 for 4000 kW are 100 a kW, one hour in
-    forty 2.5 a kWh and hour. Method: dear, then cheap by 0.9; a fee whose 0.6 is below that; without one."""
+def test_a_spare_is_held_below_a_fee_step(fee: float, top_kw: float, left_kwh: float) -> None:
+    """Goal: what no case tells finds energy, where a fee is at stake: 400,000 for 4000 kW are 100 a kW, one hour in
+    forty 2.5 a kWh and hour. Method: dear, then cheap by 0.9; two hours of what the bands tell above 98 % of the step,
+    a fifth of the 3400 kWh at most; a fee whose 0.6 is below that; without one."""
     steps = (FeeStep(kw=4000, fee=0), FeeStep(kw=8000, fee=fee))
     sold = tariff(Demand(name="capacity", steps=steps)) if fee else tariff()
-    found, _ = day(sold, np.full(4, 3000.0), np.array([1.0, 0.1, 0.1, 0.1]), spare_kwh=spare_kwh)
+    found, _ = day(sold, np.full(4, 3000.0), np.array([1.0, 0.1, 0.1, 0.1]), top_kw=top_kw)
     assert found.energy_kwh[0] == pytest.approx(left_kwh, abs=0.1)
 
 

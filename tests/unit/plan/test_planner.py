@@ -15,7 +15,6 @@ from controller.plan.billing import bill
 from controller.plan.calendar import Floats
 from controller.plan.demand import Meter, cap_kw
 from controller.plan.economy import Plant
-from controller.plan.forecast import Outlook
 from controller.plan.planner import Feed, Planner, Rung, _balanced, _Wanted, plant_of
 from controller.plan.program import PlanError
 from tests.unit.plan.tariffs import hours, plant, tariff, utc_s
@@ -58,19 +57,6 @@ def changed(tables: Tables, k: int) -> Tables:
     return Tables(tables.t_s, tables.step_s, load_kw, pv_kw, spot)
 
 
-@pytest.mark.parametrize(
-    ("over_kw", "spare_kwh"), [(200.0, 400.0), (340.0, 680.0), (341.0, 680.0), (-1.0, 0.0)]
-)
-def test_the_spare_is_two_hours_of_the_highest_band(over_kw: float, spare_kwh: float) -> None:
-    """Goal: what is held for a peak that no band tells. Method: mean distance of the upper band; a fifth of the
-    3400 kWh between the ends at most; none below zero."""
-    expected_kw = np.array([3000.0, 2000.0])
-    bands_kw = np.vstack([expected_kw] * 3 + [expected_kw + np.array([0.0, 2.0]) * over_kw])
-    flat, none = np.zeros((2, 1)), np.zeros(2, dtype=np.bool_)
-    load = Outlook(expected_kw, bands_kw, flat, flat, none, expected_kw)
-    assert Planner(tariff(), plant(), 900.0)._spare_kwh(load) == pytest.approx(spare_kwh)
-
-
 @pytest.mark.parametrize("k", [150, 199])
 def test_the_future_does_not_move_the_past(k: int) -> None:
     """Goal: no look-ahead. Method: two seasons that differ from step k on; power and plan before it are bit-equal."""
@@ -85,6 +71,18 @@ def test_the_future_does_not_move_the_past(k: int) -> None:
     assert plans[0] is not None and plans[1] is not None
     assert plans[0].dispatch.pcs_kw.tobytes() == plans[1].dispatch.pcs_kw.tobytes()
     assert plans[0].horizon.steps.buy.tobytes() == plans[1].horizon.steps.buy.tobytes()
+
+
+def test_the_top_is_what_the_bands_tell() -> None:
+    """Goal: a spare is held for the highest load beside the least sun. Method: a day and a half of a season."""
+    site, sold = nordlab()
+    season = Season(site, sold, season_of(3, 2), NONE)
+    season.run(stop=144)
+    plan = season.planner.current
+    assert plan is not None
+    tops_kw = plan.load.bands_kw[3] - plan.pv.bands_kw[0]
+    assert plan.horizon.steps.top_kw == pytest.approx(tops_kw.max())
+    assert plan.load.expected_kw.max() < plan.horizon.steps.top_kw
 
 
 @pytest.mark.parametrize("seed", range(4))
