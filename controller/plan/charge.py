@@ -15,7 +15,6 @@ from controller.plan.program import KIND, Program
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
 CEILING_PU = 0.98  # a plan stays this far below a fee step: two meters of class B err by 1 % each
-BROKEN_PU = 0.3  # a bad case that breaks its fee step lies so far above it: the jump of the fee by the kW
 SPARE_H = 2.0  # a load at the upper end of its 95 % band is kept below a fee step for so long ...
 SPARE_PU = 0.2  # ... by a part of the battery at most
 SPARE_CHANCE = 1 / 40  # the upper end of the 95 % band is passed so often, by about a kW for each kWh missing
@@ -127,15 +126,11 @@ def _price(program: Program, charge: Charge, base: int, peak: Ints, set_kw: floa
 
 
 def dearest(charge: Charge) -> float:
-    """What one kW more may cost at most. A bad case may break its fee step, for the next one's fee or the mean rise."""
+    """What one kW more may cost at most. A bad case may break its fee step, for the mean rise of the fees."""
     steps = charge.demand.steps
     if charge.ceiling is None or not steps:
         return charge.per_kw
-    if charge.chance >= 0.5:
-        return slope(charge.demand) * SHED_FACTOR
-    wider = [step for step in steps if step.kw > charge.ceiling.kw]
-    jump = wider[0].fee - charge.ceiling.fee if wider else 0.0
-    return charge.chance * max(slope(charge.demand), jump / (BROKEN_PU * charge.ceiling.kw))
+    return slope(charge.demand) * (charge.chance if charge.chance < 0.5 else SHED_FACTOR)
 
 
 def ceilings(charges: Sequence[Charge]) -> list[list[Charge]]:

@@ -9,7 +9,6 @@ import pytest
 
 from controller.config.tariff import Demand, FeeStep, Tariff
 from controller.plan.billing import Ledger
-from controller.plan.charge import Charge, dearest
 from controller.plan.economy import Dispatch, Economist, Plant, Steps, Terminal, chosen
 from controller.plan.horizon import Near, Past, build
 from controller.plan.program import PlanError
@@ -73,27 +72,6 @@ def test_a_spare_is_held_below_a_fee_step(fee: float, top_kw: float, left_kwh: f
     sold = tariff(Demand(name="capacity", steps=steps)) if fee else tariff()
     found, _ = day(sold, np.full(4, 3000.0), np.array([1.0, 0.1, 0.1, 0.1]), top_kw=top_kw)
     assert found.energy_kwh[0] == pytest.approx(left_kwh, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    ("place", "chance", "per_kw"),
-    [
-        (0, 1 / 6, 105 / 1.5 / 6),
-        (1, 1 / 6, 119 / 3 / 6),
-        (2, 1 / 6, 22.4 / 6),
-        (0, 0.5, 2240.0),
-        (0, 0.4, 28.0),
-    ],
-)
-def test_a_broken_fee_step_costs_the_next_one(place: int, chance: float, per_kw: float) -> None:
-    """Goal: the fee jumps, in a bad case by its chance, which lies three tenths above its step. Method: three steps,
-    the last of which has no next; the case that is expected is nearly forbidden."""
-    steps = tuple(FeeStep(kw=k, fee=f) for k, f in ((5, 147), (10, 252), (15, 371)))
-    demand, step, row = Demand(name="capacity", steps=steps), np.zeros(1, dtype=np.int64), np.zeros(1)
-    charge = Charge(
-        demand, 202207, 0.0, step, step, row, row, step, row, row, chance=chance, ceiling=steps[place]
-    )
-    assert dearest(charge) == pytest.approx(per_kw)
 
 
 def test_at_one_price_sooner_than_later() -> None:
