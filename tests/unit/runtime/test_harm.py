@@ -40,17 +40,15 @@ WHOLE = Frame(gain=1.0, prompt_pu=1.0)
 EDGES_W = 1.0 / LINES_HZ**2
 
 
-def shape(lag_s: float = 0.005) -> Shape:
+def shape(lag_s: float = 0.005, dead_s: float = 0.0014, period_s: float = 0.0024) -> Shape:
     """Of the reference link; with 10 ms of lag what is prompt passes a filter."""
     return shape_of(
-        frame_s=1e-4, dead_s=0.0014, period_s=0.0024, lag_s=lag_s, slew_kw_per_s=400e3, rating_kw=2000.0
+        frame_s=1e-4, dead_s=dead_s, period_s=period_s, lag_s=lag_s, slew_kw_per_s=400e3, rating_kw=2000.0
     )
 
 
 FAST, LATE = shape(), shape(0.010)
-SLOW = shape_of(
-    frame_s=1e-4, dead_s=0.0028, period_s=0.006, lag_s=0.010, slew_kw_per_s=400e3, rating_kw=2000.0
-)  # its late filter has no room, so nothing is foreseen in it
+SLOW = shape(0.010, 0.0028, 0.006)  # its late filter has no room, so nothing is foreseen in it
 
 
 def late(seconds: float) -> np.ndarray:
