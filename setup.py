@@ -13,6 +13,8 @@ from setuptools import Extension, find_packages, setup
 CFLAGS = [
     "-O2", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fcx-limited-range", "-Wno-unreachable-code",
 ]  # fmt: skip
+# What runs in every frame: a tenth faster by it, with the same bits.
+FRAME = ["-O3"]
 # What runs at start or a few times a second, and in no frame: a third of the time to compile.
 GLUE = {"ext.bus", "ext.shared", "ext.witness", "tools.plant.serve", "tools.plant.site", "tools.plant.solo"}
 LDFLAGS = ["-Wl,-z,now", "-pthread"]
@@ -36,7 +38,8 @@ def extensions() -> list[Extension]:
     sources = {".".join(path.with_suffix("").parts): [str(path)] for path in found} | {SHARED: []}
     return [
         Extension(name, source,
-                  extra_compile_args=CFLAGS + extra + ["-Og"] * (name in GLUE), extra_link_args=LDFLAGS + extra,
+                  extra_compile_args=CFLAGS + FRAME * name.startswith("ext.") + extra + ["-Og"] * (name in GLUE),
+                  extra_link_args=LDFLAGS + extra,
                   libraries=["m"])
         for name, source in sources.items()
         if not only or name in only.split(",")

@@ -1,5 +1,6 @@
 """Bytes out, bytes in, never waiting: a tty, or a pipe to a simulated wire."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from ext.atomic cimport load_i32
 from ext.image cimport BYTE_MAX, PORT_MAX
 
 
@@ -46,6 +47,15 @@ cdef struct Port:
 cdef struct Ports:
     int32_t count
     Port port[PORT_MAX]
+
+
+cdef inline int32_t port_is_closed(const Port *p) noexcept nogil:
+    return p.lost or (p.fd < 0 and p.wire_out == NULL)
+
+
+cdef inline int32_t port_is_offered(const Port *p) noexcept nogil:
+    """1: there is something to take over."""
+    return load_i32(&p.fd_offered) != -1
 
 
 cdef uint32_t pipe_push(Pipe *p, const uint8_t *bytes, uint32_t count) noexcept nogil

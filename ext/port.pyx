@@ -7,7 +7,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 from posix.unistd cimport read, write
-from ext.atomic cimport load_i32, load_u32, store_i32, store_u32, swap_i32
+from ext.atomic cimport load_u32, store_i32, store_u32, swap_i32
 from ext.image cimport BYTE_MAX
 
 
@@ -48,8 +48,8 @@ cdef void port_offer(Port *p, int32_t fd) noexcept nogil:
     store_i32(&p.fd_offered, fd)
 
 
-cdef void take_over(Port *p) noexcept nogil:
-    """Exchange the tty. The supervisor may close the old one when fd shows another, or -1."""
+cdef void port_take(Port *p) noexcept nogil:
+    """Exchange the tty for what the supervisor offers, who may close the old one when fd shows another, or -1."""
     cdef int32_t fd = swap_i32(&p.fd_offered, -1)
     if fd == -1:
         return
@@ -131,21 +131,10 @@ cdef void send(Port *p, int64_t now_ns) noexcept nogil:
         p.echo_left += count
 
 
-cdef int32_t is_closed(const Port *p) noexcept nogil:
-    return p.lost or (p.fd < 0 and p.wire_out == NULL)
-
-
-cdef void port_take(Port *p) noexcept nogil:
-    """Take over what the supervisor offers."""
-    if load_i32(&p.fd_offered) != -1:
-        take_over(p)
-
-
 cdef void port_hear(Port *p, int64_t now_ns) noexcept nogil:
-    """Read at the beginning of a frame, so that an answer need not wait for the next."""
-    if not is_closed(p):
-        receive(p, now_ns)
-        p.heard = 1
+    """Read at the beginning of a frame, so that an answer need not wait for the next. Of an open port."""
+    receive(p, now_ns)
+    p.heard = 1
 
 
 cdef int32_t is_silent(Port *p, int64_t now_ns) noexcept nogil:
@@ -164,7 +153,7 @@ cdef void port_step(Ports *ports, int64_t now_ns) noexcept nogil:
     cdef Port *p
     for i in range(ports.count):
         p = &ports.port[i]
-        if is_closed(p):
+        if port_is_closed(p):
             continue
         if p.tx_done < p.tx_count:
             if p.tx_done > 0 or (p.heard and p.rx_count == 0) or is_silent(p, now_ns):

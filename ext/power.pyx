@@ -155,7 +155,7 @@ cdef inline double clean(const Power *p, const Feeder *f, double battery_kw, con
     cdef double kw = f.raw_kw - f.load.cosine[0] * c[0] - f.load.sine[0] * s[0]
     if battery_kw:
         kw += battery_kw * share(&f.battery, p.lock.along_v_now * p.lock.half_samples / p.lock.along_v_sum, c, s)
-    return kw / share(&f.load, 1.0, c, s)
+    return kw * (1.0 / share(&f.load, 1.0, c, s))       # the division need not wait for kw
 
 
 cdef void feeder_start(const Power *p, Feeder *f, double kw) noexcept nogil:

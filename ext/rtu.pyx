@@ -17,7 +17,7 @@ from ext.poll cimport (
     poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due,
     PollSetup,
 )
-from ext.port cimport Port, port_hear, port_take, Ports
+from ext.port cimport Port, port_hear, port_is_closed, port_is_offered, port_take, Ports
 from ext.trail cimport trail_note
 
 
@@ -321,12 +321,9 @@ cdef void watch_silence(Rtu *r, RtuPort *q, Port *p, int64_t now_ns) noexcept no
         q.active = -1
 
 
-cdef int32_t is_down(Rtu *r, RtuPort *q, int32_t port, Port *p, int64_t now_ns) noexcept nogil:
-    """1: no tty. Losing one and taking one both end what was under way and start with silence (BUS-14)."""
-    cdef int32_t closed = p.lost or (p.fd < 0 and p.wire_out == NULL)
+cdef void turned(Rtu *r, RtuPort *q, int32_t port, Port *p, int32_t closed, int64_t now_ns) noexcept nogil:
+    """Losing a tty and taking one both end what was under way and start with silence (BUS-14)."""
     cdef int32_t i
-    if closed == q.closed and q.epoch == p.epoch:
-        return closed
     q.closed = closed
     q.t_taken_ns = 0 if closed else now_ns
     if q.state == PORT_SENDING or q.state == PORT_WAITING:
@@ -341,7 +338,6 @@ cdef int32_t is_down(Rtu *r, RtuPort *q, int32_t port, Port *p, int64_t now_ns) 
     q.t_read_ns = 0
     q.active = -1
     rest(q, p, PORT_QUARANTINE, now_ns + q.turnaround_ns_max)
-    return closed
 
 
 cdef void begin(Rtu *r, int64_t now_ns) noexcept nogil:
@@ -355,17 +351,21 @@ cdef void begin(Rtu *r, int64_t now_ns) noexcept nogil:
 cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command,
                    Ports *ports) noexcept nogil:
     """Hear, match, then ask where the wire is free. sent_kw and t_sent_ns follow the bytes that left."""
-    cdef int32_t i
+    cdef int32_t i, closed
     cdef RtuPort *q
     cdef Port *p
     if not r.started:
         begin(r, now_ns)
     for i in range(r.port_count):
         q, p = &r.port[i], &ports.port[i]
-        port_take(p)
-        if q.state != PORT_IDLE:
+        if port_is_offered(p):
+            port_take(p)
+        if q.state != PORT_IDLE and not port_is_closed(p):
             port_hear(p, now_ns)
-        if is_down(r, q, i, p, now_ns):
+        closed = port_is_closed(p)
+        if closed != q.closed or q.epoch != p.epoch:
+            turned(r, q, i, p, closed, now_ns)
+        if closed:
             continue
         if q.state == PORT_SENDING:
             watch_sending(r, q, &r.poll[q.active], p, limits, now_ns, command)

@@ -17,6 +17,10 @@ cdef struct Share:
     ShareSetup setup
     Follow pcs[PCS_MAX]
     int64_t t_ns                # of the last step
+    double back_kw              # what the fastest one takes back within an exchange
+    int32_t missing             # 1: in the last frame something was missed
+    int32_t slow_count
+    int32_t slow[PCS_MAX]       # the others
 
 
 cdef void share_init(Share *s, const ShareSetup *setup) noexcept nogil
