@@ -33,6 +33,7 @@ cdef struct Follow:
     double ahead_s              # from the arrival of what is sent now to the instant that is looked at, see follow_look
     double ahead_lags           # the same, in lags
     double ahead_decay          # of the lag over that time
+    int32_t kept                # 1: follow_each keeps its past
     double per_lag              # 1 / lag_s, very large without a lag
     double lead[LEAD_ROWS][4]   # up to far_end, cubics of the place in the row
     double past_kw[PAST_MAX]    # model_kw of the last frames; the large ones last: all others lie side by side

@@ -122,11 +122,11 @@ cdef void follow_step(Follow *c, double sent_kw, double dt_s) noexcept nogil:
 
 
 cdef void follow_each(Follow *c, int32_t count, const double *sent_kw, double dt_s) noexcept nogil:
-    """The same for `count` of them, of which only what follow_after_kw asks for is kept."""
+    """The same for `count` of them; the past only where it is kept."""
     cdef int32_t k
     for k in range(count):
         move(&c[k], sent_kw[k], dt_s)
-        if c[k].ahead_s <= 0.0:
+        if c[k].kept:
             remember(&c[k])
 
 

@@ -7,8 +7,8 @@ that is out has no headroom, so its part moves to the others within the frame.
 Where one is clearly faster than the others, it covers for them: what they will miss of their parts of pcs_kw at the end
 of its own exchange, by the models of what they were told, is led out of it as far as its limits let it, and no farther
 than it can take back within an exchange. It returns to its own part by itself as the slow ones arrive. Not while most
-of a swing goes through the filter, which is made for the converters as one (ext.shape). When it is out, nobody covers:
-the next one is late itself.
+of a swing goes through the filter, which is made for the converters as one (ext.shape). When it is out, the next one
+covers where it is clearly faster than those that are left.
 """
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t
@@ -32,22 +32,55 @@ cdef inline double clip(double x, double low, double high) noexcept nogil:
     return low if x < low else (high if x > high else x)
 
 
+cdef inline double reply_s(const Share *s, int32_t k) noexcept nogil:
+    """From a setpoint's first byte to the end of what follows until the next one."""
+    return s.setup.pcs[k].dead_s + s.setup.pcs[k].period_s
+
+
 cdef void share_init(Share *s, const ShareSetup *setup) noexcept nogil:
-    cdef const Follow *fast
-    cdef int32_t k
+    cdef int32_t k, j
     memset(s, 0, sizeof(Share))
     s.setup = setup[0]
+    s.fastest = -1
     for k in range(setup.pcs_count):
         follow_init(&s.pcs[k], &setup.pcs[k], setup.frame_s)
-    if setup.fastest < 0:
+        for j in range(setup.pcs_count):
+            s.pcs[k].kept |= setup.pcs[k].dead_s >= reply_s(s, j)
+
+
+cdef void choose(Share *s, int32_t living) noexcept nogil:
+    """Who covers among those that live: the one that follows soonest, where that is clearly sooner than their mean."""
+    cdef double mean_s = 0.0, sum_kw = 0.0, late_s, least_s = 1e9
+    cdef int32_t k, fastest = -1
+    s.living = living
+    s.fastest = -1
+    s.missing = s.slow_count = 0
+    for k in range(s.setup.pcs_count):
+        if living >> k & 1:
+            late_s = reply_s(s, k) + s.setup.pcs[k].lag_s
+            mean_s += late_s * s.setup.rating_kw[k]
+            sum_kw += s.setup.rating_kw[k]
+            if late_s < least_s:
+                least_s = late_s
+                fastest = k
+    if fastest < 0 or least_s * sum_kw > s.setup.faster_pu * mean_s:
         return
-    fast = &s.pcs[setup.fastest]
-    s.back_kw = fast.setup.slew_kw_per_s * fast.setup.period_s if fast.setup.slew_kw_per_s > 0 else 1e12
-    for k in range(setup.pcs_count):
-        follow_look(&s.pcs[k], fast.setup.dead_s + fast.setup.period_s)
-        if k != setup.fastest:
+    s.fastest = fastest
+    s.back_kw = s.setup.pcs[fastest].slew_kw_per_s * s.setup.pcs[fastest].period_s
+    if s.back_kw <= 0.0:
+        s.back_kw = 1e12
+    for k in range(s.setup.pcs_count):
+        if k != fastest and living >> k & 1:
+            follow_look(&s.pcs[k], reply_s(s, fastest))
             s.slow[s.slow_count] = k
             s.slow_count += 1
+
+
+cdef inline int32_t living_of(const Share *s, const Limits *limits) noexcept nogil:
+    cdef int32_t living = 0, k
+    for k in range(s.setup.pcs_count):
+        living |= <int32_t>(limits.discharge_kw_max[k] + limits.charge_kw_max[k] > 0.0) << k
+    return living
 
 
 cdef inline const double *headroom_of(const Limits *limits, double kw) noexcept nogil:
@@ -108,7 +141,7 @@ cdef void cover(Share *s, const Limits *limits, int64_t now_ns, const double *he
                 Command *command) noexcept nogil:
     """Let the fastest one give what the others cannot yet, beside its own part. headroom_kw: in the direction of what
     is wanted, in all total_kw."""
-    cdef double *told_kw = &command.setpoint_kw[s.setup.fastest]
+    cdef double *told_kw = &command.setpoint_kw[s.fastest]
     cdef double part = part_of(command.pcs_kw, total_kw)
     cdef double missed_kw, wanted_kw, kw
     if not s.missing and not may_miss(s, command, part, headroom_kw):
@@ -117,9 +150,9 @@ cdef void cover(Share *s, const Limits *limits, int64_t now_ns, const double *he
     s.missing = missed_kw != 0.0
     if not s.missing:
         return
-    wanted_kw = part * headroom_kw[s.setup.fastest] + missed_kw
-    kw = clip(follow_lead(&s.pcs[s.setup.fastest], wanted_kw), wanted_kw - s.back_kw, wanted_kw + s.back_kw)
-    kw = clip(kw, -limits.charge_kw_max[s.setup.fastest], limits.discharge_kw_max[s.setup.fastest])
+    wanted_kw = part * headroom_kw[s.fastest] + missed_kw
+    kw = clip(follow_lead(&s.pcs[s.fastest], wanted_kw), wanted_kw - s.back_kw, wanted_kw + s.back_kw)
+    kw = clip(kw, -limits.charge_kw_max[s.fastest], limits.discharge_kw_max[s.fastest])
     if missed_kw > 0.0 and kw > told_kw[0] or missed_kw < 0.0 and kw < told_kw[0]:
         told_kw[0] = kw
 
@@ -140,10 +173,13 @@ cdef void share_step(Share *s, const Limits *limits, int64_t now_ns, Command *co
         part = 0.0
     for k in range(s.setup.pcs_count):
         command.setpoint_kw[k] = part * headroom_kw[k]
-    if s.setup.fastest < 0:
+    if s.setup.faster_pu <= 0.0 or s.setup.pcs_count < 2:
         return
+    if living_of(s, limits) != s.living:
+        choose(s, living_of(s, limits))
     models_step(s, now_ns, command)
-    if command.prompt_pu > PROMPT_PU_MIN and limits.permit & PERMIT_SETPOINT and headroom_kw[s.setup.fastest] > 0.0:
+    if (s.fastest >= 0 and command.prompt_pu > PROMPT_PU_MIN and limits.permit & PERMIT_SETPOINT
+            and headroom_kw[s.fastest] > 0.0):
         if headroom_kw != headroom_of(limits, command.pcs_kw):
             headroom_kw = headroom_of(limits, command.pcs_kw)
             total_kw = total_of(s, headroom_kw)

@@ -107,8 +107,7 @@ def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
     own: dict[str, Any] = {
         name: float(getattr(site.control, name)) for name in ("target_lag_s", "dead_zone_kw")
     }
-    each_kw = [line.rating_kw for line in table.pcs] + [0.0] * (PCS_MAX - len(table.pcs))
-    own |= {"pcs_count": len(site.pcs), "each_kw": each_kw}
+    own |= {"pcs_count": len(site.pcs), "each_kw": _ratings(table)}
     return times | own | shape_of(**times).fields(times["frame_s"])
 
 
@@ -118,19 +117,21 @@ def shape_in(checked: CheckedSite, table: BusTable) -> Shape:
 
 
 def _share(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    """The converters one by one, and which of them covers for the others while they come."""
+    """The converters one by one; whoever is clearly faster than the others covers for them while they come."""
     times, each = _times(checked, table), _each(checked, table)
-    late_s = [pcs["dead_s"] + pcs["period_s"] + pcs["lag_s"] for pcs in each]
-    least_s = min(late_s)
-    clearly = least_s <= FASTER_SHARE * (times["dead_s"] + times["period_s"] + times["lag_s"])
     none = dict.fromkeys(each[0], 0.0)
     return {
         "pcs_count": len(each),
         "frame_s": times["frame_s"],
         "quiet_kw": MISS_PU_MAX * times["rating_kw"],
-        "fastest": late_s.index(least_s) if clearly else -1,
+        "faster_pu": FASTER_SHARE,
+        "rating_kw": _ratings(table),
         "pcs": each + [none] * (PCS_MAX - len(each)),
     }
+
+
+def _ratings(table: BusTable) -> list[float]:
+    return [line.rating_kw for line in table.pcs] + [0.0] * (PCS_MAX - len(table.pcs))
 
 
 def _each(checked: CheckedSite, table: BusTable) -> list[dict[str, float]]:

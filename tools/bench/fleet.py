@@ -1,25 +1,37 @@
-"""Four converters that differ, one of them lost on the way: python -m tools.bench.fleet DIR [--seed 1].
+"""Four converters that differ, one of them lost on the way: python -m tools.bench.fleet DIR [--seed 1] [--bound].
 
-Row 10 of the smoothing goals. DIR: the folder of the scenes; `training` goes through the whole stack. Dead times of
-0.3 to 1.5 ms, lags of 2 to 8 ms, slews of 100 and 200 ratings/s, ratings of 500 to 900 kW on three buses; the one of
-800 kW hears nothing any more from 117 s on, and the 2000 kW of the reference site are left. Held: at least 10 dB of
-smoothing before; M2 of the 50 s after within 2 dB of the 50 s before, and M5 of both at most +0.5 dB; no setpoint
-that left above its converter's share, which is its limit in the lease. Exit 0 when all hold.
+Row 10 of the smoothing goals. DIR: the folder of the scenes; `training` goes through the whole stack, once for each of
+the four. Dead times of 0.3 to 1.5 ms, lags of 2 to 8 ms, slews of 100 and 200 ratings/s, ratings of 500 to 900 kW on
+three buses; the lost one hears nothing any more from 117 s on. Held for each: at least 10 dB of smoothing before; M2 of
+the 50 s after within 2 dB of the 50 s before, and M5 of both at most +0.5 dB; no setpoint that left above its
+converter's share, which is its limit in the lease. Exit 0 when all hold.
+
+--bound (needs cvxpy, about three minutes a row) adds M2 after the loss of the reference's no-harm linear law at an
+over-drive of 1.0, load known without noise or delay, with the power of those that are left: all of them as slow as
+their mean by rating, which is what one law for converters that share by headroom has, and all as quick as the quickest
+of them, which no linear law for the real ones can beat. A loss that costs more than 2 dB is answered where the stack is
+within 1 dB of the first. Under a slew limit the design is a heuristic: evidence of a bound, no proof.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import boards
 from controller.devices.check import CheckedSite, check_site
 from controller.devices.table import compile as compile_table
 from controller.image import Limits
+from controller.runtime.frame_setup import setup as frame_of
 from controller.runtime.supervisor import Cycle
 from ext.witness import setpoints
-from tools.bench.scored import Scenes, ended, played, verdict
+from tools.bench.scored import Scenes, Score, ended, modules, played, verdict
 from tools.sim import Scene, VirtualRun
 
 SITE = Path(boards.__file__).parent / "sites" / "reference.yaml"
@@ -33,8 +45,9 @@ FLEET = (
 )
 LOST, LOST_S = 1, 117.0
 BEFORE_S, AFTER_S = (66.0, 116.0), (126.0, 176.0)  # each begins after a checkpoint, and has none in it
-HELP_DB, SLACK_DB, HARM_DB = -10.0, 2.0, 0.5
+HELP_DB, SLACK_DB, HARM_DB, NEAR_DB = -10.0, 2.0, 0.5, 1.0
 COUNT_KW = 0.1  # of a setpoint on the wire
+SENSE_S = 1e-4  # one sample of the waveform, as the reference's links have it
 
 
 def fleet(checked: CheckedSite) -> CheckedSite:
@@ -76,24 +89,113 @@ class Shares:
         self._before = cycle.limits
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One run: who was lost, both windows, the most that a setpoint was above its share, and no hold on the way."""
+
+    lost: int
+    before: Score
+    after: Score
+    above_kw: float
+    at_work: bool
+
+    def said(self, mean_db: float | None = None) -> str:
+        """Row 10. mean_db: of the law found for those that are left as their mean, where it is known."""
+        harms = max(self.before.m5_db, self.after.m5_db) > HARM_DB or self.above_kw > COUNT_KW
+        if harms or self.before.m2_db > HELP_DB:
+            return "MISSED"
+        if self.after.m2_db <= self.before.m2_db + SLACK_DB:
+            return "holds"
+        near = mean_db is not None and self.after.m2_db <= mean_db + NEAR_DB
+        return "as the law found" if near else "MISSED"
+
+
+def left_of(lost: int) -> tuple[list[int], float]:
+    """Who is left, and their rating in kW."""
+    left = [k for k in range(len(FLEET)) if k != lost]
+    return left, sum(FLEET[k][0] for k in left)
+
+
+def lose(scenes: Scenes, lost: int, seed: int) -> Loss:
+    """`training` with that one deaf from LOST_S on."""
+    checked = fleet(check_site(SITE))
+    run = VirtualRun(checked, scenes.load("training", seed), Scene(SITE, SITE, seed=seed))
+    shares, name = Shares(run), checked.site.pcs[lost].name
+    columns, at_work = played(run, AFTER_S[1], {LOST_S: lambda it: it.plant.mute(name)})
+    before, after = (scenes.judge(columns, window, left_of(lost)[1]) for window in (BEFORE_S, AFTER_S))
+    return Loss(lost, before, after, shares.above_kw, at_work)
+
+
+def as_one(each: list[Mapping[str, float]], lost: int, quick: bool) -> dict[str, float]:
+    """Fields of the reference's Link for those that are left, all like the quickest of them or like their mean."""
+    left, left_kw = left_of(lost)
+    if quick:
+        left = [min(left, key=lambda k: each[k]["dead_s"] + each[k]["period_s"] + each[k]["lag_s"])]
+    sum_kw = sum(FLEET[k][0] for k in left)
+
+    def mean(name: str) -> float:
+        return sum(each[k][name] * FLEET[k][0] for k in left) / sum_kw
+
+    return {
+        "period_s": mean("period_s"),
+        "dead_s": mean("dead_s") + SENSE_S,
+        "tau_s": mean("lag_s"),
+        "slew_pu_s": sum(each[k]["slew_kw_per_s"] for k in left) / sum_kw,
+        "rating_kw": left_kw,
+        "overdrive": 1.0,
+    }
+
+
+def linear_db(scenes: Scenes, bound: Any, link: Any, seed: int) -> float:
+    """M2 after the loss of the best linear law found that harms no frequency, on the reference's plant."""
+    load_kw, wanted_kw = bound.deviation("training", seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the solver, where it gives up and is asked again
+        _, law = bound.design("training", link)
+    battery_kw = bound.simulate(wanted_kw, link, law.taps)
+    t_s = np.arange(load_kw.size) / scenes.load("training", seed).rate_hz
+    columns = {"t_s": t_s, "load_kw": load_kw, "pcs_kw": battery_kw, "grid_kw": load_kw - battery_kw}
+    return scenes.judge(columns, AFTER_S, link.rating_kw).m2_db
+
+
+def bounds_db(scenes: Scenes, bound: Any, lost: int, seed: int) -> tuple[float, float]:
+    """As their mean, as the quickest of them."""
+    checked = fleet(check_site(SITE))
+    each = frame_of(checked, checked.table)["share"]["pcs"]
+    link = scenes.link("115200-true", None, 200.0)
+    mean_db, quick_db = (
+        linear_db(scenes, bound, replace(link, **as_one(each, lost, quick)), seed) for quick in (False, True)
+    )
+    return mean_db, quick_db
+
+
+def shown(loss: Loss) -> str:
+    """One row, without bounds and verdict."""
+    windows = " |".join(f"{w.m2_db:7.2f}{w.m5_db:+7.2f}{w.m6_kw:6.0f}" for w in (loss.before, loss.after))
+    return f"pcs-{loss.lost + 1:<4}{windows} |{loss.above_kw:9.2f}"
+
+
 def main(arguments: list[str]) -> int:
-    """Prints both windows. Exit status: 0 the bounds hold, 1 not."""
+    """Prints a row a loss. Exit status: 0 the bounds hold, 1 not."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.fleet", description=__doc__)
     parser.add_argument("scenes", type=Path, metavar="DIR")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bound", action="store_true")
     options = parser.parse_args(arguments)
     scenes = Scenes(options.scenes)
-    checked = fleet(check_site(SITE))
-    run = VirtualRun(checked, scenes.load("training", options.seed), Scene(SITE, SITE, seed=options.seed))
-    shares, name = Shares(run), checked.site.pcs[LOST].name
-    columns, at_work = played(run, AFTER_S[1], {LOST_S: lambda it: it.plant.mute(name)})
-    left_kw = sum(rating_kw for rating_kw, *_ in FLEET) - FLEET[LOST][0]
-    before, after = (scenes.judge(columns, window, left_kw) for window in (BEFORE_S, AFTER_S))
-    for when, score in (("before", before), ("after", after)):
-        print(f"{when:7} M2 {score.m2_db:6.2f} dB  M5 {score.m5_db:+5.2f} dB  M6 {score.m6_kw:5.0f} kW")
-    print(f"most that a setpoint was above its share: {shares.above_kw:.2f} kW")
-    good = before.m2_db <= HELP_DB and after.m2_db <= before.m2_db + SLACK_DB
-    good = good and max(before.m5_db, after.m5_db) <= HARM_DB and shares.above_kw <= COUNT_KW
+    bound = modules(options.scenes, "bound", needs="cvxpy")[0] if options.bound else None
+    print("lost       before: M2     M5    M6 | after: M2   M5    M6 | above kW")
+    good = at_work = True
+    for lost in range(len(FLEET)):
+        loss = lose(scenes, lost, options.seed)
+        mean_db, line = None, shown(loss)
+        if bound:
+            mean_db, quick_db = bounds_db(scenes, bound, lost, options.seed)
+            line += f" | linear: as their mean {mean_db:6.2f}, as the quickest {quick_db:6.2f}"
+        said = loss.said(mean_db)
+        print(f"{line}  {said}", flush=True)
+        good &= said != "MISSED"
+        at_work &= loss.at_work
     return verdict(at_work, good)
 
 

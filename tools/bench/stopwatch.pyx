@@ -28,11 +28,11 @@ cdef void answer(Frame *f) noexcept nogil:
 
 cdef int32_t covered(const Frame *f) noexcept nogil:
     """1: the fastest converter was told something other than its part of the lead."""
-    cdef int32_t fastest = f.share.setup.fastest, other
+    cdef int32_t fastest = f.share.fastest, other
     cdef double own_kw, their_kw
     if fastest < 0:
         return 0
-    other = 0 if fastest else 1
+    other = f.share.slow[0]
     own_kw = f.command.setpoint_kw[fastest] * f.limits.discharge_kw_max[other]
     their_kw = f.command.setpoint_kw[other] * f.limits.discharge_kw_max[fastest]
     return not -TOLD_KW < own_kw - their_kw < TOLD_KW
@@ -55,6 +55,10 @@ cdef class Stopwatch:
     def now_ns(self):
         """Time of the next frame: nobody's clock but the executive's here."""
         return self.t_ns
+
+    def fastest(self):
+        """Index of the converter that covers for the others as they live now, -1: none is clearly faster."""
+        return self.executive.frame.share.fastest
 
     def block(self, const int32_t[:, ::1] counts):
         """A frame for each row of counts (n, 16): ns of each frame, of a clock read behind each, and which covered."""

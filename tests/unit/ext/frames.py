@@ -33,7 +33,8 @@ def setup(**law: Any) -> dict[str, Any]:
                     "reserve_kw": 0.0, "reserve_hz": 49.5, "rise_s": 0.35, "hold_s": 5.0},
         "law": {"target_lag_s": 9.0, "dead_zone_kw": 0.0, "pcs_count": 1, "each_kw": [2000.0] + [0.0] * 7}
         | times | shape_of(**times).fields(1e-4) | law,
-        "share": {"pcs_count": 1, "frame_s": 1e-4, "quiet_kw": 40.0, "fastest": -1,
+        "share": {"pcs_count": 1, "frame_s": 1e-4, "quiet_kw": 40.0, "faster_pu": 0.0,
+                  "rating_kw": [2000.0] + [0.0] * 7,
                   "pcs": [{"lag_s": 0.0, "slew_kw_per_s": 0.0, "dead_s": 0.0, "period_s": 0.0}] * 8},
         "guard": {"rise_kw_per_s_max": 0.0, "lapse_ns_max": NS},
         "ports": [], "polls": [], "rules": [],
