@@ -97,11 +97,14 @@ def cap_kw(
     discharge_kw_max: float,
     hold_s: float,
     later: Sequence[tuple[float, float]] = (),
+    *,
+    shaped: bool = False,
 ) -> tuple[float, float]:
     """Two caps on the grid power of the next hold_s, kW; infinite where no window counts.
 
-    The first is what the windows still allow as a mean: charging may fill it, never pass it. The second is
-    looser: above the first by what a full discharge after hold_s would still make good at this net_kw.
+    The first is what the windows still allow as a mean: charging may fill it, never pass it. In a shaped window,
+    whose load falls as `later` tells, it is no less than what that load leaves with the battery at rest. The second
+    is looser: above the first by what a full discharge after hold_s would still make good at this net_kw.
     limits_kw: demand name -> mean a window may reach; without an entry it is free. later: net power that is
     expected, as (seconds from t_s on until which it holds, kW); after the last one net_kw holds on.
     """
@@ -116,7 +119,11 @@ def cap_kw(
         left_s = window.start_s + demand.window_s - t_s
         room_kwh = limit_kw * demand.window_s / HOUR_S - done_kwh
         later_kwh = _least_kwh([*later, (inf, net_kw)], discharge_kw_max, hold_s, left_s)
-        fair = min(fair, room_kwh * HOUR_S / left_s)
+        mean_kw = room_kwh * HOUR_S / left_s
+        if shaped:
+            served_kwh = _least_kwh([*later, (inf, net_kw)], 0.0, hold_s, left_s)
+            mean_kw = max(mean_kw, (room_kwh - served_kwh) * HOUR_S / min(hold_s, left_s))
+        fair = min(fair, mean_kw)
         must = min(must, (room_kwh - later_kwh) * HOUR_S / min(hold_s, left_s))
     return fair, must
 

@@ -30,6 +30,7 @@ from controller.plan.program import KIND, Program, Solution, Solver, packed
 from controller.plan.regret import regret
 
 CHARGE_COST = 1e-5  # breaks ties, each hour ahead: no idle cycling; sooner than later, which may fail
+CALM_H = 1.0  # but in a calm hour, up to so much later: a burst may outlast what is told, and near the peak
 START = -1  # a predecessor that is no step: energy now
 
 
@@ -186,7 +187,7 @@ def _storage(
     parts = _Columns(
         grid=program.variables(keys[0], often * steps.buy, 0.0, plant.import_kw_max),
         export=program.variables(keys[1], -often * sell, 0.0, plant.export_kw_max),
-        charge=program.variables(keys[2], often * CHARGE_COST * _ahead(steps), 0.0, plant.charge_kw_max),
+        charge=program.variables(keys[2], often * CHARGE_COST * _late(steps), 0.0, plant.charge_kw_max),
         discharge=program.variables(keys[3], often * plant.wear_per_kwh, 0.0, plant.discharge_kw_max),
         spill=program.variables(keys[4], 0.0, 0.0, steps.pv_kw),
         energy=program.variables(keys[5], 0.0, low, high),
@@ -214,12 +215,14 @@ def _storage(
     return parts
 
 
-def _ahead(steps: Steps) -> Floats:
-    """Hours from now to the end of each step; of a typical day from its midnight."""
-    return np.concatenate([
+def _late(steps: Steps) -> Floats:
+    """Hours from now to the end of each step, of a typical day from its midnight, and CALM_H of the highest load."""
+    ahead = np.concatenate([
         np.cumsum(steps.hours[: steps.near]), np.cumsum(steps.hours[: steps.near])[2 * steps.near - steps.bad :],
         1.0 + np.arange(steps.count - steps.bad) % 24,
     ])  # fmt: skip
+    calm = CALM_H * steps.load_kw / max(float(steps.load_kw.max()), 1.0)
+    return np.asarray(ahead + calm, dtype=np.float64)
 
 
 def _bounds(plant: Plant, steps: Steps, energy_kwh: float) -> tuple[Floats, Floats]:

@@ -250,7 +250,9 @@ class Planner:
             return self._rule(t_s, net_kw, hold_s, spot)
         limits_kw = self.limits_kw(t_s)
         power_kw = self.plant.discharge_kw_max
-        fair_kw, must_kw = demand.cap_kw(self.meter, limits_kw, t_s, net_kw, power_kw, hold_s, wanted.later)
+        fair_kw, must_kw = demand.cap_kw(
+            self.meter, limits_kw, t_s, net_kw, power_kw, hold_s, wanted.later, shaped=wanted.shaped
+        )
         if wanted.surprised and not (wanted.rising and net_kw - wanted.pcs_kw < wanted.grid_kw):
             fair_kw, _ = demand.cap_kw(self.meter, self._set_kw(t_s), t_s, net_kw, power_kw, hold_s)
         pcs_kw, reason = _balanced(wanted, net_kw)
@@ -353,7 +355,7 @@ class Planner:
         at_limit = grid_kw > self._limit_kw(t_s) - AT_LIMIT_KW
         return _Wanted(
             pcs_kw, grid_kw, Rung.LAST if self.trouble else Rung.LP, surprised,
-            at_limit and pcs_kw < -AT_LIMIT_KW and not shaped,
+            at_limit and pcs_kw < -AT_LIMIT_KW and not shaped, shaped and not surprised,
             () if surprised else tuple(
                 (hour_s + (i + 1) * self.slot_s - t_s, min(net_kw, float(tops_kw[i])))
                 for i in range(slot, within_kw.size)
@@ -363,8 +365,11 @@ class Planner:
 
 
 def _balanced(wanted: _Wanted, net_kw: float) -> tuple[float, str]:
-    """The planned power; where the plan neither imports nor exports, or imports, none of it is sold by chance."""
-    if wanted.surprised:
+    """The planned power; where the plan neither imports nor exports, or imports, none of it is sold by chance.
+
+    Sun that is kept raises no peak, however much more of it there is than told; a surprise else changes nothing.
+    """
+    if wanted.surprised and (net_kw >= min(wanted.pcs_kw, 0.0) or wanted.grid_kw <= -AT_LIMIT_KW):
         return wanted.pcs_kw, "as planned"
     if abs(wanted.grid_kw) < AT_LIMIT_KW:
         return net_kw, "balancing sun and load"
@@ -380,6 +385,7 @@ class _Wanted:
     rung: Rung
     surprised: bool  # the load is not what the plan rests on: no licence to raise a peak
     at_limit: bool  # only the peak keeps it from charging more
+    shaped: bool  # the load moves within the hour as is told, and each slot is planned
     later: tuple[tuple[float, float], ...]  # net power that is expected, see demand.cap_kw
     rising: bool = (
         False  # a rise never seen before is told: less load than planned puts off no preparation for it

@@ -53,6 +53,16 @@ def test_a_price_spread_by_hand() -> None:
     assert found.pcs_kw[:2].tolist() == pytest.approx([-1875, 1728])
 
 
+def test_charging_waits_for_the_end_of_a_burst() -> None:
+    """Goal: of equal prices the calm quarter. Method: 5000 kW until half past; 800 kWh fit in, 833.3 at the bus."""
+    sold, t_s = tariff(), hours(JULY, 8, 900.0)
+    load_kw, spot = np.array([5000.0] * 2 + [500.0] * 6), np.repeat([0.1, 2.0], 4)
+    near = Near(float(t_s[0]), 900.0, load_kw, np.zeros(8), spot, np.zeros(8))
+    ahead = build(sold, Past(sold.time_zone), near, Ledger(), {}, last=True)
+    found = Economist(plant()).plan(ahead.steps, ahead.charges, 3000.0, Terminal(3800.0, 1e3))
+    assert found.pcs_kw[:4].tolist() == pytest.approx([0, 0, -2000, -4000 / 3])
+
+
 @pytest.mark.parametrize(
     ("fee", "top_kw", "left_kwh"),
     [

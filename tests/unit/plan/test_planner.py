@@ -213,6 +213,19 @@ def test_the_window_knows_how_the_load_goes_on() -> None:
     assert cap_kw(*words, [(900.0, 5000.0), (1800.0, 5000.0)])[1] == pytest.approx(1000.0)
 
 
+def test_a_burst_that_ends_leaves_room_to_charge() -> None:
+    """Goal: what a load that falls leaves of its window may be charged now. Method: 5000 kW, 500 from half past; 4000.
+
+    1250 + 250 of 4000 kWh are spoken for: 2500 in the quarter, 10,000 kW; as a mean, or not known to fall, 4000 kW.
+    """
+    meter = Meter(tariff(MONTH))
+    t_s = float(hours("2022-01-11T12:00", 1)[0])
+    words = meter, {"month": 4000.0}, t_s, 5000.0, 2000.0, 900.0
+    later = [(900.0, 5000.0), (1800.0, 5000.0), (3600.0, 500.0)]
+    assert cap_kw(*words, later, shaped=True)[0] == pytest.approx(10_000.0)
+    assert cap_kw(*words, later)[0] == cap_kw(*words, shaped=True)[0] == pytest.approx(4000.0)
+
+
 @pytest.mark.parametrize(
     ("grid_kw", "pcs_kw", "net_kw", "given_kw"),
     [(0.5, -300.0, -500.0, -500.0), (0.5, 700.0, 900.0, 900.0),  # neither bought nor sold: net is followed
@@ -223,9 +236,10 @@ def test_sun_is_kept_where_the_plan_does_not_sell(
     grid_kw: float, pcs_kw: float, net_kw: float, given_kw: float
 ) -> None:
     """Goal: an hour's mean hides sun that is sold cheap and bought dear. Method: each side of each border."""
-    wanted = _Wanted(pcs_kw, grid_kw, Rung.LP, surprised=False, at_limit=False, later=())
+    wanted = _Wanted(pcs_kw, grid_kw, Rung.LP, surprised=False, at_limit=False, shaped=False, later=())
     assert _balanced(wanted, net_kw)[0] == given_kw
-    assert _balanced(replace(wanted, surprised=True), net_kw)[0] == pcs_kw
+    more_sun = net_kw < 0 and given_kw == net_kw
+    assert _balanced(replace(wanted, surprised=True), net_kw)[0] == (net_kw if more_sun else pcs_kw)
 
 
 def test_the_limit_of_the_day_does_not_fill_the_night() -> None:
@@ -291,6 +305,23 @@ def test_a_daily_burst_is_learned_and_shaved() -> None:
     result = Season(site, sold, tables, NONE).run()
     means_kw = result.grid_kw.reshape(-1, 4).mean(1)
     assert means_kw[24:].max() < 0.62 * 5000
+
+
+def test_what_a_burst_leaves_of_its_hour_is_charged() -> None:
+    """Goal: the battery is full for the dear day. Method: 5000 kW from 4:00 to 5:30, cheap until 6:00, five days.
+
+    From 5:00 the month's peak, 3921 kW, leaves 1171 kWh: more than two quarters at 2000 kW take, so that the burst's
+    own quarters have to charge too; the day's peak is dear from 6:00 on.
+    """
+    site, sold = nordlab()
+    flat = burst_day(5)
+    clock = np.arange(flat.load_kw.size) / 4 % 24
+    load_kw = np.where((clock >= 4) & (clock < 5.5), 5000.0, 500.0)
+    tables = replace(flat, load_kw=load_kw, spot=np.where(clock < 6, 0.2, 2.5))
+    result = Season(site, sold, tables, NONE).run(4 * 96 + 24)
+    five = slice(4 * 96 + 20, 4 * 96 + 24)
+    assert result.energy_kwh[five][-1] > 3750
+    assert result.pcs_kw[five][:2].min() < -100 > result.pcs_kw[five][2:].max()
 
 
 def told_without_end(tables: Tables) -> Curves:
