@@ -61,12 +61,13 @@ class Reference:
             sys.path.remove(str(folder))
         self.site = self.model.load_site()
         self.season = self.model.load_season(season, self.site)
-        self.none = self._bill(self.oracle.no_battery(self.season, self.site))
+        self.none = self.billed(self.oracle.no_battery(self.season, self.site))
         began_s = time.perf_counter()
         best = self.oracle.season_lp(self.season, self.site)
         self.best = Run("perfect foresight", best, time.perf_counter() - began_s, ours=False)
 
-    def _bill(self, result: dict[str, Floats]) -> Any:
+    def billed(self, result: dict[str, Floats]) -> Any:
+        """Bill of a policy, as the reference's bill."""
         end_kwh = result["energy"][-1]
         return self.model.bill(self.season, self.site, result["grid"], result["pcs"], soc_end_kwh=end_kwh)
 
@@ -87,8 +88,8 @@ class Reference:
 
     def told(self, run: Run) -> dict[str, Any]:
         """Bill, share of the prescient saving and peaks, kW; how many checks of the scorer it fails."""
-        found: dict[str, Any] = self._bill(run.result)
-        room = self.none["total_sek"] - self._bill(self.best.result)["total_sek"]
+        found: dict[str, Any] = self.billed(run.result)
+        room = self.none["total_sek"] - self.billed(self.best.result)["total_sek"]
         soc_pct = 100 * run.result["energy"] / self.site["battery"]["capacity_kwh"]
         rows = {"grid_kw": run.result["grid"], "pcs_kw": run.result["pcs"], "pv_kw": run.result["pv"]}
         checks = self.score.violations(
