@@ -93,7 +93,8 @@ class Model:
             self._square[:, age] = FADE_PER_H * self._square[:, age] + np.where(good, error, 0.0) ** 2
             self._hours[:, age] = FADE_PER_H * self._hours[:, age] + good
             dark = self.kind == "pv" and kw < DARK_KW and kw + error[-1] < DARK_KW
-            row[age], excess[age] = np.nan if dark else -error[-1], error[0]
+            row[age] = np.nan if dark else -error[-1]
+            excess[age] = error[0] + kw - max(kw, self._top_kw(age) if age else float(slots_kw.max()))
             fit[age] = abs(error[0]) / max(half_kw, SURE_KW)
         self._residuals = [*self._residuals[1 - RECENT_H :], row]
         self._excess = [*self._excess[1 - RECENT_H :], excess]
@@ -103,6 +104,12 @@ class Model:
         self._day = [*self._day[1 - HOURS_MAX :], day]
         self._off = [*self._off[1 - HOURS_MAX :], off]
         self._within = [*self._within[1 - HOURS_MAX :], slots_kw - kw]
+
+    def _top_kw(self, hours_ago: int) -> float:
+        """Highest slot of an hour: a feed that told a load to go on, when it was over soon, told no rise in vain."""
+        if hours_ago > len(self.seen_kw):
+            return 0.0
+        return self.seen_kw[-hours_ago] + float(self._within[-hours_ago].max())
 
     def outlook(
         self, feed_kw: Floats | None, hour: Ints, day: Ints, off: np.ndarray, told_kw: Floats | None = None

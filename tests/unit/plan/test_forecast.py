@@ -161,6 +161,27 @@ def test_news_goes_before_experience() -> None:
         assert found.within_kw[2].tolist() == (feed_kw[2] - top_kw if news else np.zeros(4)).tolist()
 
 
+@pytest.mark.parametrize("vain", [False, True])
+def test_a_load_told_to_go_on_is_no_rise_in_vain(vain: bool) -> None:
+    """Goal: a start inside a peak costs a feed no trust in the next rise; a rise told in vain does. Method: both.
+
+    5000 kW for half an hour, told as one without end; 900 kW too much of the base all day; then 4800 in two hours.
+    """
+    model = Model("load")
+    none, first = np.zeros(24, dtype=bool), np.full(24, 1400.0)
+    for hour in range(20):
+        told_kw = np.full(24, 5000.0) if hour == 0 else first.copy()
+        if vain and hour == 5:
+            told_kw[2] = 4800.0
+        model.outlook(told_kw, (hour + HOURS) % 24, (hour + HOURS) // 24, none)
+        slots_kw = np.array([5000.0, 5000.0, 500.0, 500.0]) if hour == 0 else np.full(4, 500.0)
+        model.observe(slots_kw, hour, 0, False)
+    rise_kw = first.copy()
+    rise_kw[2] = 4800.0
+    found = model.outlook(rise_kw, (20 + HOURS) % 24, (20 + HOURS) // 24, none)
+    assert found.news.tolist() == [False] * 2 + [not vain] + [False] * 21
+
+
 def test_before_anything_was_seen_a_high_load_is_news() -> None:
     """Goal: above 1.1 x the usual most, a load at the start will end, and all told with it. Method: 4400 of 4000."""
     off = np.zeros(24, dtype=bool)
