@@ -1,10 +1,11 @@
 """Where the load will be when a command that is sent now takes effect. Runs at 10 kHz; budget 20 ns.
 
 GPU sites move between a few powers, along edges of 1 to 50 ms. On an edge the slope is carried on to the horizon, but
-never past the level at which such an edge has ended before; without a level that fits, nothing is guessed. Every
-guess is judged when its time has come, and a kind that has lately missed more than it won is not used. Between
-edges half of the slope of 2 ms is carried on, less what may be the waveform's ripple; and an edge that came a period
-ago is expected again, see ext.period.
+never past the level at which such an edge has ended before; without a level that fits, nothing is guessed. What moves
+less than noise does is no edge, and noise that passes for one teaches no level. Every guess is judged when its time
+has come, and a kind that has lately missed more than it won is not used. Between edges half of the slope of 2 ms is
+carried on, less what may be the waveform's ripple; and an edge that came a period ago is expected again, see
+ext.period.
 """
 from libc.math cimport fabs
 from libc.stdint cimport int32_t
@@ -16,6 +17,8 @@ cdef double SHORT_S = 0.0003        # an edge: this much time and
 cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
 cdef double LONG_S = 0.001          # or these
 cdef double LONG_PU = 0.02
+cdef double NOISE_MAX = 5.0         # and this many times what is seen between edges: four are passed each second
+cdef double NOISE_PART = 0.0003     # of what is seen in a frame that enters its mean square
 cdef double CALM_S = 0.002          # between edges: slope over this time
 cdef double CALM_PU = 0.005        # less is ripple
 cdef double CALM_SHARE = 1.0
@@ -23,7 +26,8 @@ cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: lag and 
 cdef double SETTLE_S = 0.0125       # after an edge: the load has reached its level
 cdef double SAME_PU = 0.04          # levels nearer than this are one
 cdef double RISE_PU = 0.1           # a rise as large as this counts for the period
-cdef double SURE = 1.5              # weight of a level that has been met at least twice
+cdef double SURE = 1.5              # weight of a level that has been met at least twice; enough, too, is
+cdef double SURE_SHARE = 0.3        # this share of all weights: a load of two levels is known when each has been met
 cdef double FADE = 0.97             # of all weights with every level met
 cdef double PULL = 0.3              # of a level towards what was met
 cdef double TRUST = 0.9             # a guess that misses less than this share of the load's own way is used
@@ -54,15 +58,21 @@ cdef inline double back(const Preview *v, int32_t count) noexcept nogil:
 
 
 cdef void learn(Preview *v, double kw) noexcept nogil:
-    """The load has come to rest here: strengthen the level that fits, or replace the weakest."""
-    cdef int32_t k, near = 0, weak = 0
+    """The load has come to rest here: strengthen the level that fits, or replace the weakest. Noise that passed for an
+    edge has led nowhere: what is known already stays as it is."""
+    cdef double same_kw = SAME_PU * v.rating_kw
+    cdef int32_t k, near = 0, weak = 0, known
     for k in range(LEVEL_MAX):
-        v.level[k].weight *= FADE
         if v.level[k].weight < v.level[weak].weight:
             weak = k
         if fabs(v.level[k].kw - kw) < fabs(v.level[near].kw - kw):
             near = k
-    if v.level[near].weight > 0 and fabs(v.level[near].kw - kw) < SAME_PU * v.rating_kw:
+    known = v.level[near].weight > 0 and fabs(v.level[near].kw - kw) < same_kw
+    if known and fabs(kw - v.before_kw) <= 2 * same_kw:
+        return
+    for k in range(LEVEL_MAX):
+        v.level[k].weight *= FADE
+    if known:
         v.level[near].kw += PULL * (kw - v.level[near].kw)
         v.level[near].weight += 1.0
     else:
@@ -74,11 +84,13 @@ cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) 
     """On an edge: the slope up to the horizon, at most to the next known level that is not its beginning."""
     cdef double sign = 1.0 if slope_kw_per_s > 0 else -1.0
     cdef double same_kw = SAME_PU * v.rating_kw
-    cdef double way_kw = 1e12, left_kw
+    cdef double way_kw = 1e12, left_kw, all_weights = 0.0
     cdef int32_t k
     for k in range(LEVEL_MAX):
+        all_weights += v.level[k].weight
+    for k in range(LEVEL_MAX):
         left_kw = sign * (v.level[k].kw - load_kw)
-        if v.level[k].weight < SURE or fabs(v.level[k].kw - v.before_kw) <= 2 * same_kw:
+        if v.level[k].weight < min(SURE, SURE_SHARE * all_weights) or fabs(v.level[k].kw - v.before_kw) <= 2 * same_kw:
             continue
         if -same_kw < left_kw < way_kw:
             way_kw = left_kw
@@ -114,6 +126,10 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
 
 
+cdef inline bint stands_out(double kw, double least_kw, double noise_kw2) noexcept nogil:
+    return fabs(kw) > least_kw and kw * kw > NOISE_MAX * NOISE_MAX * noise_kw2
+
+
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     """Load power now to load power at the horizon, kW."""
     cdef double short_kw, long_kw, calm_kw, period_kw
@@ -126,10 +142,12 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     judge(v, GUESS_CALM, load_kw)
     judge(v, GUESS_PERIOD, load_kw)
     short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
-    if fabs(short_kw) > SHORT_PU * v.rating_kw:
+    if stands_out(short_kw, SHORT_PU * v.rating_kw, v.short_kw2):
         return on_edge(v, load_kw, short_kw / SHORT_S)
-    if fabs(long_kw) > LONG_PU * v.rating_kw:
+    if stands_out(long_kw, LONG_PU * v.rating_kw, v.long_kw2):
         return on_edge(v, load_kw, long_kw / LONG_S)
+    v.short_kw2 += (short_kw * short_kw - v.short_kw2) * NOISE_PART
+    v.long_kw2 += (long_kw * long_kw - v.long_kw2) * NOISE_PART
     v.rest_frames += 1
     if v.rest_frames == v.settle_frames:
         learn(v, load_kw)

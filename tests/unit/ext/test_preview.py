@@ -62,6 +62,32 @@ def test_known_edges_are_foreseen_and_unknown_ones_are_not() -> None:
     assert np.max(ahead) < 160 * 4.9 + 100
 
 
+def test_a_load_of_two_levels_is_known_when_each_has_been_met() -> None:
+    """The edge down ends where the load began: it is met while its first half is judged, and so is the next one up."""
+    ahead = lead_of(edges([3000.0, 4600.0, 3000.0, 4600.0], 10.0))
+    assert ahead[0] < 60
+    assert min(ahead[1:]) > 400
+
+
+def test_noise_that_passes_for_an_edge_teaches_nothing() -> None:
+    """Thirty pulses of 60 kW and half a millisecond while the load rests: the level below is still foreseen."""
+    load_kw = edges([3000.0, 4600.0] * 3, 10.0)
+    rest_kw = np.full(30 * 20 * MS, 4600.0)
+    for at in range(10 * MS, rest_kw.size, 20 * MS):
+        rest_kw[at : at + MS // 2] += 60.0
+    down_kw = edges([4600.0, 3000.0], 10.0)
+    pcs, plain = wished(np.concatenate([load_kw, rest_kw, down_kw]))
+    assert (plain - pcs)[-down_kw.size :].max() > 400
+
+
+def test_what_is_noise_is_measured() -> None:
+    """12 kW of noise move the load by 30 kW within 0.3 ms many times a second: none of it is taken for an edge."""
+    load_kw = edges([3000.0, 4600.0] * 3, 10.0)
+    rest_kw = 4600.0 + np.random.default_rng(1).normal(0.0, 12.0, 4 * RATE_HZ)
+    pcs, plain = wished(np.concatenate([load_kw, rest_kw]))
+    assert abs(pcs - plain)[-2 * RATE_HZ :].max() < 120.0
+
+
 def test_the_end_of_an_edge_is_not_overrun() -> None:
     """Past the known level nothing is wished: at most the ripple's share beyond it."""
     load = edges([3000, 4600] * 6, 10.0)
