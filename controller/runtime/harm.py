@@ -56,11 +56,13 @@ GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing i
 GAINS, PROMPTS = (x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.linspace(1.0, 0.0, 21)))
 EVERY_S = 1.0  # between two judgements
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
+SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 OFTEN, OFTEN_S = (
     0.4,
     15.0,
 )  # share of time with news: what a load that moves less often shows is too little to dare more
 FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
+AHEAD_RISE = 2.0  # so much faster where both filters are fed ahead: between them neither is at its best;
 FLIGHT_PER_S = 0.1  # while one is shy of harm
 
 KEEP = np.exp(-LINES_HZ / (RATE_HZ * PERIODS))
@@ -100,9 +102,10 @@ FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.
 that goes back and forth between its two filters leaves more than either."""
 
 
-AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.25 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
+AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
 """Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
-a line is told by its neighbours too."""
+a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they
+harm is kept the farther from the limit."""
 
 
 def manner(shape: Shape) -> Manner:
@@ -220,7 +223,8 @@ class Harm:
     """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
-        self.gain, self.prompt_pu = 1.0, float(shape.at_once)
+        self._bare = not shape.at_once and not shape.ahead  # a late filter without room
+        self.gain, self.prompt_pu = SELDOM_PU if self._bare else 1.0, float(shape.at_once)
         self._shape, self._manner = shape, manner(shape)
         self._answers = answers(shape, OMEGA[: LINES_HZ.size])
         self._aim = (1.0, self.prompt_pu * shape.prompt_pu)
@@ -273,22 +277,25 @@ class Harm:
             self._often += (float(self._present > NEWS) - self._often) * EVERY_S / OFTEN_S
             self._present = 0.0
         fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
-        self.gain = _moved(self.gain, self._aim[0], fall, dt_s)
-        self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, dt_s)
+        seldom = self._bare and self._aim[1] == 0.0 and self._often < OFTEN
+        self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, dt_s)
+        rise_s = (AHEAD_RISE if self._shape.ahead else 1.0) * dt_s
+        self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
 
     def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
         """What is aimed at in the end, and when it is time for the next.
 
-        No more than now for a while after much was harmed, if a whole law would do it again. A filter that has nothing
-        foreseen is fed what is foreseen while the load moves often and nothing is harmed: what the loop is then,
-        nothing before it tells, so all is forgotten."""
-        alone = not self._shape.at_once and not self._shape.ahead and self._aim[1] == 0.0
+        No more than now for a while after much was harmed, if a whole law would do it again. Of few edges most may have
+        met a busy wire, so a filter with room has patience then too. A filter that has nothing foreseen is fed what is
+        foreseen while the load moves often and not much is harmed: what the loop is then, nothing before it tells, so
+        all is forgotten."""
+        alone = self._bare and self._aim[1] == 0.0
         shy = self._moving_s < self._shy_s
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
-        elif aim != self._aim:
+        if aim != self._aim and (harm <= HARM_AGAIN or (self._shape.ahead and self._often < OFTEN)):
             self._due_s = self._moving_s + self._manner.patience_s
-        if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= self._manner.seen:
+        if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= HARM_AGAIN:
             self._forget()
             self._due_s = self._moving_s + TRIAL_S
             return self.gain, REACH

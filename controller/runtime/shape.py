@@ -44,6 +44,7 @@ LAGS_S = (0.008, 0.032, 0.128)
 STEP_SHARE = 0.8  # load step, in ratings, for which the delay of the slew is taken
 WAIT_SHARE = 0.25  # of exchange and lag that stays as delay: the wire is mostly free, the lead works
 BUSY_SHARE, LAG_SHARE = 0.75, 0.2  # the same of what is not foreseen
+LED_BUSY_SHARE, LED_LAG_SHARE = 0.05, 0.35  # and of what is: the rating bounds how much of the lag is led
 AHEAD_S = 0.002  # of the slew's delay that the preview of an edge hides
 EDGE_SHARE = 0.6  # of it that the largest edges come later than the others
 HARM_HZ, BAND_HZ, TOP_HZ = 50.0, 20.0, 250.0
@@ -147,6 +148,7 @@ def shape_of(
     return _shape(
         round(slow_s + WAIT_SHARE * (period_s + lag_s), 7),
         round(slow_s + BUSY_SHARE * period_s + LAG_SHARE * lag_s, 7),
+        round(slow_s + LED_BUSY_SHARE * period_s + LED_LAG_SHARE * lag_s, 7),
         round(EDGE_SHARE * min(slewing_s, AHEAD_S), 7),
         round(turn_pu, 4),
         round(tap_s, 7),
@@ -154,9 +156,9 @@ def shape_of(
 
 
 @lru_cache(maxsize=64)
-def _shape(delay_s: float, busy_s: float, edge_s: float, turn_pu: float, tap_s: float) -> Shape:
-    """delay_s: of a loop that answers at once, or foresees; busy_s: of one that does neither; edge_s: how much later
-    the largest edges are."""
+def _shape(delay_s: float, busy_s: float, led_s: float, edge_s: float, turn_pu: float, tap_s: float) -> Shape:
+    """delay_s: of a loop that answers at once; led_s: of one that foresees; busy_s: of one that does neither; edge_s:
+    how much later the largest edges are."""
     none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
     whole = Filter(tap_s, (1.0, *none[1:]), lags)
     if delay_s >= LATE_S_MAX:
@@ -164,7 +166,7 @@ def _shape(delay_s: float, busy_s: float, edge_s: float, turn_pu: float, tap_s: 
     late, late_keeps, careful = _late((busy_s, busy_s + edge_s), turn_pu, tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX:
         return Shape(delay_s, 1.0, 1.0, True, whole, late)
-    prompt, prompt_keeps = _filter((delay_s, delay_s + edge_s), PROMPT, turn_pu, tap_s)
+    prompt, prompt_keeps = _filter((led_s, led_s + edge_s), PROMPT, turn_pu, tap_s)
     if not late_keeps:
         return Shape(delay_s, 0.0, 1.0, True, whole, Filter(tap_s, none, lags))
     return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late, careful)

@@ -7,7 +7,6 @@ import pytest
 
 from controller.image import Frame
 from controller.runtime.harm import (
-    AHEAD,
     AT_ONCE,
     EVERY_S,
     FALL_PER_S,
@@ -78,11 +77,11 @@ def test_a_delay_is_carried_on_to_50_hz() -> None:
 
 @pytest.mark.parametrize(
     ("late_ms", "made", "stays"),
-    [(3.50, FAST, True), (3.52, FAST, False), (4.6, LATE, True), (5.8, LATE, True), (7.5, LATE, False)],
+    [(3.50, FAST, True), (3.52, FAST, False), (4.6, LATE, True), (6.3, LATE, True), (9.0, LATE, False)],
 )
 def test_a_law_that_takes_all_stays_until_harm_is_seen(late_ms: float, made: Shape, stays: bool) -> None:
     """A whole answer harms 50 Hz by 0.4 dB from 2 asin(AT_ONCE.seen / 2) / (2 pi 50 Hz) = 3.508 ms on; the prompt
-    filter of 10 ms of lag is made for 4.6 to 5.8 ms."""
+    filter of 10 ms of lag is made for 5.1 to 6.3 ms."""
     assert 2e3 * np.arcsin(AT_ONCE.seen / 2) / OMEGA[-1] == pytest.approx(3.508, abs=0.001)
     harm = Harm(2000.0, made)
     harm._aim = (1.0, 1.0)
@@ -284,15 +283,21 @@ def test_what_the_loop_was_before_the_preview_knew_it_is_forgotten() -> None:
 
 
 def test_a_little_harm_is_answered_with_patience_and_much_at_once() -> None:
-    """One step in patience_s of moving load where less than 1 dB is harmed; more is fled from second by second."""
+    """One step in patience_s of moving load where less than 1 dB is harmed; more is fled from second by second, but by
+    a filter with room only if the load moves often: of few edges most may have met a busy wire."""
     steps = {}
-    for name, harmed in (("little", 1.1), ("much", 1.2)):
-        harm = Harm(2000.0, LATE)
-        harm._moving_s = 100.0
+    for name, harmed, often, made in (
+        ("little", 1.1, 1.0, LATE),
+        ("much", 1.2, OFTEN, LATE),
+        ("few", 1.2, OFTEN - 0.01, LATE),
+        ("bare", 1.2, OFTEN - 0.01, SLOW),
+    ):
+        harm = Harm(2000.0, made)
+        harm._moving_s, harm._often = 100.0, often
         harm._aim = harm._patient((1.0, 0.9), harmed, 1.0)
         steps[name] = harm._due_s - harm._moving_s
-    assert steps["little"] == FILTERED.patience_s
-    assert steps["much"] <= EVERY_S
+    assert steps["little"] == steps["few"] == FILTERED.patience_s
+    assert max(steps["much"], steps["bare"]) <= EVERY_S
     assert FLIGHT_PER_S > FALL_PER_S
 
 
@@ -306,93 +311,3 @@ def test_after_much_harm_more_is_not_tried_for_a_while() -> None:
     for moving_s, aim in ((50.0 + FILTERED.shy_s - 0.1, (0.3, 0.2)), (50.0 + FILTERED.shy_s, (0.4, 0.3))):
         harm._moving_s = moving_s
         assert harm._patient((0.4, 0.3), 1.0, 1.13) == aim
-
-
-@pytest.mark.parametrize(
-    ("often", "harmed", "tried"),
-    [(OFTEN, FILTERED.seen, True), (OFTEN - 0.01, 1.0, False), (1.0, FILTERED.seen + 1e-9, False)],
-)
-def test_what_is_foreseen_is_tried_with_a_load_that_moves_often(
-    often: float, harmed: float, tried: bool
-) -> None:
-    """From the late filter alone to REACH of the prompt one, and all that was measured is forgotten; else it stays."""
-    harm = Harm(2000.0, SLOW)
-    harm._square, harm._often, harm._moving_s = np.ones(LINES_HZ.size), often, 50.0
-    assert harm._patient((1.0, 0.1), harmed, 2.0) == (1.0, REACH if tried else 0.0)
-    assert harm._square.any() != tried
-
-
-def test_a_filter_begins_with_nothing_foreseen_and_goes_back_to_it_from_much_harm() -> None:
-    """A late loop starts with its late filter; from half of the prompt one, 9 ms late, it goes back to that alone."""
-    harm = Harm(2000.0, LATE)
-    assert (harm.gain, harm.prompt_pu) == (1.0, 0.0)
-    harm.prompt_pu, harm._aim = 0.5, (1.0, 0.5)
-    harm._square = 1e9 * EDGES_W
-    harm._cross = harm._square * late(0.009)
-    aim, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
-    assert seen > 10 ** (1.0 / 20)
-    assert aim == (1.0, 0.0)
-
-
-@pytest.mark.parametrize(("made", "counts"), [(LATE, False), (SLOW, True), (FAST, True)])
-def test_a_filter_with_room_waits_until_enough_edges_have_told(made: Shape, counts: bool) -> None:
-    """10 s of edges, then 20 s of a load that stands still: none of these count for a law that is fed ahead."""
-    assert (manner(made) is AHEAD) != counts
-    harm = Harm(2000.0, made)
-    run(harm, 0.005, 10.0)
-    moving_s = harm._moving_s
-    still_kw = np.repeat(harm._last_kw[:, np.newaxis], 40, axis=1)
-    for _ in range(200):
-        harm.take(still_kw, WHOLE)
-        harm.judge(WHOLE, 0.1)
-    assert (harm._moving_s - moving_s > 3.0) == counts
-
-
-@pytest.mark.parametrize(
-    ("often", "kept", "at", "held"),
-    [
-        (1.0, True, (1.0, 0.2), (1.0, 0.2)),
-        (1.0, False, (1.0, 0.2), (0.9, 0.3)),
-        (1.0, True, (0.95, 0.2), (0.9, 0.3)),
-        (OFTEN - 0.01, False, (1.0, 0.2), (0.9, 0.2)),
-        (OFTEN, False, (1.0, 0.2), (0.9, 0.3)),
-    ],
-)
-def test_few_edges_allow_little(
-    often: float, kept: bool, at: tuple[float, float], held: tuple[float, float]
-) -> None:
-    """(0.9, 0.3) would be best: a law that takes all of a swing stays while no harm is seen, and no more is answered
-    promptly to a load that seldom moves, nor while one is shy of harm."""
-    harm = Harm(2000.0, LATE)
-    harm._often, harm._aim, harm.prompt_pu = often, at, at[1]
-    assert harm._held((0.9, 0.3), kept) == held
-    harm._shy_s = harm._moving_s + 1.0
-    assert harm._held((0.9, 0.3), kept)[1] == 0.2
-
-
-@pytest.mark.parametrize(("made", "part"), [(LATE, 1.0 / 3.0), (SLOW, 1.0)])
-def test_a_line_is_told_by_its_neighbours_too(made: Shape, part: float) -> None:
-    """One line that says twice what the others do: of it a third is believed by a law that is fed ahead."""
-    harm = Harm(2000.0, made)
-    harm._square = np.ones(LINES_HZ.size)
-    harm._cross = np.ones(LINES_HZ.size, complex)
-    harm._cross[20] = 2.0
-    assert harm._loop()[20] == pytest.approx(1.0 + part)
-
-
-@pytest.mark.parametrize(("made", "flees"), [(SLOW, False), (FAST, True)])
-def test_what_is_carried_on_is_no_cause_to_flee_with_a_filter(made: Shape, flees: bool) -> None:
-    """D that grows over the last lines: 1 dB of harm beyond them, not at them."""
-    harm = Harm(2000.0, made)
-    harm._aim = (1.0, 0.5)
-    harm._square = 1e9 * EDGES_W
-    for grown in np.linspace(1.0, 3.0, 201):
-        loop = late(0.002)
-        loop[-4:] *= np.linspace(1.0, grown, 4)
-        grid = excess(loop, 1.0, 0.5, made)
-        if grid[LINES_HZ.size :].max() > 1.3:
-            break
-    assert grid[: LINES_HZ.size].max() < 10 ** (1.0 / 20)
-    harm._cross = harm._square * loop
-    _, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
-    assert (seen > 10 ** (1.0 / 20)) == flees

@@ -1,0 +1,134 @@
+"""Goal: a late loop answers through its filters as far as what was measured allows. Method: as in test_harm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from controller.image import Frame
+from controller.runtime.harm import (
+    AHEAD,
+    AHEAD_RISE,
+    LINES_HZ,
+    OFTEN,
+    REACH,
+    RISE_PER_S,
+    SELDOM_PU,
+    Harm,
+    excess,
+    manner,
+)
+from controller.runtime.shape import Shape
+from tests.unit.runtime.test_harm import EDGES_W, FAST, LATE, SLOW, WHOLE, late, run
+
+MUCH = 10 ** (1.0 / 20)
+
+
+@pytest.mark.parametrize(
+    ("often", "harmed", "tried"),
+    [(OFTEN, MUCH, True), (OFTEN - 0.01, 1.0, False), (1.0, MUCH + 1e-9, False)],
+)
+def test_what_is_foreseen_is_tried_with_a_load_that_moves_often(
+    often: float, harmed: float, tried: bool
+) -> None:
+    """From the late filter alone to REACH of the prompt one while at most 1 dB is harmed, and all that was measured
+    is forgotten; else it stays."""
+    harm = Harm(2000.0, SLOW)
+    harm.gain, harm._square, harm._often, harm._moving_s = 1.0, np.ones(LINES_HZ.size), often, 50.0
+    assert harm._patient((1.0, 0.1), harmed, 2.0) == (1.0, REACH if tried else 0.0)
+    assert harm._square.any() != tried
+
+
+def test_a_bare_filter_takes_half_of_a_load_that_seldom_moves() -> None:
+    """What it harms by the luck of a few edges is half as much then; with OFTEN, or once something is foreseen, all is
+    taken. The prompt share rises as fast as the gain, of a law that is fed ahead twice as fast."""
+    assert (Harm(2000.0, SLOW).gain, Harm(2000.0, LATE).gain) == (SELDOM_PU, 1.0)
+    for often, prompt_pu, rises in ((OFTEN - 0.01, 0.0, False), (OFTEN, 0.0, True), (0.0, REACH, True)):
+        harm = Harm(2000.0, SLOW)
+        harm._often, harm._aim = often, (1.0, prompt_pu)
+        harm.judge(WHOLE, 0.1)
+        assert harm.gain == pytest.approx(SELDOM_PU + 0.1 * RISE_PER_S * rises)
+        assert harm.prompt_pu == pytest.approx(0.1 * RISE_PER_S * (prompt_pu > 0.0))
+    harm._aim = (1.0, 0.0)
+    harm.judge(WHOLE, 0.1)
+    assert harm.gain == SELDOM_PU
+    ahead = Harm(2000.0, LATE)
+    ahead._aim = (1.0, 0.5)
+    ahead.judge(WHOLE, 0.1)
+    assert ahead.prompt_pu == pytest.approx(0.1 * AHEAD_RISE * RISE_PER_S)
+
+
+def test_a_filter_begins_with_nothing_foreseen_and_goes_back_to_it_from_much_harm() -> None:
+    """A late loop starts with its late filter; from half of the prompt one, 9 ms late, it goes back to that alone."""
+    harm = Harm(2000.0, LATE)
+    assert (harm.gain, harm.prompt_pu) == (1.0, 0.0)
+    harm.prompt_pu, harm._aim = 0.5, (1.0, 0.5)
+    harm._square = 1e9 * EDGES_W
+    harm._cross = harm._square * late(0.009)
+    aim, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
+    assert seen > 10 ** (1.0 / 20)
+    assert aim == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(("made", "counts"), [(LATE, False), (SLOW, True), (FAST, True)])
+def test_a_filter_with_room_waits_until_enough_edges_have_told(made: Shape, counts: bool) -> None:
+    """10 s of edges, then 20 s of a load that stands still: none of these count for a law that is fed ahead."""
+    assert (manner(made) is AHEAD) != counts
+    harm = Harm(2000.0, made)
+    run(harm, 0.005, 10.0)
+    moving_s = harm._moving_s
+    still_kw = np.repeat(harm._last_kw[:, np.newaxis], 40, axis=1)
+    for _ in range(200):
+        harm.take(still_kw, WHOLE)
+        harm.judge(WHOLE, 0.1)
+    assert (harm._moving_s - moving_s > 3.0) == counts
+
+
+@pytest.mark.parametrize(
+    ("often", "kept", "at", "held"),
+    [
+        (1.0, True, (1.0, 0.2), (1.0, 0.2)),
+        (1.0, False, (1.0, 0.2), (0.9, 0.3)),
+        (1.0, True, (0.95, 0.2), (0.9, 0.3)),
+        (OFTEN - 0.01, False, (1.0, 0.2), (0.9, 0.2)),
+        (OFTEN, False, (1.0, 0.2), (0.9, 0.3)),
+    ],
+)
+def test_few_edges_allow_little(
+    often: float, kept: bool, at: tuple[float, float], held: tuple[float, float]
+) -> None:
+    """(0.9, 0.3) would be best: a law that takes all of a swing stays while no harm is seen, and no more is answered
+    promptly to a load that seldom moves, nor while one is shy of harm."""
+    harm = Harm(2000.0, LATE)
+    harm._often, harm._aim, harm.prompt_pu = often, at, at[1]
+    assert harm._held((0.9, 0.3), kept) == held
+    harm._shy_s = harm._moving_s + 1.0
+    assert harm._held((0.9, 0.3), kept)[1] == 0.2
+
+
+@pytest.mark.parametrize(("made", "part"), [(LATE, 1.0 / 3.0), (SLOW, 1.0)])
+def test_a_line_is_told_by_its_neighbours_too(made: Shape, part: float) -> None:
+    """One line that says twice what the others do: of it a third is believed by a law that is fed ahead."""
+    harm = Harm(2000.0, made)
+    harm._square = np.ones(LINES_HZ.size)
+    harm._cross = np.ones(LINES_HZ.size, complex)
+    harm._cross[20] = 2.0
+    assert harm._loop()[20] == pytest.approx(1.0 + part)
+
+
+@pytest.mark.parametrize(("made", "flees"), [(SLOW, False), (FAST, True)])
+def test_what_is_carried_on_is_no_cause_to_flee_with_a_filter(made: Shape, flees: bool) -> None:
+    """D that grows over the last lines: 1 dB of harm beyond them, not at them."""
+    harm = Harm(2000.0, made)
+    harm._aim = (1.0, 0.5)
+    harm._square = 1e9 * EDGES_W
+    for grown in np.linspace(1.0, 3.0, 201):
+        loop = late(0.002)
+        loop[-4:] *= np.linspace(1.0, grown, 4)
+        grid = excess(loop, 1.0, 0.5, made)
+        if grid[LINES_HZ.size :].max() > 1.3:
+            break
+    assert grid[: LINES_HZ.size].max() < 10 ** (1.0 / 20)
+    harm._cross = harm._square * loop
+    _, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
+    assert (seen > 10 ** (1.0 / 20)) == flees
