@@ -45,6 +45,7 @@ cdef struct Preview:
     int64_t edge_at             # and when, in frames of the period's memory
     Period period
     Level level[LEVEL_MAX]
+    double sure_weight          # from which on a level is guessed
     double guess_kw[BACK_MAX]   # of the last frames
     int32_t kind[BACK_MAX]      # Guess
     double missed[GUESS_KINDS]  # squares of what each kind of guess missed, the past fading

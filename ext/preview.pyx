@@ -17,7 +17,7 @@ cdef double SHORT_S = 0.0003        # an edge: this much time and
 cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
 cdef double LONG_S = 0.001          # or these
 cdef double LONG_PU = 0.02
-cdef double NOISE_MAX = 5.0         # and this many times what is seen between edges: four are passed each second
+cdef double NOISE_MAX2 = 25.0       # and five times what is seen between edges, squared: four are passed each second
 cdef double NOISE_PART = 0.0003     # of what is seen in a frame that enters its mean square
 cdef double CALM_S = 0.002          # between edges: slope over this time
 cdef double CALM_PU = 0.005        # less is ripple
@@ -42,6 +42,7 @@ cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     memset(v, 0, sizeof(Preview))       # all of it is touched now: no page of the memory is missing later
     period_init(&v.period)
     v.setup = setup[0]
+    v.sure_weight = SURE
     v.rating_kw = setup.rating_kw
     v.short_frames = frames(v, SHORT_S)
     v.long_frames = frames(v, LONG_S)
@@ -78,19 +79,21 @@ cdef void learn(Preview *v, double kw) noexcept nogil:
     else:
         v.level[weak].kw = kw
         v.level[weak].weight = 1.0
+    v.sure_weight = 0.0
+    for k in range(LEVEL_MAX):
+        v.sure_weight += SURE_SHARE * v.level[k].weight
+    v.sure_weight = min(SURE, v.sure_weight)
 
 
 cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) noexcept nogil:
     """On an edge: the slope up to the horizon, at most to the next known level that is not its beginning."""
     cdef double sign = 1.0 if slope_kw_per_s > 0 else -1.0
     cdef double same_kw = SAME_PU * v.rating_kw
-    cdef double way_kw = 1e12, left_kw, all_weights = 0.0
+    cdef double way_kw = 1e12, left_kw
     cdef int32_t k
     for k in range(LEVEL_MAX):
-        all_weights += v.level[k].weight
-    for k in range(LEVEL_MAX):
         left_kw = sign * (v.level[k].kw - load_kw)
-        if v.level[k].weight < min(SURE, SURE_SHARE * all_weights) or fabs(v.level[k].kw - v.before_kw) <= 2 * same_kw:
+        if v.level[k].weight < v.sure_weight or fabs(v.level[k].kw - v.before_kw) <= 2 * same_kw:
             continue
         if -same_kw < left_kw < way_kw:
             way_kw = left_kw
@@ -127,7 +130,7 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
 
 
 cdef inline bint stands_out(double kw, double least_kw, double noise_kw2) noexcept nogil:
-    return fabs(kw) > least_kw and kw * kw > NOISE_MAX * NOISE_MAX * noise_kw2
+    return fabs(kw) > least_kw and kw * kw > NOISE_MAX2 * noise_kw2
 
 
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
