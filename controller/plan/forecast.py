@@ -11,6 +11,7 @@ from math import inf
 
 import numpy as np
 
+from controller.plan import drift
 from controller.plan.calendar import Bools, Floats, Ints
 
 HOURS_MAX = 28 * 24  # hours that are remembered ...
@@ -21,7 +22,6 @@ FADE_PER_H = 0.5 ** (1 / (7 * 24))  # memory of skill: half after a week, one tu
 DAY_FADE = 0.5 ** (1 / 7)  # weight of a similar day, by its age in days
 OTHER_TYPE = 0.1  # weight of a working day for a day off, and the other way round, ...
 APART_PU = 0.25  # ... unless they differ by more than this at that hour, of the highest load
-LEVEL_H = 12.0  # a deviation from the usual fades: jobs run for hours, not for days
 LEAD_WIDTH = 0.7  # skill at one lead tells about leads within a factor of two: exp(0.7) = 2
 SHARPNESS = 2.0  # weights go with 1 / (mean square error) ** 2: the best leads, the second best helps
 PRIOR_PU = 0.05  # error of a feed without a record, of the highest load; of a model twice that
@@ -65,7 +65,8 @@ class Model:
         self.names = names
         self._issued: list[
             Floats
-        ] = []  # an hour: models, the blend, half of the 68 % told by the feed; x LEADS
+        ] = []  # an hour: models, the blend, half of the 68 % told by the feed, signs of drift; x LEADS
+        self._drift = drift.Drift(LEADS)
         self._issued_h = 0  # of the last one: 24 x ordinal day + clock hour
         self._square = np.zeros((len(names) + 1, LEADS))
         self._hours = np.zeros((len(names) + 1, LEADS))
@@ -83,7 +84,7 @@ class Model:
         ages = min(LEADS, len(self._issued))
         row, excess, fit = np.full((3, LEADS), np.nan)
         for age in range(ages):  # issued `age` hours before this hour began: lead age
-            error, half_kw = self._issued[-1 - age][:-1, age] - kw, self._issued[-1 - age][-1, age]
+            error, half_kw = self._issued[-1 - age][:-2, age] - kw, self._issued[-1 - age][-2, age]
             if self.kind == "load" and len(self.seen_kw) < 24 * (1 + age // 24):
                 most_kw = 2.0 * PRIOR_PU * max(self.seen_kw[-24:], default=kw)
                 error[2:-1] = np.clip(
@@ -96,6 +97,10 @@ class Model:
             row[age] = np.nan if dark else -error[-1]
             excess[age] = error[0] + kw - max(kw, self._top_kw(age) if age else float(slots_kw.max()))
             fit[age] = abs(error[0]) / max(half_kw, SURE_KW)
+        if ages:
+            issued, ahead = np.array(self._issued[: -1 - ages : -1]), np.arange(ages)
+            missed_kw = kw - issued[ahead, self.names.index("usual"), ahead]
+            self._drift.learn(issued[:, -1, : len(drift.SPANS_H)], missed_kw)
         self._residuals = [*self._residuals[1 - RECENT_H :], row]
         self._excess = [*self._excess[1 - RECENT_H :], excess]
         self._fits = [*self._fits[1 - RECENT_H :], fit]
@@ -126,20 +131,21 @@ class Model:
         if told is not None:
             told = told.reshape(len(told), -1)
             rows[0, : len(told)] = told.mean(1)
-        rows[1:] = self._learned(hour, day, off)
+        rows[1:], signs_kw = self._learned(hour, day, off)
         blend, share = self._blend(rows)
         news, usual_kw = self._news(rows[0]), blend
         if news.any():
             usual_kw, _ = self._blend(np.vstack([np.where(news, np.nan, rows[0]), rows[1:]]))
             blend, share = np.where(news, rows[0], blend), np.where(news, 1.0, share)
-        issued = np.full((len(self.names) + 2, LEADS), np.nan)
+        issued = np.full((len(self.names) + 3, LEADS), np.nan)
         width = min(count, LEADS)
-        issued[:-2, :width], issued[-2, :width] = rows[:, :width], blend[:width]
+        issued[:-3, :width], issued[-3, :width] = rows[:, :width], blend[:width]
+        issued[-1, : signs_kw.size] = signs_kw
         off_kw = self._bands(hour, blend)
         if told_kw is not None:
             about_kw = np.full((len(QUANTILES), count), np.nan)
             about_kw[:, : told_kw.shape[1]] = told_kw[:, :count]
-            issued[-1, :width] = ((about_kw[2] - about_kw[1]) / 2)[:width]
+            issued[-2, :width] = ((about_kw[2] - about_kw[1]) / 2)[:width]
             about_kw = (about_kw - rows[0]) * self._fit()
             off_kw = np.where(np.isfinite(about_kw), share * about_kw + (1.0 - share) * off_kw, off_kw)
         self._issued = [*self._issued[-LEADS + 1 :], issued]
@@ -151,21 +157,23 @@ class Model:
             within_kw[at] = top_kw[at] = told[at] - rows[0, at][:, None]
         return Outlook(blend, bands, within_kw, top_kw, news, usual_kw)
 
-    def _learned(self, hour: Ints, day: Ints, off: np.ndarray) -> Floats:
-        """What each model but the feed tells."""
+    def _learned(self, hour: Ints, day: Ints, off: np.ndarray) -> tuple[Floats, Floats]:
+        """What each model but the feed tells, and the signs that the load's drift was told by."""
         usual = self._usual(hour, day, off)
         rows = np.full((3, hour.size), np.nan)
         rows[1] = usual
+        signs_kw: Floats = np.empty(0)
         if self.seen_kw and self.kind == "load":
-            last = np.array(self._hour[-1:]), np.array(self._day[-1:]), np.array(self._off[-1:])
-            off_kw = self.seen_kw[-1] - self._usual(*last)[0]
+            last = [np.array(x[-max(drift.SPANS_H) :]) for x in (self._hour, self._day, self._off)]
+            signs_kw = drift.signs(np.array(self.seen_kw[-max(drift.SPANS_H) :]) - self._usual(*last))
+            told_kw = self._drift.told(signs_kw, 2.0 * PRIOR_PU * max(self.seen_kw[-24:]))
             rows[0] = self.seen_kw[-1]
-            rows[2] = usual + off_kw * np.exp(-(np.arange(hour.size) + 1) / LEVEL_H)
+            rows[2] = np.maximum(usual + told_kw[np.minimum(np.arange(hour.size), LEADS - 1)], 0.0)
         elif self.seen_kw:
             if len(self.seen_kw) >= 24:
                 rows[0] = np.resize(self.seen_kw[-24:], hour.size)
             rows[2] = self._sky(hour)
-        return rows
+        return rows, signs_kw
 
     def _news(self, feed_kw: Floats) -> Bools:
         """Hours told so high that no experience can say anything about them, beyond all the feed told too much."""
@@ -187,9 +195,10 @@ class Model:
         return {
             "hours": np.array(hours, dtype=np.float64).T.reshape(-1, 4),
             "within": np.array(within, dtype=np.float64).reshape(-1, slots),
-            "issued": np.array(self._issued).reshape(-1, len(self.names) + 2, LEADS),
+            "issued": np.array(self._issued).reshape(-1, len(self.names) + 3, LEADS),
             "issued_h": np.array([float(self._issued_h)]),
             "skill": np.array([self._square, self._hours]),
+            "drift": np.concatenate([self._drift.gram, self._drift.moment[:, :, None]], axis=2),
             "errors": np.array([self._residuals, self._excess, self._fits]).reshape(3, -1, LEADS),
         }
 
@@ -198,16 +207,19 @@ class Model:
         hours, within, errors = (
             np.asarray(state.get(n, ()), np.float64) for n in ("hours", "within", "errors")
         )
-        issued, skill = (np.asarray(state.get(n, ()), np.float64) for n in ("issued", "skill"))
+        issued, skill, apart = (
+            np.asarray(state.get(n, ()), np.float64) for n in ("issued", "skill", "drift")
+        )
         issued_h = np.asarray(state.get("issued_h", ()), np.float64)
         count = len(hours)
         fits = (
             hours.shape == (count, 4) and within.ndim == 2 and len(within) == count <= HOURS_MAX
             and within.shape[1] in SLOTS and errors.shape == (3, min(count, RECENT_H), LEADS)
-            and issued.shape == (len(issued), len(self.names) + 2, LEADS) and len(issued) <= LEADS
+            and issued.shape == (len(issued), len(self.names) + 3, LEADS) and len(issued) <= LEADS
             and skill.shape == (2, len(self.names) + 1, LEADS) and issued_h.shape == (1,)
+            and apart.shape == (LEADS, len(drift.SPANS_H), len(drift.SPANS_H) + 1)
         )  # fmt: skip
-        if not fits or not all(np.isfinite(x).all() for x in (hours, within, skill, issued_h)):
+        if not fits or not all(np.isfinite(x).all() for x in (hours, within, skill, issued_h, apart)):
             raise ValueError(f"what was learned of the {self.kind} has another shape")
         if not ((hours[:, 1] >= 0) & (hours[:, 1] < 24)).all():
             raise ValueError(f"an hour of the {self.kind} beyond the clock")
@@ -217,12 +229,13 @@ class Model:
         self._within, self._issued = list(within), list(issued)
         self._issued_h = int(issued_h[0])
         self._square, self._hours = skill[0].copy(), skill[1].copy()
+        self._drift.gram, self._drift.moment = apart[:, :, :-1].copy(), apart[:, :, -1].copy()
         self._residuals, self._excess, self._fits = (list(part) for part in errors)
 
     def _reach(self, to_h: int) -> None:
         """Blanks for hours without an outlook: the n-th from the end is always n hours old."""
         missing = min(max(to_h - self._issued_h, 0), LEADS) if self._issued else 0
-        blank = np.full((len(self.names) + 2, LEADS), np.nan)
+        blank = np.full((len(self.names) + 3, LEADS), np.nan)
         self._issued = [*self._issued, *[blank] * missing][-LEADS:]
         self._issued_h = max(self._issued_h, to_h)
 
