@@ -79,6 +79,10 @@ class Demand(Mask):
         (), "a fee by steps of the billed peak in place of per_kw; above the last, its fee", why="few have it",
         max_length=20,
     )  # fmt: skip
+    meter_error_pct: float = option(
+        2, "a plan stays so far below a fee step: the meter that is read may tell less than the one that bills",
+        low=0.1, high=20, why="two meters of class B err by 1 % each; compared with the bill's hours, 0.5",
+    )  # fmt: skip
 
     def faults(self) -> Iterator[Fault]:
         """It costs something, in one way; its steps rise."""

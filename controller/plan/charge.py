@@ -14,7 +14,6 @@ from controller.plan.calendar import Floats, Ints
 from controller.plan.program import KIND, Program
 
 SHED_FACTOR = 100.0  # what the connection cannot carry costs this many times the dearest kWh: last resort
-CEILING_PU = 0.98  # a plan stays this far below a fee step: two meters of class B err by 1 % each
 SPARE_H = 2.0  # a load at the upper end of its 95 % band is kept below a fee step for so long ...
 SPARE_PU = 0.2  # ... by a part of the battery at most
 SPARE_CHANCE = 1 / 40  # the upper end of the 95 % band is passed so often, by about a kW for each kWh missing
@@ -43,7 +42,6 @@ class Charge:
     ceiling: FeeStep | None = (
         None  # of a fee by steps: the step this plan stays within; given, no other is tried
     )
-    ceiling_pu: float = CEILING_PU
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def border_kw(charge: Charge, set_kw: float = 0.0) -> float:
     """Peak up to which a plan keeps clear of its ceiling; what is set already counts as far as the fee step allows."""
     assert charge.ceiling is not None
     top_kw = charge.ceiling.kw + charge.demand.subscribed_kw
-    return max(charge.ceiling_pu * top_kw, min(set_kw, top_kw))
+    return max((1.0 - charge.demand.meter_error_pct / 100) * top_kw, min(set_kw, top_kw))
 
 
 def put_peaks(program: Program, grid: Ints, charge: Charge, index: int, stamp: Ints) -> PeakColumns:

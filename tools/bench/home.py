@@ -41,6 +41,7 @@ from tools.tables import OWN, Tables, read_curves, read_tables
 SITE = Path(boards.__file__).parent / "sites" / "home.yaml"
 SHARE_PCT_MIN = 90.5
 SOLVER_S, MISSING_PER_KWH = 120.0, 1000.0
+EXACT_PCT = 1e-4  # who knows all keeps no more from a fee step than a solver's rounding
 LEARNED_D = 42  # days before what is billed that are learned
 AHEAD_H = 48  # hours that are foreseen while learning
 
@@ -66,7 +67,9 @@ def foresight(site: Site, tariff: Tariff, tables: Tables) -> Cost:
     """The least cost with all of it known. Fee steps month by month, the others held: months hardly touch."""
     none, start_kwh = np.zeros(tables.t_s.size), site.battery.capacity_kwh * site.battery.soc_pct_target / 100
     near = Near(float(tables.t_s[0]), tables.step_s, tables.load_kw, tables.pv_kw, tables.spot, none)
-    ahead = build(tariff, Past(tariff.time_zone), near, Ledger(), {}, last=True)
+    exact = [each.model_copy(update={"meter_error_pct": EXACT_PCT}) for each in tariff.demand]
+    known = tariff.model_copy(update={"demand": tuple(exact)})
+    ahead = build(known, Past(tariff.time_zone), near, Ledger(), {}, last=True)
     economist, terminal = Economist(plant_of(site, tariff), SOLVER_S), Terminal(start_kwh, MISSING_PER_KWH)
 
     def cost(charges: list[Charge]) -> tuple[float, Floats]:
@@ -74,7 +77,7 @@ def foresight(site: Site, tariff: Tariff, tables: Tables) -> Cost:
         return found.cost, found.pcs_kw[: tables.t_s.size]
 
     charges = [
-        replace(charge, ceiling=charge.demand.steps[-1] if charge.demand.steps else None, ceiling_pu=1 - 1e-6)
+        replace(charge, ceiling=charge.demand.steps[-1] if charge.demand.steps else None)
         for charge in ahead.charges
     ]
     best, pcs_kw = cost(charges)

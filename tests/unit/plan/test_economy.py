@@ -84,6 +84,15 @@ def test_a_spare_is_held_below_a_fee_step(fee: float, top_kw: float, left_kwh: f
     assert found.energy_kwh[0] == pytest.approx(left_kwh, abs=0.1)
 
 
+@pytest.mark.parametrize("error_pct", [20.0, 2.0, 0.5, 0.1])
+def test_a_plan_keeps_clear_of_a_fee_step_by_what_its_meter_may_err(error_pct: float) -> None:
+    """Goal: two meters, one bill. Method: a spread that would pay for more, below a step of 4000 kW."""
+    steps = (FeeStep(kw=4000, fee=0), FeeStep(kw=8000, fee=100e3))
+    sold = tariff(Demand(name="capacity", steps=steps, meter_error_pct=error_pct))
+    found, _ = day(sold, np.full(2, 3000.0), np.array([0.1, 2.0]))
+    assert found.peak_kw[0] == pytest.approx(4000.0 * (1 - error_pct / 100), abs=1e-3)
+
+
 def test_at_one_price_sooner_than_later() -> None:
     """Goal: what is charged early cannot fail later. Method: four cheap hours of one price, 1875 kWh of room."""
     spot = np.array([0.1, 0.1, 0.1, 0.1, 2.0])
