@@ -59,6 +59,7 @@ def told(plan: Plan, season: Season, tariff: Tariff) -> dict[str, Any]:
             "load_kw": round(float(steps.load_kw[i]), 1), "pv_kw": round(float(steps.pv_kw[i]), 1),
             "grid_kw": round(float(dispatch.grid_kw[i]), 1), "pcs_kw": round(float(dispatch.pcs_kw[i]), 1),
             "energy_kwh": round(float(dispatch.energy_kwh[i]), 1), "buy": round(float(steps.buy[i]), 4),
+            "guessed": bool(plan.horizon.near_t_s[i] >= plan.horizon.known_s),
             "binds": binding(plan, plant, i),
         }
         for i in range(steps.near)
@@ -122,8 +123,12 @@ def shown(view: dict[str, Any]) -> str:
     for row in view["steps"]:
         lines.append(
             f"{row['at']:<17}{row['minutes']:>4}{row['load_kw']:>9.0f}{row['pv_kw']:>8.0f}{row['pcs_kw']:>9.0f}"
-            f"{row['grid_kw']:>9.0f}{row['energy_kwh']:>8.0f}{row['buy']:>8.3f}  {'; '.join(row['binds'])}"
+            f"{row['grid_kw']:>9.0f}{row['energy_kwh']:>8.0f}{'~' * row['guessed'] + format(row['buy'], '.3f'):>8}"
+            f"  {'; '.join(row['binds'])}"
         )
+    lines += ["~ the price is not known yet: a guess from the days before"] * any(
+        row["guessed"] for row in view["steps"]
+    )
     return "\n".join(lines)
 
 

@@ -60,7 +60,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """What is expected from now on, one entry each slot of slot_s; spot is known for all of them."""
+    """What is expected from now on, one entry each slot of slot_s; spot is known for the first `known`, None: for all."""
 
     now_s: float
     slot_s: float
@@ -71,16 +71,23 @@ class Near:
     news_kw: Floats | float = 0.0  # part of the load that was never seen before, and need not come again
     bad_chance: float = BAD_CHANCE
     top_kw: float = 0.0  # highest load less sun that the bands tell
+    known: int | None = None
+
+    @property
+    def known_s(self) -> float:
+        """End of the known prices, UTC."""
+        return self.now_s + self.slot_s * (self.spot.size if self.known is None else self.known)
 
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Steps with their time. near_t_s: begin of each near step, UTC."""
+    """Steps with their time. near_t_s: begin of each near step, UTC; known_s: from here on its price is a guess."""
 
     steps: Steps
     charges: tuple[Charge, ...]
     near_t_s: Floats
     near_s: Floats
+    known_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +127,11 @@ def build(
     days = _Days(np.empty(0), np.empty(0), none, np.empty((0, 3, 24)), none)
     if not last:
         end_s = float(t_s[-1] + step_s[-1])
-        slot_hour = np.floor_divide(near.now_s + near.slot_s * np.arange(near.spot.size), HOUR_S)
+        known = np.arange(near.spot.size)[: near.known]  # a guess is no day that was seen
+        slot_hour = np.floor_divide(near.now_s + near.slot_s * known, HOUR_S)
         hour, of_hour = np.unique(slot_hour, return_inverse=True)
         means = [
-            np.bincount(of_hour, x) / np.bincount(of_hour)
+            np.bincount(of_hour, x[known]) / np.bincount(of_hour)
             for x in (near.load_kw - near.news_kw, near.pv_kw, near.spot)
         ]
         whole = past.with_near(HOUR_S * hour, *means)
@@ -138,7 +146,7 @@ def build(
         for demand in tariff.demand
         for charge in _charges(demand, tariff.time_zone, steps, all_t_s, ledger, near, opened)
     )
-    return Horizon(steps, charges, t_s, step_s)
+    return Horizon(steps, charges, t_s, step_s, near.known_s)
 
 
 def _near(near: Near, fine_h: int) -> tuple[Floats, ...]:

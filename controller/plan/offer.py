@@ -40,13 +40,13 @@ class Shed:
 
 
 def slots(plan: Plan, plant: Plant, tariff: Tariff, now_s: float) -> tuple[Slot, ...]:
-    """The exact part of a plan from now_s on. Battery and sun as planned: they carry besides the grid."""
+    """What a plan says from now_s on, as far as prices are known. Battery and sun as planned: they carry besides the grid."""
     near, dispatch, found = plan.horizon.steps.near, plan.dispatch, []
     per_kw = {(c.demand.name, c.period): c.demand.per_kw for c in plan.horizon.charges}
     for i in range(near):
         begin_s = max(float(plan.horizon.near_t_s[i]), now_s)
         end_s = float(plan.horizon.near_t_s[i] + plan.horizon.near_s[i])
-        if end_s <= now_s:
+        if end_s <= now_s or begin_s >= plan.horizon.known_s:
             continue
         own_kw = float(dispatch.pcs_kw[i] + dispatch.pv_kw[i])
         most_kw = max(plant.import_kw_max + own_kw, 0.0)

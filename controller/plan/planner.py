@@ -6,7 +6,7 @@ The ladder: the LP's plan; the last plan while it lasts; a rule on price and pea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, nan
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from controller.config.site import Site
 from controller.config.tariff import Tariff
-from controller.plan import calendar, demand, horizon
+from controller.plan import calendar, demand, horizon, price
 from controller.plan.calendar import Floats
 from controller.plan.economy import Dispatch, Economist, Plant, Terminal
 from controller.plan.forecast import Model, Outlook
@@ -173,6 +173,9 @@ class Planner:
 
     def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
+        known = feed.spot.size
+        if terminal is None:
+            feed = replace(feed, spot=price.beyond(self.past, now_s, self.slot_s, feed.spot))
         load, pv = self.outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
         more_kw = horizon.BAD_SIGMA * np.maximum(load.bands_kw[2] - load.expected_kw, 0.0)
@@ -186,7 +189,7 @@ class Planner:
         chance = ENDED_CHANCE if rise_kw.any() else horizon.BAD_CHANCE
         top_kw = float((load.bands_kw[-1] - pv.bands_kw[0]).max())
         near = Near(
-            now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance, top_kw
+            now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance, top_kw, known
         )
         opened = self.meter.opened()
         ahead = horizon.build(

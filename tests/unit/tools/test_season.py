@@ -78,10 +78,14 @@ def test_a_plan_is_told_with_what_binds(tmp_path: Path) -> None:
     assert code == 0, said
     assert "2022-02-01 06:00" in said
     assert "month 202202" in said
+    assert "~ the price is not known yet" in said
     code, said = call(*words, "--json")
     view = json.loads(said)
     assert view["steps"][0]["at"] == "2022-02-01 06:00"
     assert any(row["binds"] for row in view["steps"])
+    guessed = [row["at"] for row in view["steps"] if row["guessed"]]
+    assert guessed[0] == "2022-02-02 00:00"
+    assert guessed[-1] == "2022-02-02 23:00"
     assert {peak["name"] for peak in view["peaks"]} == {"month", "high"}
 
 
