@@ -60,7 +60,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """What is expected from now on, one entry each slot of slot_s; spot is known for the first `known`, None: for all."""
+    """What is expected from now on, one entry each slot of slot_s; spot is known for the first `known`, None: all."""
 
     now_s: float
     slot_s: float

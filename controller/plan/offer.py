@@ -40,7 +40,7 @@ class Shed:
 
 
 def slots(plan: Plan, plant: Plant, tariff: Tariff, now_s: float) -> tuple[Slot, ...]:
-    """What a plan says from now_s on, as far as prices are known. Battery and sun as planned: they carry besides the grid."""
+    """What a plan says from now_s on, as far as prices are known. Battery and sun as planned: they carry besides."""
     near, dispatch, found = plan.horizon.steps.near, plan.dispatch, []
     per_kw = {(c.demand.name, c.period): c.demand.per_kw for c in plan.horizon.charges}
     for i in range(near):

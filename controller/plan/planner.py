@@ -26,10 +26,6 @@ AGE_S_MAX = 6 * HOUR_S  # a plan older than this has lost touch with the load
 SURPRISE_PU = 0.05  # of the last day's highest hour: a load this far from the plan is another load
 ENDED_CHANCE = 0.4  # a rise never seen before is over soon: jobs rarely last as long as their time limits say
 USUAL_PU = 2 / 3  # of the connection: what a load keeps to, as long as none was seen; the rest carries peaks
-SPARE_H = (
-    2.0  # of a load at the upper end of its 95 % band: a peak that came as a surprise is kept so long ...
-)
-SPARE_PU = 0.2  # ... by a part of the battery at most
 AT_LIMIT_KW = 1.0  # planned import this close to its limit is held by the limit
 
 
@@ -189,7 +185,16 @@ class Planner:
         chance = ENDED_CHANCE if rise_kw.any() else horizon.BAD_CHANCE
         top_kw = float((load.bands_kw[-1] - pv.bands_kw[0]).max())
         near = Near(
-            now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance, top_kw, known
+            now_s,
+            self.slot_s,
+            load_kw,
+            pv.expected_kw[hours],
+            feed.spot,
+            bad_kw,
+            rise_kw,
+            chance,
+            top_kw,
+            known,
         )
         opened = self.meter.opened()
         ahead = horizon.build(

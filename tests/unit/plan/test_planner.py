@@ -15,6 +15,7 @@ from controller.plan.billing import bill
 from controller.plan.calendar import Floats
 from controller.plan.demand import Meter, cap_kw
 from controller.plan.economy import Plant
+from controller.plan.offer import slots
 from controller.plan.planner import Feed, Planner, Rung, _balanced, _Wanted, plant_of
 from controller.plan.program import PlanError
 from tests.unit.plan.tariffs import hours, plant, tariff, utc_s
@@ -128,6 +129,21 @@ def test_a_curve_told_within_an_hour_keeps_its_hours() -> None:
     planner.replan(t_s, 2000.0, Feed(np.full(10, 0.5), np.array([1000.0] * 2 + [3000.0] * 8)))
     assert planner.current is not None
     assert planner.current.load.expected_kw == pytest.approx([1000.0, 3000.0, 3000.0])
+
+
+def test_the_scheduler_is_told_no_guess() -> None:
+    """Goal: a price that is told is known. Method: a day that was seen, six hours known; a day more is planned."""
+    planner, begin = Planner(tariff(MONTH), plant(), 3600.0), hours("2022-01-10T00:00", 24)
+    for t_s in begin:
+        planner.observe(float(t_s), 2000.0, 0.0, 2000.0, 1.0)
+    now_s = float(begin[-1]) + 3600
+    planner.replan(now_s, 2000.0, Feed(np.full(6, 0.5)))
+    assert planner.current is not None
+    ahead = planner.current.horizon
+    assert (ahead.steps.near, ahead.known_s) == (30, now_s + 6 * 3600)
+    told = slots(planner.current, plant(), planner.tariff, now_s)
+    assert [slot.per_kwh for slot in told] == [0.5] * 6
+    assert planner.decide(now_s + 5 * 3600, 2000.0, 900.0).rung == Rung.LP
 
 
 class _Broken:
