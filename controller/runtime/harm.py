@@ -224,13 +224,14 @@ class Harm:
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         self._bare = not shape.at_once and not shape.ahead  # a late filter without room
-        self.gain, self.prompt_pu = SELDOM_PU if self._bare else 1.0, float(shape.at_once)
+        self.gain, self.prompt_pu = 1.0, float(shape.at_once)
         self._shape, self._manner = shape, manner(shape)
         self._answers = answers(shape, OMEGA[: LINES_HZ.size])
         self._aim = (1.0, self.prompt_pu * shape.prompt_pu)
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
         self._since_s, self._mean, self._often = 0.0, 1.0, 0.0
+        self._still = 0.0  # share of time without news: a law that has just begun knows of none
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
 
@@ -275,9 +276,10 @@ class Harm:
             if self._moving_s >= self._due_s and loud.any() and self._present > NEWS:
                 self._aim = self._patient(*self._aimed(loud, law))
             self._often += (float(self._present > NEWS) - self._often) * EVERY_S / OFTEN_S
+            self._still += (float(self._present <= NEWS) - self._still) * EVERY_S / OFTEN_S
             self._present = 0.0
         fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
-        seldom = self._bare and self._aim[1] == 0.0 and self._often < OFTEN
+        seldom = self._bare and self._aim[1] == 0.0 and self._still > 1.0 - OFTEN
         self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, dt_s)
         rise_s = (AHEAD_RISE if self._shape.ahead else 1.0) * dt_s
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)

@@ -9,6 +9,7 @@ from controller.image import Frame
 from controller.runtime.harm import (
     AHEAD,
     AHEAD_RISE,
+    FALL_PER_S,
     LINES_HZ,
     OFTEN,
     REACH,
@@ -40,18 +41,27 @@ def test_what_is_foreseen_is_tried_with_a_load_that_moves_often(
 
 
 def test_a_bare_filter_takes_half_of_a_load_that_seldom_moves() -> None:
-    """What it harms by the luck of a few edges is half as much then; with OFTEN, or once something is foreseen, all is
-    taken. The prompt share rises as fast as the gain, of a law that is fed ahead twice as fast."""
-    assert (Harm(2000.0, SLOW).gain, Harm(2000.0, LATE).gain) == (SELDOM_PU, 1.0)
-    for often, prompt_pu, rises in ((OFTEN - 0.01, 0.0, False), (OFTEN, 0.0, True), (0.0, REACH, True)):
+    """What it harms by the luck of a few edges is half as much then; a load of which nothing is known yet, one that
+    moves OFTEN, or of which something is foreseen, is taken whole. The prompt share rises as fast as the gain, of a law
+    that is fed ahead twice as fast."""
+    still = 1.0 - OFTEN
+    for shares, gain in (((0.0, 0.0), 1.0), ((still, 0.0), 1.0), ((still + 0.01, REACH), 1.0)):
         harm = Harm(2000.0, SLOW)
-        harm._often, harm._aim = often, (1.0, prompt_pu)
+        harm._still, harm._aim = shares[0], (1.0, shares[1])
         harm.judge(WHOLE, 0.1)
-        assert harm.gain == pytest.approx(SELDOM_PU + 0.1 * RISE_PER_S * rises)
-        assert harm.prompt_pu == pytest.approx(0.1 * RISE_PER_S * (prompt_pu > 0.0))
-    harm._aim = (1.0, 0.0)
-    harm.judge(WHOLE, 0.1)
-    assert harm.gain == SELDOM_PU
+        assert harm.gain == gain
+        assert harm.prompt_pu == pytest.approx(0.1 * RISE_PER_S * (shares[1] > 0.0))
+    seldom = Harm(2000.0, SLOW)
+    seldom._still, seldom._aim = still + 0.01, (1.0, 0.0)
+    seldom.judge(WHOLE, 0.1)
+    assert seldom.gain == pytest.approx(1.0 - 0.1 * FALL_PER_S)
+    for _ in range(200):
+        seldom.judge(WHOLE, 0.1)
+    assert seldom.gain == SELDOM_PU
+    room = Harm(2000.0, LATE)
+    room._still = 1.0
+    room.judge(WHOLE, 0.1)
+    assert room.gain == 1.0
     ahead = Harm(2000.0, LATE)
     ahead._aim = (1.0, 0.5)
     ahead.judge(WHOLE, 0.1)
