@@ -132,8 +132,8 @@ def test_a_curve_told_within_an_hour_keeps_its_hours() -> None:
 
 
 def test_the_scheduler_is_told_no_guess() -> None:
-    """Goal: a price that is told is known. Method: a day that was seen, six hours known; a day more is planned."""
-    planner, begin = Planner(tariff(MONTH), plant(), 3600.0), hours("2022-01-10T00:00", 24)
+    """Goal: a price that is told is known. Method: a week that was seen, six hours known; a day more is planned."""
+    planner, begin = Planner(tariff(MONTH), plant(), 3600.0), hours("2022-01-10T00:00", 168)
     for t_s in begin:
         planner.observe(float(t_s), 2000.0, 0.0, 2000.0, 1.0)
     now_s = float(begin[-1]) + 3600

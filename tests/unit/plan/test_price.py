@@ -21,32 +21,38 @@ def past(first: str, *levels: float) -> Past:
     return found
 
 
-def test_nothing_seen_guesses_nothing() -> None:
-    """Goal: no price from nowhere. Method: no day; a day of which two hours are missing."""
-    spot = np.ones(24)
-    now_s = float(hours("2022-01-11T00:00", 1)[0])
-    assert beyond(Past(STOCKHOLM), now_s, 3600.0, spot[:10]).size == 10
-    assert beyond(Past(STOCKHOLM), now_s + 7200, 3600.0, spot[:22]).size == 22
-    assert beyond(Past(STOCKHOLM), now_s, 3600.0, spot).size == 24 + GUESS_H  # the known day itself was seen
+@pytest.mark.parametrize(("days", "guessed"), [(0, 0), (5, 0), (6, GUESS_H)])
+def test_a_week_must_have_been_seen(days: int, guessed: int) -> None:
+    """Goal: no price from nowhere. Method: none, five, six days before the known one, which is the seventh."""
+    seen = past("2022-01-11T00:00", *[1.0] * days) if days else Past(STOCKHOLM)
+    now_s = float(hours("2022-01-11T00:00", 24 * days + 1)[-1])
+    assert beyond(seen, now_s, 3600.0, 1.0 + SHAPE).size == 24 + guessed
+    assert beyond(seen, now_s + 7200, 3600.0, 1.0 + SHAPE[2:]).size == 22, (
+        "a day that lacks two hours is none"
+    )
 
 
 def test_the_level_is_between_the_last_day_and_the_mean() -> None:
-    """Goal: shape of the like days, 0.7 of the last day's level. Method: Monday at 1.0, Tuesday, known, at 4.0."""
+    """Goal: shape of the like days, 0.7 of the last day's level. Method: ten days at 1.0, a known one at 4.0."""
+    seen = past("2022-01-01T00:00", *[1.0] * 10)
     now_s = float(hours("2022-01-11T00:00", 1)[0])
-    guess = beyond(past("2022-01-10T00:00", 1.0), now_s, 3600.0, 4.0 + SHAPE)[24:]
-    weights = np.array([DAY_FADE**2, DAY_FADE])
-    mean = weights @ [1.0, 4.0] / weights.sum()
+    guess = beyond(seen, now_s, 3600.0, 4.0 + SHAPE)[24:]
+    age = np.arange(11, 0, -1)
+    off = np.isin(np.arange(1, 12), (1, 2, 8, 9))
+    weights = DAY_FADE**age * np.where(off, OTHER_TYPE, 1.0)
+    mean = weights @ [*[1.0] * 10, 4.0] / weights.sum()
     assert guess == pytest.approx(SHAPE + MEAN_PU * mean + (1 - MEAN_PU) * 4.0)
 
 
 def test_a_day_off_is_another_shape() -> None:
-    """Goal: like days first. Method: a flat Saturday and Sunday before a Monday of 0 and 24, Tuesday is asked."""
-    found, monday = past("2022-01-10T00:00", 0.0), np.repeat([0.0, 24.0], 12)
-    found.days.clear()
-    found.put(hours("2022-01-08T00:00", 48), np.ones(48), np.zeros(48), np.full(48, 12.0))
-    guess = beyond(found, float(hours("2022-01-10T00:00", 1)[0]), 3600.0, monday)[24:]
-    off = OTHER_TYPE * (DAY_FADE**2 + DAY_FADE**3)
-    half = 12.0 * DAY_FADE / (DAY_FADE + off)
+    """Goal: like days first. Method: flat days off, working days of 0 and 24; Saturday is asked on a Friday."""
+    found = Past(STOCKHOLM)
+    work, off = np.repeat([0.0, 24.0], 12), np.full(24, 12.0)
+    spot = np.concatenate([off, off, *[work] * 4])  # Saturday to Thursday
+    found.put(hours("2022-01-08T00:00", 144), np.ones(144), np.zeros(144), spot)
+    guess = beyond(found, float(hours("2022-01-14T00:00", 1)[0]), 3600.0, work)[24:]
+    alike, other = (DAY_FADE**6 + DAY_FADE**7), OTHER_TYPE * (DAY_FADE ** np.arange(1, 6)).sum()
+    half = 12.0 * other / (alike + other)
     assert guess == pytest.approx(np.repeat([12.0 - half, 12.0 + half], 12))
 
 
@@ -57,6 +63,6 @@ def test_slots_go_on_without_a_gap(slot_s: float, from_hour: int) -> None:
     now_s = float(hours("2022-01-11T00:00", 1)[0]) + 3600 * from_hour
     known: Floats = np.repeat(1.0 + SHAPE[from_hour:], round(3600 / slot_s))
     assert known.size == slots
-    told = beyond(past("2022-01-10T00:00", 1.0), now_s, slot_s, known)
+    told = beyond(past("2022-01-04T00:00", *[1.0] * 7), now_s, slot_s, known)
     assert told[:slots].tolist() == known.tolist()
     assert told[slots:] == pytest.approx(np.repeat(1.0 + SHAPE, round(3600 / slot_s)))

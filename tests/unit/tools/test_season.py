@@ -71,21 +71,21 @@ def test_a_season_from_the_command(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_told_with_what_binds(tmp_path: Path) -> None:
-    """Goal: the plan at a time, for people and for programs. Method: the second day at six, both forms."""
-    tables = write_tables(tmp_path / "tables")
-    words = ("plan", NORDLAB, "--tables", tables, "--forecast", "own", "--at", "2022-02-01T06:00")
+    """Goal: the plan at a time, for people and for programs. Method: day eight at six, the ninth is guessed."""
+    tables = write_tables(tmp_path / "tables", days=9)
+    words = ("plan", NORDLAB, "--tables", tables, "--forecast", "own", "--at", "2022-02-07T06:00")
     code, said = call(*words)
     assert code == 0, said
-    assert "2022-02-01 06:00" in said
+    assert "2022-02-07 06:00" in said
     assert "month 202202" in said
     assert "~ the price is not known yet" in said
     code, said = call(*words, "--json")
     view = json.loads(said)
-    assert view["steps"][0]["at"] == "2022-02-01 06:00"
+    assert view["steps"][0]["at"] == "2022-02-07 06:00"
     assert any(row["binds"] for row in view["steps"])
     guessed = [row["at"] for row in view["steps"] if row["guessed"]]
-    assert guessed[0] == "2022-02-02 00:00"
-    assert guessed[-1] == "2022-02-02 23:00"
+    assert guessed[0] == "2022-02-08 00:00"
+    assert guessed[-1] == "2022-02-08 23:00"
     assert {peak["name"] for peak in view["peaks"]} == {"month", "high"}
 
 
