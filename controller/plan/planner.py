@@ -170,7 +170,7 @@ class Planner:
     def replan(self, now_s: float, energy_kwh: float, feed: Feed, terminal: Terminal | None = None) -> None:
         """Make a new plan, or keep the last one and say why. terminal: the plan's end is the end of all."""
         known = feed.spot.size
-        if terminal is None:
+        if terminal is None and feed.load_kw is None:  # a peak told too high is no leave for today's
             feed = replace(feed, spot=price.beyond(self.past, now_s, self.slot_s, feed.spot))
         load, pv = self.outlook(now_s, feed)
         hours = ((now_s % HOUR_S + self.slot_s * np.arange(feed.spot.size)) // HOUR_S).astype(int)
@@ -206,10 +206,8 @@ class Planner:
             self.trouble = str(error)
             return
         limits_kw: dict[tuple[str, int], float] = {}
-        for charge, limit_kw in zip(ahead.charges, dispatch.limit_kw, strict=True):
-            limits_kw.setdefault(
-                (charge.demand.name, charge.period), limit_kw
-            )  # as expected, then the bad case
+        for charge, limit_kw in zip(ahead.charges, dispatch.limit_kw, strict=True):  # then the bad case's
+            limits_kw.setdefault((charge.demand.name, charge.period), limit_kw)
         self.trouble = ""
         self.current = Plan(now_s, ahead, dispatch, limits_kw, load, pv)
 
