@@ -9,7 +9,7 @@ cdef struct ShareSetup:
     int32_t pcs_count
     double frame_s              # time between two steps
     double quiet_kw             # less than this is missed without a word
-    double faster_pu         # of the mean time to follow: who takes less covers for the others; 0: nobody does
+    double faster_pu            # of the mean time to follow: who takes less covers for the others; 0: nobody does
     double rating_kw[PCS_MAX]
     FollowSetup pcs[PCS_MAX]
 

@@ -185,17 +185,8 @@ class Planner:
         chance = ENDED_CHANCE if rise_kw.any() else horizon.BAD_CHANCE
         top_kw = float((load.bands_kw[-1] - pv.bands_kw[0]).max())
         near = Near(
-            now_s,
-            self.slot_s,
-            load_kw,
-            pv.expected_kw[hours],
-            feed.spot,
-            bad_kw,
-            rise_kw,
-            chance,
-            top_kw,
-            known,
-        )
+            now_s, self.slot_s, load_kw, pv.expected_kw[hours], feed.spot, bad_kw, rise_kw, chance, top_kw, known
+        )  # fmt: skip
         opened = self.meter.opened()
         ahead = horizon.build(
             self.tariff, self.past, near, self.meter.ledger, opened, last=terminal is not None
