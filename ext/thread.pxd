@@ -8,15 +8,24 @@ cdef extern from *:
     #include <sys/resource.h>
     #if defined(__x86_64__)
     #include <xmmintrin.h>
-    static inline void flush_denormals(void) { _mm_setcsr(_mm_getcsr() | 0x8040); }
+    #define FLUSH_DENORMALS 0x8040
+    static inline unsigned long float_state(void) { return _mm_getcsr(); }
+    static inline void set_float_state(unsigned long r) { _mm_setcsr((unsigned)r); }
     #elif defined(__aarch64__)
-    static inline void flush_denormals(void) {
-        unsigned long r; __asm__ volatile("mrs %0, fpcr" : "=r"(r)); r |= 1UL << 24;
-        __asm__ volatile("msr fpcr, %0" : : "r"(r));
+    #define FLUSH_DENORMALS (1UL << 24)
+    static inline unsigned long float_state(void) {
+        unsigned long r; __asm__ volatile("mrs %0, fpcr" : "=r"(r)); return r;
     }
+    static inline void set_float_state(unsigned long r) { __asm__ volatile("msr fpcr, %0" : : "r"(r)); }
     #else
-    static inline void flush_denormals(void) {}
+    #define FLUSH_DENORMALS 0
+    static inline unsigned long float_state(void) { return 0; }
+    static inline void set_float_state(unsigned long r) { (void)r; }
     #endif
+    /* Returns what it was: a thread that is not ours gets it back by set_float_state. */
+    static inline unsigned long flush_denormals(void) {
+        unsigned long was = float_state(); set_float_state(was | FLUSH_DENORMALS); return was;
+    }
     static long thread_page_faults(void) {
         struct rusage u; getrusage(RUSAGE_THREAD, &u); return u.ru_minflt + u.ru_majflt;
     }
@@ -40,7 +49,8 @@ cdef extern from *:
     }
     static void thread_join(unsigned long handle) { pthread_join((pthread_t)handle, 0); }
     """
-    void flush_denormals() noexcept nogil
+    unsigned long flush_denormals() noexcept nogil
+    void set_float_state(unsigned long state) noexcept nogil
     long thread_page_faults() noexcept nogil
     void touch_stack() noexcept nogil
     int thread_start(unsigned long *handle, void *(*body)(void *) noexcept nogil, void *argument, int priority,

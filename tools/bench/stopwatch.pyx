@@ -8,7 +8,7 @@ from ext.cycle cimport Executive, Frame, step
 from ext.image cimport CHANNEL_MAX
 from ext.sampler cimport RING_HEADER_BYTES, RING_SLOT_BYTES, RingHeader, ring_init, ring_push
 from ext.share cimport Share
-from ext.thread cimport flush_denormals
+from ext.thread cimport flush_denormals, set_float_state
 
 cdef enum:
     SLOTS = 64
@@ -67,8 +67,9 @@ cdef class Stopwatch:
         cdef int32_t[::1] cover = np.zeros(n, np.int32)
         cdef int64_t began_ns, ended_ns, period_ns = 1_000_000_000 // <int64_t>self.executive.setup["rate_hz"]
         cdef Frame *f = self.executive.frame
+        cdef unsigned long float_state
         with nogil:
-            flush_denormals()
+            float_state = flush_denormals()
             for k in range(n):
                 ring_push(<RingHeader *>&self.ring[0], self.t_ns, &counts[k, 0])
                 f.t_ns = self.t_ns
@@ -80,4 +81,5 @@ cdef class Stopwatch:
                 cover[k] = covered(f)
                 answer(f)
                 self.t_ns += period_ns
+            set_float_state(float_state)
         return np.asarray(step_ns), np.asarray(clock_ns), np.asarray(cover)

@@ -119,3 +119,9 @@ def test_which_one_is_clearly_faster(out: tuple[int, ...], fastest: int) -> None
 def test_a_single_converter_covers_for_nobody() -> None:
     """The reference site."""
     assert covers(check_site(SITE)) == -1
+
+
+def test_a_stopwatch_leaves_the_arithmetic_of_its_caller_alone() -> None:
+    """Its frames flush denormals as the real thread's do; whoever timed them has them back."""
+    covers(check_site(SITE))
+    assert np.all(np.full(4, 2.0**-1022) / 2.0 > 0.0)
