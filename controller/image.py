@@ -149,7 +149,7 @@ class Backstop:
     line_hz: float = 0.0
     excess_db: float = 0.0
     grid_kw: float = 0.0  # amplitude of that line
-    prompt_pu: float = 1.0  # of what is taken of a swing, the part that may pass at once without harm
+    prompt_pu: float = 1.0  # of it, the part that may pass at once without harm; below 0: a wide filter
     feeder: Feeder = Feeder()
     blind: bool = False  # one set of sensors only: battery and load cannot be told apart
 

@@ -127,7 +127,7 @@ cdef struct Limits:
     double fall_kw_per_s        # how fast a command may lag behind a limit that shrinks
     double leak_kw              # added to the grid target to bring the SOC back, > 0 charges
     double gain                 # share of the deviation that the battery takes, 0 to 1
-    double prompt_pu            # of it, the part that may pass at once, 0 to 1; the rest passes through the shape
+    double prompt_pu            # of it, the part that may pass at once, or below 0 the wide filter; the rest the late one
     double dc_v_max             # DC bus above it: no charge, at once (F10); 0: no limit is known
     Order orders[ORDER_MAX]
 
@@ -136,7 +136,7 @@ cdef struct Command:
     double support_kw           # what the grid's frequency asks of the battery, discharge positive
     double target_kw            # grid power aimed at
     double gain                 # share of the deviation taken: of the lease and of what the loop delay lets help
-    double prompt_pu            # of it, the part that passes at once, likewise; the rest passes through the shape
+    double prompt_pu            # of it, the part that passes at once, likewise
     double pcs_kw               # wanted battery power of the site
     double lead_kw              # what the converters are told in sum, so that pcs_kw arrives in spite of their lag
     double setpoint_kw[PCS_MAX]     # the same for each converter; the bus takes the newest

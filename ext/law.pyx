@@ -112,6 +112,8 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
     follow_step(&w.all, sent_kw, dt_s)
     command.gain = w.setup.gain_max * limits.gain
     command.prompt_pu = w.setup.prompt_pu * limits.prompt_pu
+    if w.setup.shape.at_once and command.prompt_pu < 0.0:
+        command.prompt_pu = 0.0
     if not track.quality & ~QUALITY_UNLOCKED:
         w.t_good_ns = now_ns
         if not limits.permit & PERMIT_SETPOINT or not w.engaged:

@@ -3,7 +3,7 @@
 Runs every frame, one bounded try. Limits that shrink fall in a straight line at the lease's fall_kw_per_s, so that a
 stop is a ramp and no step. A lapsed lease shrinks to nothing in 0.5 s at most: 2 MW becomes 1 MW after 0.25 s.
 """
-from libc.math cimport isfinite
+from libc.math cimport fabs, isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 from ext.atomic cimport lock_close, lock_open, lock_read, lock_same
@@ -49,7 +49,7 @@ cdef int32_t is_sound(const Limits *x, int64_t now_ns) noexcept nogil:
         return 0
     if not isfinite(x.import_kw_max) or not isfinite(x.export_kw_max) or not isfinite(x.leak_kw):
         return 0
-    return is_amount(x.gain) and x.gain <= 1 and is_amount(x.prompt_pu) and x.prompt_pu <= 1 and is_amount(x.dc_v_max)
+    return is_amount(x.gain) and x.gain <= 1 and fabs(x.prompt_pu) <= 1 and is_amount(x.dc_v_max)
 
 
 cdef void take_newest(Mailbox *m, int64_t now_ns) noexcept nogil:

@@ -15,6 +15,8 @@ cdef struct ShapeSetup:
     int32_t ahead               # 1: what is foreseen passes the late filter too
     double prompt_taps_pu[TAP_MAX]
     double prompt_lags_pu[LAG_MAX]
+    double wide_taps_pu[TAP_MAX]
+    double wide_lags_pu[LAG_MAX]
     double late_taps_pu[TAP_MAX]
     double late_lags_pu[LAG_MAX]
     double lags_s[LAG_MAX]

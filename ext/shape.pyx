@@ -2,9 +2,10 @@
 
     answer = sum over k of taps[k] deviation(k ms ago) + sum over i of lags[i] deviation through lag i
 
-The shares are those of two such filters, the prompt one and the late one, as much of each as the lease says. Both come
-from controller.runtime.shape, once, at the start.
+The shares are those of two such filters, the late one and the prompt or the wide one, as much of each as the lease
+says. All come from controller.runtime.shape, once, at the start.
 """
+from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
@@ -13,7 +14,7 @@ cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil:
     cdef int32_t i
     memset(s, 0, sizeof(Shape))
     s.setup = setup[0]
-    s.prompt_pu = -1.0
+    s.prompt_pu = NAN
     for i in range(LAG_MAX):
         s.part[i] = setup.frame_s / (setup.lags_s[i] + setup.frame_s)
 
@@ -30,16 +31,20 @@ cdef void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept nogil:
 
 
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:
-    """The shares of a law that answers with this part of the prompt filter."""
-    cdef double late_pu = 1.0 - prompt_pu
+    """The shares of a law with this prompt share; below 0: of the wide filter so much."""
+    cdef const double *taps_pu = &s.setup.prompt_taps_pu[0]
+    cdef const double *lags_pu = &s.setup.prompt_lags_pu[0]
+    cdef double part = fabs(prompt_pu), late_pu = 1.0 - part
     cdef int32_t k
     if prompt_pu == s.prompt_pu:
         return
     s.prompt_pu = prompt_pu
+    if prompt_pu < 0.0:
+        taps_pu, lags_pu = &s.setup.wide_taps_pu[0], &s.setup.wide_lags_pu[0]
     for k in range(TAP_MAX):
-        s.taps_pu[k] = prompt_pu * s.setup.prompt_taps_pu[k] + late_pu * s.setup.late_taps_pu[k]
+        s.taps_pu[k] = part * taps_pu[k] + late_pu * s.setup.late_taps_pu[k]
     for k in range(LAG_MAX):
-        s.lags_pu[k] = prompt_pu * s.setup.prompt_lags_pu[k] + late_pu * s.setup.late_lags_pu[k]
+        s.lags_pu[k] = part * lags_pu[k] + late_pu * s.setup.late_lags_pu[k]
 
 
 cdef double shape_kw(const Shape *s) noexcept nogil:

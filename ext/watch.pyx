@@ -227,16 +227,17 @@ def lasting(const double[:, ::1] excess_db not None, const double[::1] limit_db 
 def correlate(const double[:, :] kw not None, double[::1] last_kw not None, const double[::1] keep not None,
               const double complex[::1] turn not None, double forget, double quiet,
               const double complex[::1] inverse not None, double complex[:, :, ::1] state not None,
-              double[::1] square not None, double complex[::1] cross not None):
+              double[::1] square not None, double complex[::1] cross not None, double[::1] taken not None):
     """Put the steps of two powers (2, n), a load's and what is left of it, through the same lines; in place. Returns
     the share of what was measured that the load showed last.
 
-    last_kw: as resonate() has it. Means over time: square (lines) of the load, cross (lines) of the load's conjugate by
-    that of what was taken off it and by inverse (lines); cross / square is then what that is to the load. With each
-    value `forget` of them is lost while the load moves as it did, and at least `quiet` of that while it does not."""
+    last_kw: as resonate() has it. Means over time: square (lines) of the load, taken (lines) the same of what was taken
+    off it by inverse (lines), cross (lines) of the load's conjugate by that; cross / square is then what that is to the
+    load. With each value `forget` of them is lost while the load moves as it did, and at least `quiet` of that while it does not."""
     cdef int32_t k, line, count = <int32_t>kw.shape[1]
     cdef double complex load_1, load_2, taken_1, taken_2, both, turned
-    cdef double part, load_kw, taken_kw, own, present = 0.0, whole = 0.0
+    cdef double complex answer
+    cdef double part, load_kw, taken_kw, own, other, present = 0.0, whole = 0.0
     for line in range(<int32_t>keep.shape[0]):
         load_2 = state[0, 1, line]
         present += load_2.real * load_2.real + load_2.imag * load_2.imag
@@ -249,16 +250,18 @@ def correlate(const double[:, :] kw not None, double[::1] last_kw not None, cons
         taken_kw = load_kw - known(last_kw[1], kw[1, 0])
         load_1, load_2 = state[0, 0, line], state[0, 1, line]
         taken_1, taken_2 = state[1, 0, line], state[1, 1, line]
-        own, both, turned = square[line], cross[line], turn[line]
+        own, both, other, turned = square[line], cross[line], taken[line], turn[line]
         for k in range(count):
             load_1 = turned * load_1 + part * (kw[0, k] - load_kw)
             load_2 = turned * load_2 + part * load_1
             taken_1 = turned * taken_1 + part * (kw[0, k] - kw[1, k] - taken_kw)
             taken_2 = turned * taken_2 + part * taken_1
             own += forget * (load_2.real * load_2.real + load_2.imag * load_2.imag - own)
-            both += forget * (load_2.conjugate() * taken_2 * inverse[line] - both)
+            answer = taken_2 * inverse[line]
+            both += forget * (load_2.conjugate() * answer - both)
+            other += forget * (answer.real * answer.real + answer.imag * answer.imag - other)
             load_kw, taken_kw = kw[0, k], kw[0, k] - kw[1, k]
-        square[line], cross[line] = own, both
+        square[line], cross[line], taken[line] = own, both, other
         state[0, 0, line], state[0, 1, line] = load_1, load_2
         state[1, 0, line], state[1, 1, line] = taken_1, taken_2
     if count:

@@ -11,12 +11,14 @@ of those that keep every line that the load excites below the limit, and the 20 
 the load's: s of it is seen, what another pair would change of that is computed, and gain (s - 1) must not be above 0.
 Where none does, the least harmful of them is taken: a converter on its slew is later for a larger swing, so that the
 loop is another one after a few steps, and is measured again.
+
+Where a trial shows that nothing of the load is foreseen, the prompt share goes below 0: that much of the wide filter
+stands in place of P, as far as the span that is seen allows. Many small steps leave it all; a few large ones nothing.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from math import inf, nan, pi
 from typing import Any
 
@@ -25,42 +27,45 @@ from numpy.typing import NDArray
 
 from controller.image import Frame
 from controller.runtime.fastlink import watch
+from controller.runtime.manner import LINES, UNFORESEEN, Manner, manner
 from controller.runtime.shape import Shape
 from controller.runtime.waveform import Column
 
 Loop = NDArray[np.complexfloating[Any]]  # a value a line
 
 RATE_HZ = 400.0
-LINES_HZ = np.geomspace(3.0, 47.0, 33)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
+LINES_HZ = np.geomspace(
+    3.0, 47.0, LINES
+)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
 ABOVE_HZ = np.array([48.5, 50.0])  # judged by what is seen below,
 TREND = 3  # the last lines of it
 ALL_HZ = np.concatenate([LINES_HZ, ABOVE_HZ])
 PERIODS = 8.0  # memory of a line: keeps the waveform's ripple at 100 Hz out of 50
-FORGET = 1.0 / (12.0 * RATE_HZ)  # mean over 12 s of a load that moves as it did,
-QUIET = 0.03  # at least this share of it while it does not
+QUIET = 0.03  # share of its memory that a load loses at least while it does not move as it did
 NEWS = 0.5  # a second with less of it judges nothing: what was measured has been acted upon
-REACH = (
-    0.1  # of gain and of prompt share from the present ones: a larger swing of the battery is another loop
-)
+REACH = 0.1  # of gain and prompt share from the present ones: a larger swing of the battery is another loop
 RISE = 0.055  # of gain, upwards, where the late filter is fed ahead: it begins near its limit
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
-HARM_AGAIN = 10 ** (
-    1.0 / 20
-)  # grid over load: above it a law that lets nothing pass at once takes less than all
+HARM_AGAIN = 10 ** (1.0 / 20)  # grid over load: above it a law that lets nothing pass at once takes less
 MEAN_S, SPAN_MAX = 0.020, 0.03
 SPAN_SPARE = 2  # of the largest and of the smallest: M6 leaves out a hundredth of 10 s, too
 SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
 SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
 BAND_HZ = 20.0
 GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
-GAINS, PROMPTS = (x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.linspace(1.0, 0.0, 21)))
+SHARES = np.linspace(1.0, 0.0, 21)  # of the prompt filter; below 0 of the wide one
+GAINS, PROMPTS = (
+    x.ravel() for x in np.meshgrid(np.linspace(1.0, GAIN_MIN, 20), np.append(SHARES, -SHARES[-2::-1]))
+)
 EVERY_S = 1.0  # between two judgements
+CALM = 0.9  # grid over load: nothing is near harm, so a late filter without room is moved faster
+FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothing
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 OFTEN, OFTEN_S = (
     0.4,
     15.0,
-)  # share of time with news: what a load that moves less often shows is too little to dare more
+)  # share of time with news: a load that moves less often shows too little to dare more
 FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
 AHEAD_RISE = 2.0  # so much faster where both filters are fed ahead: between them neither is at its best;
 FLIGHT_PER_S = 0.1  # while one is shy of harm
@@ -73,58 +78,17 @@ BELOW_HZ = np.array([0.3, 0.7, 1.5])  # stand for 0.1 to 3 Hz, where most of a l
 BELOW_W = np.array([28.3, 3.5, 2.4])  # by the spectrum of edges, in shares of what lies between 3 and 20 Hz
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a law is judged; times of a load that moves.
-
-    seen: grid over load above which a whole law no longer lets all pass at once; kept: what is kept from then on,
-    utilities look at 0.5 dB. learn_s: what is measured until then is forgotten; warm_s: before anything is judged.
-    patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what
-    is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt
-    than where nothing is. known: lines that tell; those above are carried on.
-    """
-
-    seen: float
-    kept: float
-    learn_s: float
-    warm_s: float
-    patience_s: float
-    shy_s: float
-    part: float
-    hold: float
-    known: int
-
-
-AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 0.0, 12.0, 0.0, 0.0, 1.0, 0.0, LINES_HZ.size - 1)
-"""A delay is left, which lower lines tell better than those near 50 Hz, where a load that seldom moves has noise."""
-FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
-"""The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
-that goes back and forth between its two filters leaves more than either."""
-
-
-AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES_HZ.size)
-"""Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
-a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they
-harm is kept the farther from the limit."""
-
-
-def manner(shape: Shape) -> Manner:
-    """How the law of a shape is judged."""
-    if shape.ahead:
-        return AHEAD
-    return AT_ONCE if shape.at_once else FILTERED
-
-
-def passed(gain: Any, prompt_pu: Any, answers: tuple[Loop, Loop]) -> Loop:
-    """F of the law at every line; gain, prompt_pu: numbers, or columns of them; answers: P and H there."""
-    prompt, late = answers
-    found: Loop = gain * (prompt_pu * prompt + (1.0 - prompt_pu) * late)
+def passed(shape: Shape, gain: Any, prompt_pu: Any, answers: tuple[Loop, Loop, Loop]) -> Loop:
+    """F of the law at every line; gain, prompt_pu: numbers, or columns of them; answers: of its filters there."""
+    found: Loop = gain * sum(
+        part * answer for part, answer in zip(shape.parts(prompt_pu), answers, strict=True)
+    )
     return found
 
 
-def answers(shape: Shape, omega: Column) -> tuple[Loop, Loop]:
-    """P and H at every angular frequency (rad/s)."""
-    return shape.prompt.answer(omega), shape.late.answer(omega)
+def answers(shape: Shape, omega: Column) -> tuple[Loop, Loop, Loop]:
+    """Of prompt, wide and late filter at every angular frequency (rad/s)."""
+    return shape.prompt.answer(omega), shape.wide.answer(omega), shape.late.answer(omega)
 
 
 def carried_on(loop: Loop, known: int = LINES_HZ.size) -> Loop:
@@ -136,41 +100,57 @@ def carried_on(loop: Loop, known: int = LINES_HZ.size) -> Loop:
     return np.concatenate([loop[:known], last * np.exp((max(way.real, 0.0) + 1j * way.imag) * ways)])
 
 
-def excess(loop: Loop, gain: Any, prompt_pu: Any, shape: Shape) -> Column:
-    """Grid over load at the lines and above them. loop: D at the lines."""
-    known = manner(shape).known
-    found: Column = abs(1.0 - passed(gain, prompt_pu, answers(shape, OMEGA)) * carried_on(loop, known))
-    return found
+def excess(loop: Loop, gain: Any, prompt_pu: Any, shape: Shape, doubt: Column | float = 0.0) -> Column:
+    """Grid over load at the lines and above them. loop: D at the lines; doubt: what of it may be chance, there."""
+    law = passed(shape, gain, prompt_pu, answers(shape, OMEGA))
+    found: Column = abs(1.0 - law * carried_on(loop, manner(shape).known))
+    return found - abs(law) * doubt
 
 
 def best(
-    loop: Loop, load_w: Column, shape: Shape, gain: float, prompt_pu: float, widened: float = 0.0
+    loop: Loop,
+    load_w: Column,
+    shape: Shape,
+    gain: float,
+    prompt_pu: float,
+    widened: float = 0.0,
+    doubt: Column | float = 0.0,
+    how: Manner | None = None,
 ) -> tuple[float, float]:
     """The next gain and prompt share for a loop: D (lines) and the square of the load (lines), 0: not excited.
 
-    gain, prompt_pu: the present ones; widened: by how much they widen the span, measured. Of those in reach that harm
-    nothing, what leaves least; else the least harmful, less at once before less at all.
+    gain, prompt_pu: the present ones; widened: by how much they widen the span, measured; doubt: what of D may be
+    chance; how: the law is judged, by default as its shape is. Of those in reach that harm nothing, what leaves least;
+    else the least harmful, less at once before less at all.
     """
-    near = (abs(GAINS - gain) <= REACH) & (abs(PROMPTS - prompt_pu) <= REACH) & (shape.prompt_pu >= PROMPTS)
+    how = how or manner(shape)
+    low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (0.0, shape.prompt_pu)
+    near = (
+        (abs(GAINS - gain) <= REACH)
+        & (abs(PROMPTS - prompt_pu) <= REACH)
+        & (low <= PROMPTS)
+        & (high >= PROMPTS)
+    )
     near &= GAINS - gain <= (RISE if shape.ahead else REACH)
     gains, prompts = GAINS[near], PROMPTS[near]
     grid = excess(loop, gains[:, None], prompts[:, None], shape)
+    sure = excess(loop, gains[:, None], prompts[:, None], shape, doubt)
     late_s = lateness_s(loop, load_w)
     more = wider(1.0, prompts, shape, late_s) - wider(1.0, prompt_pu, shape, late_s)
     spans = 1.0 + gains * (widened / gain + more) - SPAN_MAX
-    harm = np.maximum(grid[:, _judged(load_w > 0.0)].max(axis=1) / manner(shape).kept, spans)
+    harm = np.maximum(sure[:, _judged(load_w > 0.0)].max(axis=1) / how.kept, spans)
     low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
     omega = 2.0 * pi * BELOW_HZ
-    taken = passed(gains[:, None], prompts[:, None], answers(shape, omega))
+    taken = passed(shape, gains[:, None], prompts[:, None], answers(shape, omega))
     below = abs(1.0 - taken * np.exp(-1j * omega * late_s))
     left = (grid[:, : LINES_HZ.size] ** 2 * low_w).sum(axis=1) + (below**2 * BELOW_W).sum(
         axis=1
     ) * low_w.sum()
-    left *= 1.0 + manner(shape).hold * (shape.prompt_pu - prompts)
+    left *= 1.0 + how.hold * (shape.prompt_pu - prompts)
     harmless = harm <= 1.0
     if not harmless.any():
         harmless, left = (
-            (prompts == prompts.min()) & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0)),
+            (abs(prompts) == abs(prompts).min()) & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0)),
             harm,
         )
     k = int(np.where(harmless, left, np.inf).argmin())
@@ -187,8 +167,7 @@ def lateness_s(loop: Loop, load_w: Column) -> float:
 
 def wider(gain: Any, prompt_pu: Any, shape: Shape, late_s: float) -> Any:
     """By how much the 20 ms mean of the grid spans more than that of a load of steps, in steps."""
-    span = prompt_pu * shape.prompt.span(late_s) + (1.0 - prompt_pu) * shape.late.span(late_s)
-    return gain * (span - 1.0)
+    return gain * (shape.span(prompt_pu, late_s) - 1.0)
 
 
 def _judged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -231,24 +210,27 @@ class Harm:
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
         self._since_s, self._mean, self._often = 0.0, 1.0, 0.0
+        self._calm = False  # so seen by the last judgement
         self._still = 0.0  # share of time without news: a law that has just begun knows of none
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
 
     def reset(self) -> None:
         """Forget what was measured; the share stays."""
+        self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
+        self._trying = False  # what is foreseen, for TRIAL_S
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
         self._forget()
 
     def _forget(self) -> None:
+        self._forgot_s = self._moving_s
         self._state = np.zeros((2, 2, LINES_HZ.size), complex)
         self._square = np.zeros(LINES_HZ.size)
         self._cross: Loop = np.zeros(LINES_HZ.size, complex)
+        self._taken = np.zeros(LINES_HZ.size)
         self._last_kw = np.full(2, nan)
         self._spans = Spans()
-        self._present = (
-            0.0  # largest share of what was measured that the load showed since the last judgement
-        )
+        self._present = 0.0  # largest share of what was measured that the load showed since it was judged
 
     def take(self, sides_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, grid. law: as it was when they came."""
@@ -257,10 +239,11 @@ class Harm:
             return
         if (law.gain, law.prompt_pu) != self._law:
             self._law = law.gain, law.prompt_pu
-            self._inverse = 1.0 / passed(*self._law, self._answers)
+            self._inverse = 1.0 / passed(self._shape, *self._law, self._answers)
         self._spans.take(sides_kw)
-        means = self._state, self._square, self._cross
-        present = watch.correlate(sides_kw, self._last_kw, KEEP, TURN, FORGET, QUIET, self._inverse, *means)
+        forget = 1.0 / (self._manner.memory_s * RATE_HZ)
+        means = self._state, self._square, self._cross, self._taken
+        present = watch.correlate(sides_kw, self._last_kw, KEEP, TURN, forget, QUIET, self._inverse, *means)
         self._present = max(self._present, present)
 
     def judge(self, law: Frame, dt_s: float) -> None:
@@ -281,7 +264,7 @@ class Harm:
         fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
         seldom = self._bare and self._aim[1] == 0.0 and self._still > 1.0 - OFTEN
         self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, dt_s)
-        rise_s = (AHEAD_RISE if self._shape.ahead else 1.0) * dt_s
+        rise_s = (AHEAD_RISE if self._shape.ahead or self._calm else 1.0) * dt_s
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
 
     def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
@@ -291,28 +274,48 @@ class Harm:
         met a busy wire, so a filter with room has patience then too. A filter that has nothing foreseen is fed what is
         foreseen while the load moves often and not much is harmed: what the loop is then, nothing before it tells, so
         all is forgotten."""
-        alone = self._bare and self._aim[1] == 0.0
+        if self._foresaw_nothing():
+            return self.gain, 0.0
+        alone = self._bare and self._aim[1] == 0.0 and self._manner is not UNFORESEEN
         shy = self._moving_s < self._shy_s
+        self._calm = self._bare and harm < CALM
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
         if aim != self._aim and (harm <= HARM_AGAIN or (self._shape.ahead and self._often < OFTEN)):
-            self._due_s = self._moving_s + self._manner.patience_s
+            self._due_s = self._moving_s + (EVERY_S if self._calm else self._manner.patience_s)
         if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= HARM_AGAIN:
             self._forget()
             self._due_s = self._moving_s + TRIAL_S
+            self._bare_late_s, self._trying = max(self._bare_late_s, self._late_s), True
             return self.gain, REACH
         if alone:
             aim = aim[0], 0.0
+        if self._manner is UNFORESEEN:
+            if aim[1] == 0.0 > self._aim[1]:
+                self._manner = manner(self._shape)
+            return aim
         if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
+
+    def _foresaw_nothing(self) -> bool:
+        """When a trial has told: whether the loop is as late as it was. From then on the wide filter may be taken,
+        until that has gone back to the late one alone."""
+        trying, self._trying = self._trying, False
+        if not (trying and self._shape.wide_pu and self._bare_late_s - self._late_s < FORESEEN_S):
+            return False
+        self._manner = UNFORESEEN
+        self._due_s = self._moving_s + self._manner.patience_s
+        return True
 
     def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[tuple[float, float], float, float]:
         """What is best now, and the grid over the load where it is largest, with this law and with a whole one; one
         that takes all of a swing and harms nothing stays as it is. What is carried on beyond the lines is no cause to
         flee with a filter: noise of the last lines grows on the way."""
         loop = self._loop()
-        grid = excess(loop, law.gain, law.prompt_pu, self._shape)
+        doubt = self._doubt()
+        self._late_s = lateness_s(loop, np.where(loud, self._square * KW_PER_STEP**2, 0.0))
+        grid = excess(loop, law.gain, law.prompt_pu, self._shape, doubt)
         load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
         judged, seen = _judged(loud), self._manner.seen
         within = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)])
@@ -321,7 +324,7 @@ class Harm:
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w))
-        whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape)
+        whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape, doubt)
         self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part
         sure = judged if self._shape.at_once else within
         harms = float(grid[sure].max()), float(whole[sure].max())
@@ -329,9 +332,9 @@ class Harm:
         if self._aim == (1.0, self._shape.prompt_pu) and kept:
             return self._aim, *harms
         present = self.gain, self.prompt_pu * self._shape.prompt_pu
-        if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] > 0.0:
+        if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] != 0.0:
             return (present[0], 0.0), *harms
-        aim = best(loop, load_w, self._shape, *present, widened)
+        aim = best(loop, load_w, self._shape, *present, widened, doubt, self._manner)
         return self._held(aim, kept) if self._shape.ahead else aim, *harms
 
     def _loop(self) -> Loop:
@@ -340,6 +343,19 @@ class Harm:
         square = np.convolve(self._square, beside, "same")
         found: Loop = np.convolve(self._cross, beside, "same") / np.maximum(square, 1e-9)
         return found
+
+    def _doubt(self) -> Column:
+        """Of D at the lines and above them, what may be chance: so many standard errors of one of its components. What
+        the battery did that the load does not tell is spread over as many means as the memory holds (Bendat and
+        Piersol, Random Data, 4th ed., 9.2.3). Only of a load that moves often and meets the late or the wide filter:
+        these harm nothing by design, and what speaks against it must be more than chance."""
+        square = np.maximum(self._square, 1e-9)
+        rest = np.maximum(self._taken / square - abs(self._cross / square) ** 2, 0.0)
+        seen_s = min(self._moving_s - self._forgot_s, self._manner.memory_s)
+        means = np.maximum(seen_s * LINES_HZ / (1.25 * PERIODS), 1.0)
+        late_alone = self._aim[1] <= 0.0 and self._often >= OFTEN
+        error = self._manner.doubt * late_alone * np.sqrt(0.5 * rest / means)
+        return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
 
     def _held(self, aim: tuple[float, float], kept: bool) -> tuple[float, float]:
         """The aim that few edges allow: all of a swing is taken while no harm is seen, and a load that seldom moves
@@ -351,4 +367,6 @@ class Harm:
 
 
 def _moved(now: float, aim: float, fall: float, dt_s: float) -> float:
-    return now + min(max(aim - now, -fall), RISE_PER_S * dt_s)
+    """A share on its way: outwards slowly, back to less by at most fall."""
+    step = RISE_PER_S * dt_s if abs(aim) > abs(now) else fall
+    return now + min(max(aim - now, -step), step)

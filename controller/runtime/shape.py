@@ -13,9 +13,11 @@ at, 0.1 to 20 Hz, of all that keep, for either of two delays, of small swings an
     20 ms mean of what steps both ways leave  spanning 0.97 of the load's own, at most (M6),
     command of a step                         within 1.25 of it, and from tap to tap no faster than the converters slew.
 
-Two such filters are made. The prompt one is for the delay that is left while the preview is right about the edges
+Three such filters are made. The prompt one is for the delay that is left while the preview is right about the edges
 (ext.preview); they span less than steps do that come unforeseen, and it may span 1.15 of these. The late one is for a
-loop that foresees nothing. What is measured decides between them (runtime.harm).
+loop that foresees nothing. The wide one is a late one that need not keep the span, which costs the late one most of
+what it could do: it is for a load of many small steps, of which none spans much. What is measured decides between them
+(runtime.harm).
 
 The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter with lead
 does up to 1.3 of what it is asked, and few edges tell the rest; up to 6 ms this room costs less than 1 dB of what is
@@ -30,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import pi
+from math import inf, pi
 from typing import Any
 
 import numpy as np
@@ -94,7 +96,7 @@ class Filter:
 class Shape:
     """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass the prompt filter, 0 or 1; the rest passes
     the late one. delay_s: effective delay of the loop. at_once: the prompt filter is 1. ahead: else, the late one is
-    careful, and takes what is foreseen from the start."""
+    careful, and takes what is foreseen from the start. wide: the late one itself where that has room to spare."""
 
     delay_s: float
     gain: float
@@ -102,7 +104,25 @@ class Shape:
     at_once: bool
     prompt: Filter
     late: Filter
+    wide: Filter
     ahead: bool = False
+
+    @property
+    def wide_pu(self) -> float:
+        """How far the wide filter may be taken: 0 where the late one already is it."""
+        return float(self.wide is not self.late)
+
+    def parts(self, prompt_pu: Any) -> tuple[Any, Any, Any]:
+        """Shares of the prompt, the wide and the late filter; prompt_pu, -1 to 1: a number or an array."""
+        share: Any = np.asarray(prompt_pu, float)
+        return np.maximum(share, 0.0), np.maximum(-share, 0.0), 1.0 - abs(share)
+
+    def span(self, prompt_pu: Any, late_s: float) -> Any:
+        """Of the 20 ms mean of the grid over steps both ways, in steps, the filters that late."""
+        filters = self.prompt, self.wide, self.late
+        return sum(
+            part * made.span(late_s) for part, made in zip(self.parts(prompt_pu), filters, strict=True)
+        )
 
     def fields(self, frame_s: float) -> dict[str, Any]:
         """What ext.law.LawSetup takes of it."""
@@ -117,6 +137,8 @@ class Shape:
                 "ahead": int(self.ahead),
                 "prompt_taps_pu": self.prompt.taps_pu,
                 "prompt_lags_pu": self.prompt.lags_pu,
+                "wide_taps_pu": self.wide.taps_pu,
+                "wide_lags_pu": self.wide.lags_pu,
                 "late_taps_pu": self.late.taps_pu,
                 "late_lags_pu": self.late.lags_pu,
                 "lags_s": LAGS_S,
@@ -134,6 +156,7 @@ class Limits:
 
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
+WIDE = Limits(10 ** (0.2 / 20), LATE.price, inf)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
 
@@ -162,14 +185,19 @@ def _shape(delay_s: float, busy_s: float, led_s: float, edge_s: float, turn_pu: 
     none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
     whole = Filter(tap_s, (1.0, *none[1:]), lags)
     if delay_s >= LATE_S_MAX:
-        return Shape(delay_s, 0.0, 1.0, True, whole, Filter(tap_s, none, lags))
+        rest = Filter(tap_s, none, lags)
+        return Shape(delay_s, 0.0, 1.0, True, whole, rest, rest)
     late, late_keeps, careful = _late((busy_s, busy_s + edge_s), turn_pu, tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX:
-        return Shape(delay_s, 1.0, 1.0, True, whole, late)
+        return Shape(delay_s, 1.0, 1.0, True, whole, late, late)
     prompt, prompt_keeps = _filter((led_s, led_s + edge_s), PROMPT, turn_pu, tap_s)
     if not late_keeps:
-        return Shape(delay_s, 0.0, 1.0, True, whole, Filter(tap_s, none, lags))
-    return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late, careful)
+        rest = Filter(tap_s, none, lags)
+        return Shape(delay_s, 0.0, 1.0, True, whole, rest, rest)
+    wide, wide_keeps = _filter((busy_s, busy_s + edge_s), WIDE, turn_pu, tap_s)
+    if careful or not (wide_keeps and prompt_keeps):
+        wide = late
+    return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late, wide, careful)
 
 
 def _late(lates_s: tuple[float, float], turn_pu: float, tap_s: float) -> tuple[Filter, bool, bool]:

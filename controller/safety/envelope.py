@@ -67,7 +67,7 @@ def limit(
         fall_kw_per_s=rating_kw / FALL_S,
         leak_kw=_leak_kw(state, _finite(wish.leak_kw, 0.0) if objective else 0.0, rating_kw),
         gain=min(max(_finite(wish.gain, 0.0), 0.0), 1.0) if engaged and state.jog is None else 0.0,
-        prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), 0.0), 1.0),
+        prompt_pu=min(max(_finite(wish.prompt_pu, 0.0), -1.0), 1.0),
         dc_v_max=_finite(min(conditions.battery.dc_v_max, terms.dc_v_max), 0.0),
         orders=orders,
     )

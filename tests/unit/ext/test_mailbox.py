@@ -131,7 +131,8 @@ BAD = [
     *({name: bad} for name in ("import_kw_max", "export_kw_max", "leak_kw") for bad in (math.nan, math.inf)),
     *({name: bad} for name in ("ramp_up_kw_per_s_max", "ramp_down_kw_per_s_max", "fall_kw_per_s")
       for bad in (math.nan, math.inf, -1.0)),
-    *({name: bad} for name in ("gain", "prompt_pu") for bad in (math.nan, -0.001, 1.001)),
+    *({"gain": bad} for bad in (math.nan, -0.001, 1.001)),
+    *({"prompt_pu": bad} for bad in (math.nan, -1.001, 1.001)),
 
     *({"discharge_kw_max": [1.0] * 7 + [bad]} for bad in (math.nan, math.inf, -1.0)),
     *({"charge_kw_max": [1.0] * 7 + [bad]} for bad in (math.nan, math.inf, -1.0)),

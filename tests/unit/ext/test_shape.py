@@ -26,7 +26,8 @@ def law(
     shares = [taps.get(k, 0.0) for k in range(TAPS)]
     shape = {"frame_s": 1e-4, "tap_frames": tap_frames, "at_once": 1, "ahead": 0, "lags_s": LAGS_S}
     shape |= {"prompt_taps_pu": [1.0] + [0.0] * (TAPS - 1), "prompt_lags_pu": (0.0, 0.0, 0.0)}
-    shape |= {"late_taps_pu": shares, "late_lags_pu": lags}
+    shape |= {f"{name}_taps_pu": shares for name in ("late", "wide")}
+    shape |= {f"{name}_lags_pu": lags for name in ("late", "wide")}
     return {"gain_max": 1.0, "prompt_pu": 0.0, "shape": shape, "target_lag_s": 600.0}
 
 
@@ -90,6 +91,20 @@ def test_what_is_prompt_may_pass_a_filter_of_its_own() -> None:
         pcs_kw = run(fields, prompt_pu=prompt_pu)
         found = [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)]
         assert found == pytest.approx([0.0, prompt_pu * STEP_KW, STEP_KW], abs=10)
+
+
+def test_below_nothing_at_once_the_wide_filter_takes_its_part() -> None:
+    """Wide: the tap of 4 ms; late: the tap of 10 ms; prompt: at once. A quarter of the wide one, then all of it; a loop
+    that answers at once has none, and takes 0 for it."""
+    fields = law({10: 1.0}) | {"prompt_pu": 1.0}
+    fields["shape"] |= {"at_once": 0, "wide_taps_pu": [float(k == 4) for k in range(TAPS)]}
+    for prompt_pu in (-0.25, -1.0):
+        pcs_kw = run(fields, prompt_pu=prompt_pu)
+        found = [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)]
+        assert found == pytest.approx([0.0, -prompt_pu * STEP_KW, STEP_KW], abs=10)
+    fields["shape"] |= {"at_once": 1}
+    pcs_kw = run(fields, prompt_pu=-0.25)
+    assert [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)] == pytest.approx([0.0, 0.0, STEP_KW], abs=10)
 
 
 @pytest.mark.parametrize(

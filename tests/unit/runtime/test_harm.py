@@ -7,10 +7,8 @@ import pytest
 
 from controller.image import Frame
 from controller.runtime.harm import (
-    AT_ONCE,
     EVERY_S,
     FALL_PER_S,
-    FILTERED,
     FLIGHT_PER_S,
     GAIN_MIN,
     LINES_HZ,
@@ -29,10 +27,10 @@ from controller.runtime.harm import (
     carried_on,
     excess,
     lateness_s,
-    manner,
     passed,
     wider,
 )
+from controller.runtime.manner import AT_ONCE, FILTERED, manner
 from controller.runtime.shape import Shape, shape_of
 
 WHOLE = Frame(gain=1.0, prompt_pu=1.0)
@@ -277,7 +275,7 @@ def test_what_the_loop_was_before_the_preview_knew_it_is_forgotten() -> None:
         harm = Harm(2000.0, made)
         run(harm, 0.009, FILTERED.learn_s + 0.2)
         run(harm, 0.005, FILTERED.warm_s - FILTERED.learn_s)
-        loop = harm._cross / harm._square * passed(1.0, 1.0, answers(made, OMEGA[: LINES_HZ.size]))
+        loop = harm._cross / harm._square * passed(made, 1.0, 1.0, answers(made, OMEGA[: LINES_HZ.size]))
         loops.append(abs(np.angle(loop * np.conj(late(0.005))))[:10].max())
     assert loops[0] < 0.03 < loops[1]
 

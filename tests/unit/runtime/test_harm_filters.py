@@ -7,18 +7,24 @@ import pytest
 
 from controller.image import Frame
 from controller.runtime.harm import (
-    AHEAD,
+    ABOVE_HZ,
     AHEAD_RISE,
+    CALM,
+    EVERY_S,
     FALL_PER_S,
+    FORESEEN_S,
     LINES_HZ,
     OFTEN,
+    PERIODS,
     REACH,
     RISE_PER_S,
     SELDOM_PU,
+    SPAN_MAX,
     Harm,
+    best,
     excess,
-    manner,
 )
+from controller.runtime.manner import AHEAD, FILTERED, UNFORESEEN, manner
 from controller.runtime.shape import Shape
 from tests.unit.runtime.test_harm import EDGES_W, FAST, LATE, SLOW, WHOLE, late, run
 
@@ -142,3 +148,98 @@ def test_what_is_carried_on_is_no_cause_to_flee_with_a_filter(made: Shape, flees
     harm._cross = harm._square * loop
     _, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.5))
     assert (seen > 10 ** (1.0 / 20)) == flees
+
+
+@pytest.mark.parametrize(("earlier_s", "wide"), [(FORESEEN_S - 1e-6, True), (FORESEEN_S + 1e-6, False)])
+def test_a_trial_that_makes_the_loop_no_earlier_opens_the_wide_filter(earlier_s: float, wide: bool) -> None:
+    """Goal: small steps of which nothing is foreseen may have the wide filter. Method: the loop 9 ms late, tried, and
+    earlier by FORESEEN_S, or not quite; a second trial is held against the latest that the loop was alone."""
+    harm = Harm(2000.0, SLOW)
+    harm._often, harm._moving_s, harm._late_s = OFTEN, 50.0, 0.009
+    assert harm._patient((1.0, 0.0), 1.0, 2.0) == (1.0, REACH)
+    harm._late_s, harm._aim = 0.009 - earlier_s, (1.0, REACH)
+    assert harm._patient((1.0, 0.2), 1.0, 1.0) == ((1.0, 0.0) if wide else (1.0, 0.2))
+    assert (harm._manner is UNFORESEEN) == wide
+    assert harm._patient((1.0, 0.3), 1.0, 1.0) == (1.0, 0.3)
+    again = Harm(2000.0, SLOW)
+    again._often, again._moving_s, again._late_s, again._bare_late_s = OFTEN, 50.0, 0.004, 0.009
+    again._patient((1.0, 0.0), 1.0, 2.0)
+    assert again._bare_late_s == 0.009
+
+
+def test_a_filter_with_room_has_no_wide_one() -> None:
+    """Nor has a loop that answers at once: what they have already is it."""
+    assert (SLOW.wide_pu, LATE.wide_pu, FAST.wide_pu) == (1.0, 0.0, 0.0)
+    harm = Harm(2000.0, LATE)
+    harm._trying = True
+    assert not harm._foresaw_nothing()
+
+
+def test_back_at_the_late_filter_what_is_foreseen_is_tried_again() -> None:
+    """From the wide filter to none of it: the next judgement may begin a trial; before, none is begun."""
+    harm = Harm(2000.0, SLOW)
+    harm._manner, harm._often, harm._moving_s = UNFORESEEN, 1.0, 50.0
+    assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, 0.0)
+    assert harm._manner is UNFORESEEN
+    harm._aim = (1.0, -0.1)
+    assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, 0.0)
+    assert harm._manner is FILTERED
+    harm._aim = (1.0, 0.0)
+    assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, REACH)
+
+
+@pytest.mark.parametrize(("widened", "goes"), [(-0.5, True), (SPAN_MAX, False)])
+def test_the_wide_filter_is_taken_as_far_as_the_span_allows(widened: float, goes: bool) -> None:
+    """A loop 9 ms late: of small steps, which the grid spans half of, ever more of the wide filter; of large ones,
+    which it already spans as far as it may, none. Never the prompt one."""
+    at = (1.0, 0.0)
+    for _ in range(12):
+        before, at = at, best(late(0.009), EDGES_W, SLOW, *at, widened, how=UNFORESEEN)
+        assert before[1] - REACH - 1e-9 <= at[1] <= 0.0
+    assert (at[1] < -0.9) == goes
+    assert at[0] == 1.0 or not goes
+
+
+def test_what_may_be_chance_is_no_harm() -> None:
+    """Goal: n means of a line of which half of the battery's answer is scatter are sure to sqrt(0.5 / n) of each
+    component; a load that moves less often, or meets the prompt filter, is believed line by line."""
+    harm = Harm(2000.0, SLOW)
+    harm._square, harm._cross = np.ones(LINES_HZ.size), np.ones(LINES_HZ.size, complex)
+    harm._taken = np.full(LINES_HZ.size, 2.0)
+    harm._often, harm._moving_s, harm._forgot_s = OFTEN, 10.0, 4.0
+    means = 6.0 * LINES_HZ / (1.25 * PERIODS)
+    doubt = harm._doubt()
+    assert doubt[: LINES_HZ.size] == pytest.approx(np.sqrt(0.5 / np.maximum(means, 1.0)))
+    assert (doubt[-ABOVE_HZ.size :] == doubt[LINES_HZ.size - 1]).all()
+    plain = excess(late(0.009), 0.5, 0.0, SLOW)
+    law = abs(excess(np.zeros(LINES_HZ.size, complex), 0.5, 0.0, SLOW) - plain)
+    assert (excess(late(0.009), 0.5, 0.0, SLOW, doubt) < plain).all() and law.any()
+    harm._aim = (1.0, REACH)
+    assert not harm._doubt().any()
+    harm._aim, harm._often = (1.0, 0.0), OFTEN - 0.01
+    assert not harm._doubt().any()
+    harm._often, harm._taken = OFTEN, np.ones(LINES_HZ.size)
+    assert not harm._doubt().any()
+
+
+@pytest.mark.parametrize(
+    ("harmed", "made", "calm"), [(CALM - 1e-6, SLOW, True), (CALM, SLOW, False), (0.0, LATE, False)]
+)
+def test_far_from_harm_a_late_filter_is_moved_faster(harmed: float, made: Shape, calm: bool) -> None:
+    """Judged each second and moved twice as fast, where the filter has no room that it would wait in."""
+    harm = Harm(2000.0, made)
+    harm._moving_s, harm._often, harm._aim = 50.0, 1.0, (1.0, 0.1)
+    harm._aim = harm._patient((1.0, 0.2), harmed, harmed)
+    assert (harm._due_s - harm._moving_s == EVERY_S) == calm
+    assert harm._calm == calm
+
+
+@pytest.mark.parametrize(
+    ("now", "aim", "moved"), [(-0.5, -0.6, -0.502), (-0.5, -0.4, -0.495), (-0.5, 0.0, -0.495)]
+)
+def test_a_share_goes_out_slowly_and_back_fast(now: float, aim: float, moved: float) -> None:
+    """In a tenth of a second, of the wide filter too: RISE_PER_S out, FALL_PER_S back."""
+    harm = Harm(2000.0, SLOW)
+    harm.prompt_pu, harm._aim = now, (1.0, aim)
+    harm.judge(WHOLE, 0.1)
+    assert harm.prompt_pu == pytest.approx(moved)

@@ -156,3 +156,28 @@ def test_less_is_left_than_by_any_plain_share() -> None:
     weight = np.gradient(band) / band**2
     left = abs(1 - found.late.answer(omega) * np.exp(-5e-3j * omega)) ** 2
     assert 10 * np.log10((weight @ left) / weight.sum()) < -20.0
+
+
+@pytest.mark.parametrize("lag_ms", [2.0, 5.0, 10.0])
+def test_the_wide_filter_harms_nothing_and_takes_far_more(lag_ms: float) -> None:
+    """115200 baud with the gaps of the specification, 400 kW/ms, so late by 7.8 to 9.4 ms and 1.2 more for the largest
+    edges: 0.3 dB up to 50 Hz at most, and of the energy of edges a third of what the late one leaves, which has the
+    span to keep; the wide one does not keep it."""
+    found = shape_of(frame_s=1e-4, dead_s=0.0028, period_s=0.006, lag_s=1e-3 * lag_ms, slew_kw_per_s=400e3,
+                     rating_kw=2000.0)  # fmt: skip
+    assert found.wide_pu == 1.0
+    omega = 2 * np.pi * HZ
+    weight = np.where(HZ <= 20.0, np.gradient(HZ) / HZ**2, 0.0)
+    late_s = 0.0029 + 0.75 * 0.006 + 2e-4 * lag_ms
+    for turn in (np.exp(-1j * omega * late_s), np.exp(-1j * omega * (late_s + 0.0012))):
+        wide, late = (abs(1 - made.answer(omega) * turn) for made in (found.wide, found.late))
+        assert 20 * np.log10(wide.max()) <= 0.3
+        assert weight @ wide**2 < weight @ late**2 / 3
+    assert found.span(-1.0, late_s) > 1.1 > 1.0 >= found.span(0.0, late_s)
+
+
+def test_the_shares_of_the_filters_add_up() -> None:
+    """From the wide one at -1 past the late one at 0 to the prompt one at 1."""
+    found = shape(8.0, 400e3)
+    for share, parts in ((-1.0, (0, 1, 0)), (-0.25, (0, 0.25, 0.75)), (0.0, (0, 0, 1)), (0.4, (0.4, 0, 0.6))):
+        assert found.parts(share) == pytest.approx(parts)

@@ -47,7 +47,8 @@ def test_the_rating_is_the_limit_of_a_strong_battery() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "given"), [(-0.1, 0.0), (0.0, 0.0), (0.4, 0.4), (1.0, 1.0), (1.1, 1.0), (nan, 0.0), (inf, 0.0)]
+    ("asked", "given"),
+    [(-1.1, -1.0), (-1.0, -1.0), (0.0, 0.0), (0.4, 0.4), (1.0, 1.0), (1.1, 1.0), (nan, 0.0), (inf, 0.0)],
 )
 def test_what_may_pass_at_once_is_a_share(asked: float, given: float) -> None:
     """Goal: the wish moves it between nothing and all; no number is nothing. Method: both edges and beyond."""

@@ -1,0 +1,55 @@
+"""How a law is judged by runtime.harm: what it may leave, and how much must be seen before it is moved. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from controller.runtime.shape import Shape
+
+LINES = 33  # of runtime.harm
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """One way; times of a load that moves.
+
+    seen: grid over load above which a whole law no longer lets all pass at once; kept: what is kept from then on,
+    utilities look at 0.5 dB. learn_s: what is measured until then is forgotten; warm_s: before anything is judged.
+    patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what
+    is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt
+    than where nothing is. known: lines that tell; those above are carried on. doubt: standard errors of a line that
+    pass for chance. memory_s: of the means, while the load moves as it did.
+    """
+
+    seen: float
+    kept: float
+    learn_s: float
+    warm_s: float
+    patience_s: float
+    shy_s: float
+    part: float
+    hold: float
+    known: int
+    doubt: float = 0.0
+    memory_s: float = 12.0
+
+
+AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 0.0, 12.0, 0.0, 0.0, 1.0, 0.0, LINES - 1)
+"""A delay is left, which lower lines tell better than those near 50 Hz, where a load that seldom moves has noise."""
+FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
+"""The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
+that goes back and forth between its two filters leaves more than either."""
+UNFORESEEN = replace(FILTERED, hold=0.0, memory_s=40.0)
+"""Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
+them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
+AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)
+"""Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
+a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they
+harm is kept the farther from the limit."""
+
+
+def manner(shape: Shape) -> Manner:
+    """How the law of a shape is judged."""
+    if shape.ahead:
+        return AHEAD
+    return AT_ONCE if shape.at_once else FILTERED
