@@ -84,6 +84,27 @@ def test_days_of_23_24_and_25_hours(day: str, count: int) -> None:
     assert peaks(MONTH, start=day, grid_kw=grid_kw) == [(int(day[:4] + day[5:7]), 200.0, 4200.0)]
 
 
+@pytest.mark.parametrize(
+    ("day", "count", "night_kw"),
+    [("2022-03-27T00:00", 23, 0), ("2022-10-30T00:00", 25, 2000), ("2024-02-29T00:00", 24, 1000)],
+)
+def test_the_whole_bill_of_a_strange_day(day: str, count: int, night_kw: float) -> None:
+    """Goal: energy and both charges by hand. Method: 1000 kW at 1; the fourth hour of the day 2000 kW at 5.
+
+    From 6 to 22 there are 16 hours at 0.5 more. From 2 to 3 there is no hour in spring, in autumn there are two, and
+    the fourth of the day is the second of them.
+    """
+    night = Demand(name="night", per_kw=10, hours=(2, 3))
+    day_fee = EnergyFee(per_kwh=0.5, hours=(6, 22))
+    sold = tariff(MONTH, night, transfer_per_kwh=0.06, tax_per_kwh=0.1, energy=(day_fee,))
+    grid_kw, spot = np.full(count, 1000.0), np.ones(count)
+    grid_kw[3], spot[3] = 2000.0, 5.0
+    found = bill(sold, hours(day, count), 3600.0, grid_kw, spot)
+    assert found.energy == pytest.approx((count - 1) * 1000 * 1.16 + 2000 * 5.16 + 16 * 1000 * 0.5)
+    assert found.demand == pytest.approx(21 * 2000 + 10 * night_kw)
+    assert found.import_kwh == pytest.approx(1000 * (count + 1))
+
+
 def test_the_month_changes_at_local_midnight() -> None:
     """Goal: 23:00 UTC on 31 January is February. Method: a peak in either hour."""
     grid_kw = np.array([100.0, 200.0])
