@@ -13,8 +13,9 @@ from setuptools import Extension, find_packages, setup
 CFLAGS = [
     "-O2", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fcx-limited-range", "-Wno-unreachable-code",
 ]  # fmt: skip
-# What runs in every frame: a tenth faster by it, with the same bits.
-FRAME = ["-O3"]
+# What runs in every frame, with the same bits: a tenth faster by -O3, and by up to 5 % without vectors, since its loops
+# are of a few turns.
+FRAME = ["-O3", "-fno-tree-vectorize"]
 # What runs at start or a few times a second, and in no frame: a third of the time to compile.
 GLUE = {"ext.bus", "ext.shared", "ext.witness", "tools.plant.serve", "tools.plant.site", "tools.plant.solo"}
 LDFLAGS = ["-Wl,-z,now", "-pthread"]

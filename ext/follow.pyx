@@ -10,7 +10,7 @@ solved for u by three steps, which a table has: within 2e-10 of slew T, a fracti
 
 Worked: b = 0, wanted_kw = 800 kW, period 2.4 ms, T = 5 ms: a = 0.619, u = 2100 kW without slew limit.
 """
-from libc.math cimport exp, fabs
+from libc.math cimport copysign, exp, fabs
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
@@ -161,36 +161,39 @@ cdef void follow_look(Follow *c, double end_s) noexcept nogil:
 
 
 cdef inline double owed_kw(const Follow *c, double *slew_kw, double told_kw, double for_lags, double left_lags,
-                           double decay) noexcept nogil:
+                           double decay, double then_decay) noexcept nogil:
     """What the lag will still miss, left_lags on, of the internal setpoint's way to told_kw that begins now and has
-    for_lags; decay: of the lag over left_lags. A ramp of length r leaves slew T (exp(-(left - r) / T) - decay)."""
+    for_lags; decay, then_decay: of the lag over left_lags and over what is left of them behind for_lags. A ramp of
+    length r leaves slew T (exp(-(left - r) / T) - decay)."""
     cdef double way_kw = told_kw - slew_kw[0]
     cdef double ramp_lags = fabs(way_kw) * c.per_scale
-    cdef double scale_kw = c.scale_kw if way_kw > 0 else -c.scale_kw
+    cdef double scale_kw = copysign(c.scale_kw, way_kw)      # no branch: on a swing the sign turns again and again
     if ramp_lags > for_lags:
-        ramp_lags = for_lags
         slew_kw[0] += scale_kw * for_lags
-    else:
-        slew_kw[0] = told_kw
+        return scale_kw * (then_decay - decay)
+    slew_kw[0] = told_kw
     if ramp_lags <= 0:                  # no slew limit
         return way_kw * decay
-    return scale_kw * ((fading(left_lags - ramp_lags) if ramp_lags < left_lags else 1.0) - decay)
+    return scale_kw * (fading(left_lags - ramp_lags) - decay)
 
 
 cdef double follow_after_kw(const Follow *c, double sent_kw, double told_kw, double wait_s) noexcept nogil:
     """Its power at the instant of follow_look, when told_kw leaves in wait_s; until then what was sent holds.
 
     In closed form: a lag misses of each part of its input's way what is left of that by then."""
-    cdef double slew_kw = c.slew_kw, left_lags = c.ahead_lags, wait_lags = wait_s * c.per_lag, kw
+    cdef double slew_kw = c.slew_kw, left_lags = c.ahead_lags, wait_lags = wait_s * c.per_lag
+    cdef double left_decay = 1.0, kw
     if c.ahead_s <= 0:      # what is sent now arrives too late for that
         return c.past_kw[
             (c.past_at - 1 - min(c.dead_frames, <int32_t>(0.5 - c.ahead_s / c.frame_s))) & (PAST_MAX - 1)]
-    if wait_lags > left_lags:
-        wait_lags = left_lags
     kw = (c.model_kw - slew_kw) * c.ahead_decay
-    if sent_kw != slew_kw and wait_lags > 0.0:
-        kw -= owed_kw(c, &slew_kw, sent_kw, wait_lags, left_lags, c.ahead_decay)
-    if told_kw != slew_kw and wait_lags < left_lags:
+    if wait_lags < left_lags:
         left_lags -= wait_lags
-        kw -= owed_kw(c, &slew_kw, told_kw, left_lags, left_lags, fading(left_lags))
+        left_decay = fading(left_lags)
+    else:
+        wait_lags, left_lags = left_lags, 0.0
+    if sent_kw != slew_kw and wait_lags > 0.0:
+        kw -= owed_kw(c, &slew_kw, sent_kw, wait_lags, c.ahead_lags, c.ahead_decay, left_decay)
+    if told_kw != slew_kw and left_lags > 0.0:
+        kw -= owed_kw(c, &slew_kw, told_kw, left_lags, left_lags, left_decay, 1.0)
     return slew_kw + kw
