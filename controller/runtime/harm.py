@@ -203,10 +203,10 @@ class Harm:
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         self._bare = not shape.at_once and not shape.ahead  # a late filter without room
-        self.gain, self.prompt_pu = 1.0, float(shape.at_once)
+        self.gain, self.prompt_pu = shape.begin_pu, float(shape.at_once)
         self._shape, self._manner = shape, manner(shape)
         self._answers = answers(shape, OMEGA[: LINES_HZ.size])
-        self._aim = (1.0, self.prompt_pu * shape.prompt_pu)
+        self._aim = (self.gain, self.prompt_pu * shape.prompt_pu)
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
         self._since_s, self._mean, self._often = 0.0, 1.0, 0.0

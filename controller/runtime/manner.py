@@ -52,4 +52,6 @@ def manner(shape: Shape) -> Manner:
     """How the law of a shape is judged."""
     if shape.ahead:
         return AHEAD
+    if shape.begin_pu < 1.0:
+        return UNFORESEEN
     return AT_ONCE if shape.at_once else FILTERED

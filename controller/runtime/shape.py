@@ -17,14 +17,15 @@ Three such filters are made. The prompt one is for the delay that is left while 
 (ext.preview); they span less than steps do that come unforeseen, and it may span 1.15 of these. The late one is for a
 loop that foresees nothing. The wide one is a late one that need not keep the span, which costs the late one most of
 what it could do: it is for a load of many small steps, of which none spans much. What is measured decides between them
-(runtime.harm).
+(runtime.harm). Where none keeps the span but the delay is nearly the same for every step, as with a slow converter on a
+fast wire, there is the wide one alone, and the law begins with as little of it as widens no load.
 
 The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter with lead
 does up to 1.3 of what it is asked, and few edges tell the rest; up to 6 ms this room costs less than 1 dB of what is
 left, later ones have none to give. A careful filter may be fed what is foreseen from the start.
 
 This is convex; it is solved by the alternating direction method of multipliers (Boyd and others, Foundations and Trends
-in Machine Learning 3, 2011, section 3), over-relaxed by 1.6. Where nothing keeps all this, the loop rests.
+in Machine Learning 3, 2011, section 3), over-relaxed by 1.6. Where nothing else is left, the loop rests.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ WHOLE_MAX = 10 ** (0.45 / 20)  # of abs(E): a loop below it answers at once
 MEAN_S, STEP_MAX = 0.020, 1.25
 HARM_KEPT = 10 ** (0.5 / 20)  # what a design must keep to be used,
 SPAN_SLACK = 0.03  # and its span but for this
-LATE_S_MAX = 0.010  # half of the 20 ms: from here on nothing keeps the span
+LATE_S_MAX = 0.010  # half of the 20 ms: from here on nothing keeps the span,
 HELP_MIN = 0.5  # and what it may leave of the band: a shape that takes less is not worth the wear
 STEP_S = np.arange(0.0, 0.12, 1e-3)  # after a step
 MEAN_BARE = np.minimum(STEP_S / MEAN_S, 1.0) - 0.5  # of a step, about the middle of the load's levels
@@ -96,7 +97,8 @@ class Filter:
 class Shape:
     """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass the prompt filter, 0 or 1; the rest passes
     the late one. delay_s: effective delay of the loop. at_once: the prompt filter is 1. ahead: else, the late one is
-    careful, and takes what is foreseen from the start. wide: the late one itself where that has room to spare."""
+    careful, and takes what is foreseen from the start. wide: the late one itself where that has room to spare.
+    begin_pu: of gain, what the law begins with."""
 
     delay_s: float
     gain: float
@@ -106,6 +108,7 @@ class Shape:
     late: Filter
     wide: Filter
     ahead: bool = False
+    begin_pu: float = 1.0
 
     @property
     def wide_pu(self) -> float:
@@ -156,6 +159,8 @@ class Limits:
 
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
+STEADY_S_MAX = 0.010  # exchange of a wire that leaves the delay nearly the same for every step
+BEGIN_PU = 0.05  # of the wide filter: widens the span of no load by more than SPAN_SLACK
 WIDE = Limits(10 ** (0.2 / 20), LATE.price, inf)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
@@ -175,29 +180,39 @@ def shape_of(
         round(EDGE_SHARE * min(slewing_s, AHEAD_S), 7),
         round(turn_pu, 4),
         round(tap_s, 7),
+        period_s <= STEADY_S_MAX,
     )
 
 
 @lru_cache(maxsize=64)
-def _shape(delay_s: float, busy_s: float, led_s: float, edge_s: float, turn_pu: float, tap_s: float) -> Shape:
+def _shape(
+    delay_s: float, busy_s: float, led_s: float, edge_s: float, turn_pu: float, tap_s: float, steady: bool
+) -> Shape:
     """delay_s: of a loop that answers at once; led_s: of one that foresees; busy_s: of one that does neither; edge_s:
-    how much later the largest edges are."""
+    how much later the largest edges are; steady: its delay is the same for every step."""
     none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
     whole = Filter(tap_s, (1.0, *none[1:]), lags)
     if delay_s >= LATE_S_MAX:
-        rest = Filter(tap_s, none, lags)
-        return Shape(delay_s, 0.0, 1.0, True, whole, rest, rest)
+        return _slow(delay_s, (busy_s, busy_s + edge_s), turn_pu, tap_s, steady)
     late, late_keeps, careful = _late((busy_s, busy_s + edge_s), turn_pu, tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX:
         return Shape(delay_s, 1.0, 1.0, True, whole, late, late)
     prompt, prompt_keeps = _filter((led_s, led_s + edge_s), PROMPT, turn_pu, tap_s)
     if not late_keeps:
-        rest = Filter(tap_s, none, lags)
-        return Shape(delay_s, 0.0, 1.0, True, whole, rest, rest)
+        return _slow(delay_s, (busy_s, busy_s + edge_s), turn_pu, tap_s, steady)
     wide, wide_keeps = _filter((busy_s, busy_s + edge_s), WIDE, turn_pu, tap_s)
     if careful or not (wide_keeps and prompt_keeps):
         wide = late
     return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late, wide, careful)
+
+
+def _slow(delay_s: float, lates_s: tuple[float, float], turn_pu: float, tap_s: float, steady: bool) -> Shape:
+    """Of a loop that keeps no span: rest, or of a steady one the wide filter, of which it begins with a little."""
+    wide, keeps = _filter(lates_s, WIDE, turn_pu, tap_s)
+    if keeps and steady:
+        return Shape(delay_s, 1.0, 0.0, False, wide, wide, wide, begin_pu=BEGIN_PU)
+    rest = Filter(tap_s, (0.0,) * TAPS, (0.0,) * len(LAGS_S))
+    return Shape(delay_s, 0.0, 1.0, True, Filter(tap_s, (1.0, *rest.taps_pu[1:]), rest.lags_pu), rest, rest)
 
 
 def _late(lates_s: tuple[float, float], turn_pu: float, tap_s: float) -> tuple[Filter, bool, bool]:
