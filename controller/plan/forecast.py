@@ -139,7 +139,8 @@ class Model:
             blend, share = np.where(news, rows[0], blend), np.where(news, 1.0, share)
         issued = np.full((len(self.names) + 3, LEADS), np.nan)
         width = min(count, LEADS)
-        issued[:-3, :width], issued[-3, :width] = rows[:, :width], blend[:width]
+        foretold_kw = np.where(np.isfinite(rows).any(0), blend, np.nan)  # who says nothing has not erred
+        issued[:-3, :width], issued[-3, :width] = rows[:, :width], foretold_kw[:width]
         issued[-1, : signs_kw.size] = signs_kw
         off_kw = self._bands(hour, blend)
         if told_kw is not None:

@@ -96,14 +96,16 @@ def test_the_reserve_is_left_alone(seed: int, told: bool) -> None:
     assert np.ptp(result.pcs_kw) > 1, "the battery must have done something"
 
 
-def test_cheaper_than_no_battery() -> None:
-    """Goal: price never tempts beyond its worth. Method: strong prices, a told load; the bill of each of two months.
+@pytest.mark.parametrize("learned", [False, True], ids=["told", "learned"])
+def test_cheaper_than_no_battery(learned: bool) -> None:
+    """Goal: price never tempts beyond its worth. Method: strong prices; the bill of each of two months.
 
-    The temptation is real: planned by price alone the peaks cost more in either month than the prices earn.
+    The first is four days long and begins with nothing known. The temptation is real: planned by price alone the peaks
+    cost more in either month than the prices earn.
     """
     site, sold = nordlab()
     tables = season_of(7, 8)
-    told = told_of(tables, tables.load_kw.size)
+    told = NONE if learned else told_of(tables, tables.load_kw.size)
     month = calendar.clock(sold.time_zone, tables.t_s).month
 
     def costs(result: Result | None) -> list[float]:
