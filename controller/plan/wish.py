@@ -22,7 +22,8 @@ HOLD_S = 60.0  # how long the battery may wait before it must save a window: a s
 class Wisher:
     """The wish of one site. Holds constants, and the meter of its demand windows where there is a tariff.
 
-    sun: names of the meters that measure PV the load sensors do not see.
+    sun: names of the meters that measure PV the load sensors do not see. reserve_kw, soc_pct_low: what a demand window
+    leaves of the rating and of the energy, for the fast loop and for the fallback.
     """
 
     def __init__(
@@ -33,12 +34,16 @@ class Wisher:
         tariff: Tariff | None = None,
         sun: tuple[str, ...] = (),
         valley_kw: float = 0.0,
+        reserve_kw: float = 0.0,
+        soc_pct_low: float = 0.0,
     ) -> None:
         self.soc_pct_target = soc_pct_target
         self.rating_kw = rating_kw
         self.ramp_kw_per_s_max = ramp_kw_per_s_max
         self.meter = Meter(tariff) if tariff is not None and tariff.demand else None
         self.valley_kw = valley_kw
+        self.window_kw_max = max(rating_kw - reserve_kw, 0.0)
+        self.soc_pct_low = soc_pct_low
         self._sun = sun
         self._last_utc_s: float | None = None
         self._leak_kw = 0.0
@@ -60,7 +65,7 @@ class Wisher:
             pcs_kw = -LEAK_PU_MAX * self.rating_kw
         if isfinite(net_kw):
             pcs_kw = self._filled(pcs_kw, net_kw, now)
-            pcs_kw = self._kept(pcs_kw, net_kw, forecast, now)
+            pcs_kw = self._kept(pcs_kw, net_kw, forecast, _soc_pct(telemetry), now)
         leak_kw = min(max(-pcs_kw, -self.rating_kw), self.rating_kw)
         return Wish(leak_kw, self.ramp_kw_per_s_max, planned_kw=planned_kw or 0.0)
 
@@ -82,14 +87,20 @@ class Wisher:
         self._calm_kw += (net_kw - self._calm_kw) * share
         return min(pcs_kw, self._calm_kw - self.valley_kw) if self.valley_kw else pcs_kw
 
-    def _kept(self, pcs_kw: float, net_kw: float, forecast: Forecast, now: Instant) -> float:
-        """Battery power within what the running windows allow: charge less at once, discharge when it must be."""
+    def _kept(self, pcs_kw: float, net_kw: float, forecast: Forecast, soc_pct: float, now: Instant) -> float:
+        """Battery power within what the running windows allow: charge less at once, discharge when it must be.
+
+        Never with what the fast loop and the fallback keep.
+        """
         if self.meter is None or not forecast.limits_kw:
             return pcs_kw
-        fair_kw, must_kw = cap_kw(self.meter, forecast.limits_kw, now.utc_s, net_kw, self.rating_kw, HOLD_S)
+        fair_kw, must_kw = cap_kw(
+            self.meter, forecast.limits_kw, now.utc_s, net_kw, self.window_kw_max, HOLD_S
+        )
         if pcs_kw < 0 and net_kw - pcs_kw > fair_kw:
             pcs_kw = min(net_kw - fair_kw, 0.0)
-        return max(pcs_kw, net_kw - must_kw)
+        given_kw_max = 0.0 if soc_pct <= self.soc_pct_low else self.window_kw_max
+        return max(pcs_kw, min(net_kw - must_kw, given_kw_max))
 
     def _leak(self, soc_pct: float, now: Instant) -> None:
         """Move the leak towards what this SOC asks for; nan: towards none."""

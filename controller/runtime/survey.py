@@ -141,8 +141,13 @@ def wisher(checked: CheckedSite) -> Wisher:
     site = checked.site
     rating_kw = sum(max(pcs.discharge_kw_max, pcs.charge_kw_max) for pcs in site.pcs)
     ramp_kw_per_s = site.control.ramp_kw_per_s_max
-    valley_kw = site.control.valley_kw
-    return Wisher(site.battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun(checked), valley_kw)
+    battery, valley_kw = site.battery, site.control.valley_kw
+    kept_kwh = battery.reserve_kwh + battery.fallback_kwh
+    soc_pct_low = battery.soc_pct_min + 100.0 * kept_kwh / battery.capacity_kwh
+    return Wisher(
+        battery.soc_pct_target, rating_kw, ramp_kw_per_s, site.tariff, sun(checked), valley_kw, battery.reserve_kw,
+        soc_pct_low,
+    )  # fmt: skip
 
 
 def sun(checked: CheckedSite) -> tuple[str, ...]:

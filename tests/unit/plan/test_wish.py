@@ -151,3 +151,17 @@ def test_charging_gives_way_to_the_window() -> None:
     now = Instant(0, NOON_S)
     wish = wisher.decide(seen(0.0, 2000.0, 0.0), planned(-800.0, month=2500.0), now)
     assert wish.leak_kw == pytest.approx(500.0)
+
+
+@pytest.mark.parametrize(
+    ("soc_pct", "given_kw"), [(47.0, 1500.0), (12.6, 1500.0), (12.5, 0.0), (5.0, 0.0), (nan, 1500.0)]
+)
+def test_a_window_leaves_the_reserve(soc_pct: float, given_kw: float) -> None:
+    """Goal: the fast loop keeps its power, it and the fallback their energy. Method: 500 of 2000 kW and what is below
+    12.5 % are kept; an hour of 3000 kW that may reach 1000, from its first second to its last."""
+    wisher = Wisher(50.0, 2000.0, 60.0, tariff(Demand(name="month", per_kw=21)), (), 0.0, 500.0, 12.5)
+    plan = Forecast(pcs_kw=Curve(NOON_S, 3600.0, (0.0,), NOON_S + 3600.0), limits_kw={"month": 1000.0})
+    for k in range(0, 3600, 5):
+        found = seen(float(k), 3000.0, given_kw)
+        found.devices["bms-1"].values["soc_pct"] = soc_pct
+        assert wisher.decide(found, plan, Instant(ns(k), NOON_S + k)).leak_kw == pytest.approx(-given_kw)
