@@ -47,7 +47,7 @@ REACH = 0.1  # of gain and prompt share from the present ones: a larger swing of
 RISE = 0.055  # of gain, upwards, where the late filter is fed ahead: it begins near its limit
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
 HARM_AGAIN = 10 ** (1.0 / 20)  # grid over load: above it a law that lets nothing pass at once takes less
-MEAN_S, SPAN_MAX = 0.020, 0.03
+MEAN_S = 0.020
 SPAN_SPARE = 2  # of the largest and of the smallest: M6 leaves out a hundredth of 10 s, too
 SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
 SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
@@ -137,7 +137,7 @@ def best(
     sure = excess(loop, gains[:, None], prompts[:, None], shape, doubt)
     late_s = lateness_s(loop, load_w)
     more = wider(1.0, prompts, shape, late_s) - wider(1.0, prompt_pu, shape, late_s)
-    spans = 1.0 + gains * (widened / gain + more) - SPAN_MAX
+    spans = 1.0 + gains * (widened / gain + more) - how.span_max
     harm = np.maximum(sure[:, _judged(load_w > 0.0)].max(axis=1) / how.kept, spans)
     low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
     omega = 2.0 * pi * BELOW_HZ
@@ -328,7 +328,9 @@ class Harm:
         self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part
         sure = judged if self._shape.at_once else within
         harms = float(grid[sure].max()), float(whole[sure].max())
-        kept = widened <= SPAN_MAX and (self._mean if harms[0] <= HARM_AGAIN else harms[0]) <= seen
+        kept = (
+            widened <= self._manner.span_max and (self._mean if harms[0] <= HARM_AGAIN else harms[0]) <= seen
+        )
         if self._aim == (1.0, self._shape.prompt_pu) and kept:
             return self._aim, *harms
         present = self.gain, self.prompt_pu * self._shape.prompt_pu

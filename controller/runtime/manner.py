@@ -18,7 +18,8 @@ class Manner:
     patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what
     is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt
     than where nothing is. known: lines that tell; those above are carried on. doubt: standard errors of a line that
-    pass for chance. memory_s: of the means, while the load moves as it did.
+    pass for chance. memory_s: of the means, while the load moves as it did. span_max: by how much the 20 ms mean of the
+    grid may span more than the load's.
     """
 
     seen: float
@@ -32,6 +33,7 @@ class Manner:
     known: int
     doubt: float = 0.0
     memory_s: float = 12.0
+    span_max: float = 0.03
 
 
 AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 0.0, 12.0, 0.0, 0.0, 1.0, 0.0, LINES - 1)
@@ -42,6 +44,8 @@ that goes back and forth between its two filters leaves more than either."""
 UNFORESEEN = replace(FILTERED, hold=0.0, memory_s=40.0)
 """Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
 them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
+SLOW = replace(UNFORESEEN, span_max=0.0)
+"""Nothing keeps the span of a large step; so none may be seen that spans more."""
 AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)
 """Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
 a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they
@@ -53,5 +57,5 @@ def manner(shape: Shape) -> Manner:
     if shape.ahead:
         return AHEAD
     if shape.begin_pu < 1.0:
-        return UNFORESEEN
+        return SLOW
     return AT_ONCE if shape.at_once else FILTERED

@@ -16,7 +16,6 @@ from controller.runtime.harm import (
     OMEGA,
     RATE_HZ,
     REACH,
-    SPAN_MAX,
     SPAN_S,
     SPAN_SPARE,
     Harm,
@@ -30,7 +29,7 @@ from controller.runtime.harm import (
     passed,
     wider,
 )
-from controller.runtime.manner import AT_ONCE, FILTERED, manner
+from controller.runtime.manner import AHEAD, AT_ONCE, FILTERED, manner
 from controller.runtime.shape import Shape, shape_of
 
 WHOLE = Frame(gain=1.0, prompt_pu=1.0)
@@ -135,12 +134,12 @@ def test_the_range_of_the_20_ms_mean(late_ms: float, gain: float, wider_by: floa
 
 
 def test_a_range_that_is_seen_to_widen_takes_from_the_gain() -> None:
-    """6 % wider at a gain of 0.4, in a loop that harms no line: SPAN_MAX is kept at 0.2, two steps of REACH away."""
+    """6 % wider at a gain of 0.4, in a loop that harms no line: span_max is kept at 0.2, two steps of REACH away."""
     loop = late(0.0053)
-    assert best(loop, EDGES_W, LATE, 0.4, 0.0, widened=SPAN_MAX)[0] == pytest.approx(0.4)
-    first = best(loop, EDGES_W, LATE, 0.4, 0.0, widened=2.0 * SPAN_MAX)
+    assert best(loop, EDGES_W, LATE, 0.4, 0.0, widened=AHEAD.span_max)[0] == pytest.approx(0.4)
+    first = best(loop, EDGES_W, LATE, 0.4, 0.0, widened=2.0 * AHEAD.span_max)
     assert first[0] == pytest.approx(0.3)
-    assert best(loop, EDGES_W, LATE, *first, widened=1.5 * SPAN_MAX)[0] == pytest.approx(0.2)
+    assert best(loop, EDGES_W, LATE, *first, widened=1.5 * AHEAD.span_max)[0] == pytest.approx(0.2)
 
 
 def test_what_harms_passes_less_at_once_before_less_is_taken() -> None:

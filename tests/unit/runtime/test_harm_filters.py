@@ -19,12 +19,12 @@ from controller.runtime.harm import (
     REACH,
     RISE_PER_S,
     SELDOM_PU,
-    SPAN_MAX,
     Harm,
     best,
     excess,
 )
 from controller.runtime.manner import AHEAD, FILTERED, UNFORESEEN, manner
+from controller.runtime.manner import SLOW as SLOW_MANNER
 from controller.runtime.shape import BEGIN_PU, Shape, shape_of
 from tests.unit.runtime.test_harm import EDGES_W, FAST, LATE, SLOW, WHOLE, late, run
 
@@ -188,7 +188,7 @@ def test_back_at_the_late_filter_what_is_foreseen_is_tried_again() -> None:
     assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, REACH)
 
 
-@pytest.mark.parametrize(("widened", "goes"), [(-0.5, True), (SPAN_MAX, False)])
+@pytest.mark.parametrize(("widened", "goes"), [(-0.5, True), (UNFORESEEN.span_max, False)])
 def test_the_wide_filter_is_taken_as_far_as_the_span_allows(widened: float, goes: bool) -> None:
     """A loop 9 ms late: of small steps, which the grid spans half of, ever more of the wide filter; of large ones,
     which it already spans as far as it may, none. Never the prompt one."""
@@ -247,15 +247,15 @@ def test_a_share_goes_out_slowly_and_back_fast(now: float, aim: float, moved: fl
 
 def test_a_loop_that_keeps_no_span_begins_with_a_little_and_takes_what_is_seen_to_be_harmless() -> None:
     """Goal: a slow converter helps with small steps. Method: 13 ms late by its filter and in fact, a load that moves
-    often: from BEGIN_PU on up, nothing tried; where the span widens as far as it may, no more than that."""
+    often: from BEGIN_PU on up, nothing tried; where the span is seen to widen, no more than that."""
     slow = shape_of(
         frame_s=1e-4, dead_s=0.0029, period_s=0.0, lag_s=0.050, slew_kw_per_s=0.0, rating_kw=2000.0
     )
     harm = Harm(2000.0, slow)
-    assert (harm.gain, harm.prompt_pu, manner(slow)) == (BEGIN_PU, 0.0, UNFORESEEN)
+    assert (harm.gain, harm.prompt_pu, manner(slow)) == (BEGIN_PU, 0.0, SLOW_MANNER)
     harm._often, harm._moving_s = 1.0, 50.0
     assert harm._patient((0.15, 0.0), 1.0, 1.0) == (0.15, 0.0)
     at = best(late(0.013), EDGES_W, slow, BEGIN_PU, 0.0, -0.02)
     assert BEGIN_PU < at[0] <= BEGIN_PU + REACH + 1e-9
     assert at[1] == 0.0
-    assert best(late(0.013), EDGES_W, slow, BEGIN_PU, 0.0, SPAN_MAX)[0] == pytest.approx(BEGIN_PU)
+    assert best(late(0.013), EDGES_W, slow, BEGIN_PU, 0.0, 0.01)[0] == pytest.approx(BEGIN_PU)
