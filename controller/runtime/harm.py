@@ -125,9 +125,10 @@ def best(
     """
     how = how or manner(shape)
     low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (0.0, shape.prompt_pu)
+    reached = min(max(prompt_pu, low), high)  # a share that flees to none is beyond what is allowed for a while
     near = (
         (abs(GAINS - gain) <= REACH)
-        & (abs(PROMPTS - prompt_pu) <= REACH)
+        & (abs(PROMPTS - reached) <= REACH)
         & (low <= PROMPTS)
         & (high >= PROMPTS)
     )

@@ -188,6 +188,23 @@ def test_back_at_the_late_filter_what_is_foreseen_is_tried_again() -> None:
     assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, REACH)
 
 
+@pytest.mark.parametrize("prompt_pu", [-1.0, -0.8, -REACH - 1e-6, -REACH])
+def test_what_flees_from_the_wide_filter_is_judged_on_its_way(prompt_pu: float) -> None:
+    """Goal: no judgement fails. Method: the wide filter harms by more than 1 dB, a loop twice as strong as it should
+    be, and a second later nothing any more: the share, still far out, goes on to none."""
+    harm = Harm(2000.0, SLOW)
+    harm._manner, harm._often, harm._moving_s, harm._due_s = UNFORESEEN, 1.0, 50.0, 50.0
+    harm.prompt_pu, harm._aim = prompt_pu, (1.0, prompt_pu)
+    for strength in (2.2, 1.0):
+        loop = strength * late(0.009)
+        harm._square = 1e9 * EDGES_W
+        harm._cross, harm._taken = harm._square * loop, harm._square * strength**2
+        harm._present = 1.0
+        harm.judge(Frame(gain=harm.gain, prompt_pu=harm.prompt_pu), EVERY_S)
+        assert (harm._aim[1], harm._manner is FILTERED) == (0.0, True)
+    assert prompt_pu < harm.prompt_pu <= 0.0
+
+
 @pytest.mark.parametrize(("widened", "goes"), [(-0.5, True), (UNFORESEEN.span_max, False)])
 def test_the_wide_filter_is_taken_as_far_as_the_span_allows(widened: float, goes: bool) -> None:
     """A loop 9 ms late: of small steps, which the grid spans half of, ever more of the wide filter; of large ones,
