@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from controller.image import Frame
 from controller.runtime.fastlink import watch
-from controller.runtime.manner import LINES, UNFORESEEN, Manner, manner
+from controller.runtime.manner import LINES, SLOW, UNFORESEEN, Manner, manner
 from controller.runtime.shape import Shape
 from controller.runtime.waveform import Column
 
@@ -321,7 +321,7 @@ class Harm:
         judged, seen = _judged(loud), self._manner.seen
         within = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)])
         if self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
-            judged, seen = within, HARM_AGAIN
+            judged, seen = within, self._manner.seen if self._manner is SLOW else HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w))
