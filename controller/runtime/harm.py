@@ -61,6 +61,7 @@ EVERY_S = 1.0  # between two judgements
 CALM = 0.9  # grid over load: nothing is near harm, so a late filter without room is moved faster
 FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothing
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
+MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 OFTEN, OFTEN_S = (
     0.4,
@@ -125,7 +126,8 @@ def best(
     """
     how = how or manner(shape)
     low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (0.0, shape.prompt_pu)
-    reached = min(max(prompt_pu, low), high)  # a share that flees to none is beyond what is allowed for a while
+    # A share that is on its way to none is beyond what is allowed for a while.
+    reached = min(max(prompt_pu, low), high)
     near = (
         (abs(GAINS - gain) <= REACH)
         & (abs(PROMPTS - reached) <= REACH)
@@ -211,7 +213,6 @@ class Harm:
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
         self._since_s, self._mean, self._often = 0.0, 1.0, 0.0
-        self._calm = False  # so seen by the last judgement
         self._still = 0.0  # share of time without news: a law that has just begun knows of none
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
@@ -220,7 +221,9 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
         self._trying = False  # what is foreseen, for TRIAL_S
+        self._calm = False  # so seen by the last judgement
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
+        self._again_s = self._manner.shy_s  # then another trial, unless most of the wide filter is taken
         self._forget()
 
     def _forget(self) -> None:
@@ -292,22 +295,33 @@ class Harm:
         if alone:
             aim = aim[0], 0.0
         if self._manner is UNFORESEEN:
-            if aim[1] == 0.0 > self._aim[1]:
-                self._manner = manner(self._shape)
-            return aim
+            return self._wide(aim)
         if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
 
     def _foresaw_nothing(self) -> bool:
-        """When a trial has told: whether the loop is as late as it was. From then on the wide filter may be taken,
-        until that has gone back to the late one alone."""
+        """When a trial has told: whether the loop is as late as it was. From then on the wide filter may be taken."""
         trying, self._trying = self._trying, False
         if not (trying and self._shape.wide_pu and self._bare_late_s - self._late_s < FORESEEN_S):
             return False
         self._manner = UNFORESEEN
         self._due_s = self._moving_s + self._manner.patience_s
+        self._again_s = self._moving_s + self._manner.shy_s
         return True
+
+    def _wide(self, aim: tuple[float, float]) -> tuple[float, float]:
+        """What is aimed at with the wide filter. Where that has gone back to the late one alone, or most of it was not
+        taken for long, the load may be another one: none of it, and what is foreseen is tried again."""
+        if aim[1] <= -MOSTLY:
+            self._again_s = self._moving_s + self._manner.shy_s
+        overdue = self._moving_s >= self._again_s
+        if not (overdue or aim[1] == 0.0 > self._aim[1]):
+            return aim
+        self._manner = manner(self._shape)
+        if self._moving_s >= self._shy_s:
+            self._due_s = max(self._due_s, self._moving_s - self.prompt_pu / FALL_PER_S)
+        return aim[0], 0.0
 
     def _aimed(self, loud: NDArray[np.bool_], law: Frame) -> tuple[tuple[float, float], float, float]:
         """What is best now, and the grid over the load where it is largest, with this law and with a whole one; one

@@ -14,6 +14,7 @@ from controller.runtime.harm import (
     FALL_PER_S,
     FORESEEN_S,
     LINES_HZ,
+    MOSTLY,
     OFTEN,
     PERIODS,
     REACH,
@@ -188,6 +189,41 @@ def test_back_at_the_late_filter_what_is_foreseen_is_tried_again() -> None:
     assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, REACH)
 
 
+@pytest.mark.parametrize(
+    ("taken", "later_s", "again"),
+    [(0.0, 119.0, False), (0.0, 120.0, True), (0.01 - MOSTLY, 120.0, True), (-MOSTLY, 120.0, False)],
+)
+def test_a_load_that_leaves_little_of_the_wide_filter_is_tried_again(
+    taken: float, later_s: float, again: bool
+) -> None:
+    """Goal: a load of which nothing was foreseen may give way to one that can be. Method: a trial in vain at 50 s, then
+    for UNFORESEEN.shy_s less than MOSTLY of the wide filter: none of it, and when that is reached the next trial."""
+    assert UNFORESEEN.shy_s == 120.0
+    harm = Harm(2000.0, SLOW)
+    harm._often, harm._moving_s, harm._trying = 1.0, 50.0, True
+    assert harm._patient((1.0, 0.2), 1.0, 1.0) == (1.0, 0.0)
+    harm._moving_s += later_s
+    harm._aim, harm.prompt_pu = (1.0, taken), taken
+    assert harm._patient((1.0, taken), 1.0, 1.0) == ((1.0, 0.0) if again else (1.0, taken))
+    assert (harm._manner is FILTERED) == again
+    if again:  # a trial waits until the share is there
+        assert harm._due_s >= harm._moving_s - taken / FALL_PER_S
+        harm._aim = (1.0, 0.0)
+        assert harm._patient((1.0, 0.0), 1.0, 1.0) == (1.0, REACH)
+    else:
+        harm._moving_s += 119.0
+        harm._patient((1.0, 0.01 - MOSTLY), 1.0, 1.0)
+        assert (harm._manner is UNFORESEEN) == (taken == -MOSTLY)
+
+
+def test_a_reset_forgets_when_the_next_trial_was_due() -> None:
+    """Times count from there on, and nothing is known to be far from harm."""
+    harm = Harm(2000.0, SLOW)
+    harm._manner, harm._moving_s, harm._again_s, harm._calm = UNFORESEEN, 500.0, 620.0, True
+    harm.reset()
+    assert (harm._again_s, harm._calm, harm._manner) == (120.0, False, UNFORESEEN)
+
+
 @pytest.mark.parametrize("prompt_pu", [-1.0, -0.8, -REACH - 1e-6, -REACH])
 def test_what_flees_from_the_wide_filter_is_judged_on_its_way(prompt_pu: float) -> None:
     """Goal: no judgement fails. Method: the wide filter harms by more than 1 dB, a loop twice as strong as it should
@@ -270,8 +306,9 @@ def test_a_loop_that_keeps_no_span_begins_with_a_little_and_takes_what_is_seen_t
     )
     harm = Harm(2000.0, slow)
     assert (harm.gain, harm.prompt_pu, manner(slow)) == (BEGIN_PU, 0.0, SLOW_MANNER)
-    harm._often, harm._moving_s = 1.0, 50.0
+    harm._often, harm._moving_s = 1.0, 500.0
     assert harm._patient((0.15, 0.0), 1.0, 1.0) == (0.15, 0.0)
+    assert (harm._manner, harm._trying) == (SLOW_MANNER, False)
     at = best(late(0.013), EDGES_W, slow, BEGIN_PU, 0.0, -0.02)
     assert BEGIN_PU < at[0] <= BEGIN_PU + REACH + 1e-9
     assert at[1] == 0.0
