@@ -180,7 +180,7 @@ class Frame:
     sent_kw_high: tuple[float, ...] = ()  # and the largest
     target_kw: float = 0.0
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
-    prompt_pu: float = 1.0  # of it, the part that passes at once
+    prompt_pu: float = 1.0  # of it, the part that passes at once; below 0: the wide filter's, see ext.shape
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
     backstop: Backstop = field(default_factory=Backstop)
     drifts: tuple[
@@ -223,7 +223,7 @@ class Wish:
     leak_kw: float = 0.0  # added to the grid target, > 0 charges
     ramp_kw_per_s_max: float = 50.0
     gain: float = 1.0
-    prompt_pu: float = 1.0  # of what is taken of a swing, the part that passes at once
+    prompt_pu: float = 1.0  # of what is taken of a swing, the part that passes at once; below 0: likewise
     planned_kw: float = 0.0  # battery power of the plan behind it, 0: none
 
 

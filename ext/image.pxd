@@ -127,7 +127,7 @@ cdef struct Limits:
     double fall_kw_per_s        # how fast a command may lag behind a limit that shrinks
     double leak_kw              # added to the grid target to bring the SOC back, > 0 charges
     double gain                 # share of the deviation that the battery takes, 0 to 1
-    double prompt_pu            # of it, the part that may pass at once, or below 0 the wide filter; the rest the late one
+    double prompt_pu            # of it, the part that may pass at once, below 0 the wide filter; the rest the late one
     double dc_v_max             # DC bus above it: no charge, at once (F10); 0: no limit is known
     Order orders[ORDER_MAX]
 

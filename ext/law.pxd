@@ -19,7 +19,7 @@ cdef struct LawSetup:
     double delay_s              # effective delay of the whole loop
     double dead_zone_kw         # of a swing, either way, that is left to the grid
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
-    double prompt_pu            # of it, the part that may pass at once; the rest passes through the shape
+    double prompt_pu            # of it, the part that may pass at once, 0 or 1; the rest passes through the shape
     ShapeSetup shape
     int32_t pcs_count
 

@@ -233,7 +233,8 @@ def correlate(const double[:, :] kw not None, double[::1] last_kw not None, cons
 
     last_kw: as resonate() has it. Means over time: square (lines) of the load, taken (lines) the same of what was taken
     off it by inverse (lines), cross (lines) of the load's conjugate by that; cross / square is then what that is to the
-    load. With each value `forget` of them is lost while the load moves as it did, and at least `quiet` of that while it does not."""
+    load. With each value `forget` of them is lost while the load moves as it did, and at least `quiet` of that while it
+    does not."""
     cdef int32_t k, line, count = <int32_t>kw.shape[1]
     cdef double complex load_1, load_2, taken_1, taken_2, both, turned
     cdef double complex answer

@@ -202,7 +202,8 @@ class Spans:
 
 
 class Harm:
-    """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once."""
+    """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once; below 0: so
+    much of the wide filter."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         self._bare = not shape.at_once and not shape.ahead  # a late filter without room
@@ -327,18 +328,17 @@ class Harm:
         """What is best now, and the grid over the load where it is largest, with this law and with a whole one; one
         that takes all of a swing and harms nothing stays as it is. What is carried on beyond the lines is no cause to
         flee with a filter: noise of the last lines grows on the way."""
-        loop = self._loop()
-        doubt = self._doubt()
-        self._late_s = lateness_s(loop, np.where(loud, self._square * KW_PER_STEP**2, 0.0))
-        grid = excess(loop, law.gain, law.prompt_pu, self._shape, doubt)
+        loop, doubt = self._loop(), self._doubt()
         load_w = np.where(loud, self._square * KW_PER_STEP**2, 0.0)
+        self._late_s = lateness_s(loop, load_w)
+        grid = excess(loop, law.gain, law.prompt_pu, self._shape, doubt)
         judged, seen = _judged(loud), self._manner.seen
         within = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)])
         if self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
             judged, seen = within, self._manner.seen if self._manner is SLOW else HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
-            widened = wider(law.gain, law.prompt_pu, self._shape, lateness_s(loop, load_w))
+            widened = wider(law.gain, law.prompt_pu, self._shape, self._late_s)
         whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape, doubt)
         self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part
         sure = judged if self._shape.at_once else within

@@ -18,7 +18,7 @@ Three such filters are made. The prompt one is for the delay that is left while 
 loop that foresees nothing. The wide one is a late one that need not keep the span, which costs the late one most of
 what it could do: it is for a load of many small steps, of which none spans much. What is measured decides between them
 (runtime.harm). Where none keeps the span but the delay is nearly the same for every step, as with a slow converter on a
-fast wire, there is the wide one alone, and the law begins with as little of it as widens no load.
+fast wire, there is the wide one alone, and the law begins with so little of it that no load spans 5 % more.
 
 The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter with lead
 does up to 1.3 of what it is asked, and few edges tell the rest; up to 6 ms this room costs less than 1 dB of what is
@@ -97,8 +97,8 @@ class Filter:
 class Shape:
     """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass the prompt filter, 0 or 1; the rest passes
     the late one. delay_s: effective delay of the loop. at_once: the prompt filter is 1. ahead: else, the late one is
-    careful, and takes what is foreseen from the start. wide: the late one itself where that has room to spare.
-    begin_pu: of gain, what the law begins with."""
+    careful, and takes what is foreseen from the start. wide: the late one itself where that has room to spare, or where
+    there is no other. begin_pu: of gain, what the law begins with; below 1: nothing keeps the span."""
 
     delay_s: float
     gain: float
@@ -160,7 +160,7 @@ class Limits:
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
 STEADY_S_MAX = 0.010  # exchange of a wire that leaves the delay nearly the same for every step
-BEGIN_PU = 0.05  # of the wide filter: widens the span of no load by more than SPAN_SLACK
+BEGIN_PU = 0.05  # of the wide filter: widens the span of steps by 4.5 % at most
 WIDE = Limits(10 ** (0.2 / 20), LATE.price, inf)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
