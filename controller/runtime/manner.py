@@ -15,11 +15,11 @@ class Manner:
 
     seen: grid over load above which a whole law no longer lets all pass at once; kept: what is kept from then on,
     utilities look at 0.5 dB. learn_s: what is measured until then is forgotten; warm_s: before anything is judged.
-    patience_s: between two steps where little is harmed. shy_s: after more harm, before more is tried. part: of what
-    is seen in a second that enters its mean, which is judged. hold: by so much more may be left where all is prompt
-    than where nothing is. known: lines that tell; those above are carried on. doubt: standard errors of a line that
-    pass for chance. memory_s: of the means, while the load moves as it did. span_max: by how much the 20 ms mean of the
-    grid may span more than the load's.
+    patience_s: between two steps where little is harmed. shy_s: after more harm, or with little of the wide filter,
+    before more is tried. part: of what is seen in a second that enters its mean, which is judged. hold: by so much more
+    may be left where all is prompt than where nothing is. known: lines that tell; those above are carried on. doubt:
+    standard errors of a line that pass for chance. memory_s: of the means, while the load moves as it did. span_max: by
+    how much the 20 ms mean of the grid may span more than the load's.
     """
 
     seen: float
