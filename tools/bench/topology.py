@@ -65,11 +65,9 @@ class Error:
             setpoint = profiles[name].setpoint
             assert setpoint is not None
             told = setpoint.model_copy(update={"counts_per_kw": setpoint.counts_per_kw * self.answer})
-            read = profiles[name].points["pcs_kw"]
-            points = {
-                **profiles[name].points,
-                "pcs_kw": read.model_copy(update={"scale": read.scale / self.answer}),
-            }
+            points = dict(profiles[name].points)
+            for read in ("pcs_kw", "setpoint_kw"):  # what it gives and what it holds, both as it tells them
+                points[read] = points[read].model_copy(update={"scale": points[read].scale / self.answer})
             profiles[name] = profiles[name].model_copy(update={"setpoint": told, "points": points})
         sampling = checked.site.sampling.model_copy(update={"channels": channels})
         site = checked.site.model_copy(update={"sampling": sampling, "pcs": pcs})
