@@ -222,7 +222,9 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
         self._trying = False  # what is foreseen, for TRIAL_S
-        self._calm = False  # so seen by the last judgement
+        self._calm = self._widens = (
+            False  # so seen by the last judgement: far from harm; the span is not kept
+        )
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
         self._again_s = self._manner.shy_s  # then another trial, unless most of the wide filter is taken
         self._forget()
@@ -286,7 +288,11 @@ class Harm:
         self._calm = self._bare and harm < CALM
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
-        if aim != self._aim and (harm <= HARM_AGAIN or (self._shape.ahead and self._often < OFTEN)):
+        if (
+            aim != self._aim
+            and not self._widens
+            and (harm <= HARM_AGAIN or (self._shape.ahead and self._often < OFTEN))
+        ):
             self._due_s = self._moving_s + (EVERY_S if self._calm else self._manner.patience_s)
         if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= HARM_AGAIN:
             self._forget()
@@ -339,6 +345,7 @@ class Harm:
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, self._late_s)
+        self._widens = self._bare and widened > self._manner.span_max
         whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape, doubt)
         self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part
         sure = judged if self._shape.at_once else within

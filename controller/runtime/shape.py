@@ -159,7 +159,7 @@ class Limits:
 
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
-STEADY_S_MAX = 0.010  # exchange of a wire that leaves the delay nearly the same for every step
+STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same for every step
 BEGIN_PU = 0.05  # of the wide filter: widens the span of steps by 4.5 % at most
 WIDE = Limits(10 ** (0.2 / 20), LATE.price, inf)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves

@@ -331,3 +331,29 @@ def test_a_slow_loop_that_takes_all_takes_less_as_soon_as_it_harms(late_s: float
         aim, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.0))
     assert seen < MUCH and (seen <= SLOW_MANNER.seen) == stays
     assert (aim == (1.0, 0.0)) == stays
+
+
+@pytest.mark.parametrize(
+    ("made", "widened", "hurries"), [(SLOW, 0.031, True), (SLOW, 0.03, False), (LATE, 0.5, False)]
+)
+def test_where_the_span_is_not_kept_a_filter_without_room_has_no_patience(
+    made: Shape, widened: float, hurries: bool
+) -> None:
+    """Less is taken second by second, where one step in patience_s would take a minute; to the hundredth."""
+
+    class Seen:
+        """A span that was measured."""
+
+        def widened(self, _: float) -> float:
+            """Grid over load, less 1."""
+            return widened
+
+    harm = Harm(2000.0, made)
+    harm._moving_s, harm._square = 50.0, 1e9 * EDGES_W
+    harm._cross, harm._taken = harm._square * late(0.009), harm._square
+    harm._spans = Seen()  # type: ignore[assignment]
+    harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=0.0))
+    assert harm._widens == hurries
+    harm._due_s = 0.0
+    harm._patient((0.9, 0.0), 1.0, 1.0)
+    assert (harm._due_s == 0.0) == hurries
