@@ -34,9 +34,8 @@ from controller.runtime.waveform import Column
 Loop = NDArray[np.complexfloating[Any]]  # a value a line
 
 RATE_HZ = 400.0
-LINES_HZ = np.geomspace(
-    3.0, 47.0, LINES
-)  # an eighth of an octave apart; at 50 Hz lies what a CT's offset makes
+# An eighth of an octave apart; at 50 Hz lies what a CT's offset makes.
+LINES_HZ = np.geomspace(3.0, 47.0, LINES)
 ABOVE_HZ = np.array([48.5, 50.0])  # judged by what is seen below,
 TREND = 3  # the last lines of it
 ALL_HZ = np.concatenate([LINES_HZ, ABOVE_HZ])
@@ -222,9 +221,7 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
         self._trying = False  # what is foreseen, for TRIAL_S
-        self._calm = self._widens = (
-            False  # so seen by the last judgement: far from harm; the span is not kept
-        )
+        self._calm = self._widens = False  # seen by the last judgement: far from harm; a span not kept
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
         self._again_s = self._manner.shy_s  # then another trial, unless most of the wide filter is taken
         self._forget()
