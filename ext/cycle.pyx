@@ -6,7 +6,7 @@ Time is an argument: nothing below step() reads a clock.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ext.atomic cimport load_i32, lock_close, lock_open, lock_read, lock_same, s
 from ext.clock cimport clock_now_ns, clock_sleep_until
 from ext.fast cimport FastSetup, fast_init, fast_step
 from ext.guard cimport GuardRule, GuardSetup, guard_add, guard_init, guard_step
-from ext.image cimport Limits
+from ext.image cimport Command, Limits, Track
 from ext.law cimport LawSetup, law_init, law_step
 from ext.mailbox cimport BAR_RENEW, BAR_REST, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
 from ext.port cimport PortSetup, port_init, port_offer, port_step
@@ -79,8 +79,8 @@ cdef void status_publish(Frame *f) noexcept nogil:
     s.charge_cuts = f.fast.charge_cuts
     s.discharge_cuts = f.fast.discharge_cuts
     s.loop_delay_s = f.law.setup.delay_s
-    s.track = f.track
-    s.command = f.command
+    memcpy(&s.track, &f.track, sizeof(Track))        # an assignment would copy twice: Cython's goes by the stack
+    memcpy(&s.command, &f.command, sizeof(Command))
     lock_close(&f.status_lock)
 
 

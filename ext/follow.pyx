@@ -20,10 +20,6 @@ cdef enum:
 cdef double NO_LAG_S = 1e-15        # stands for none where times are counted in lags
 
 
-cdef inline double clip(double x, double low, double high) noexcept nogil:
-    return low if x < low else (high if x > high else x)
-
-
 cdef inline double fading(double x) noexcept nogil:
     """exp(-x), x >= 0. Below 1 by the Pade approximant of a quarter of it: 1e-12 off at most, in half the time."""
     cdef double y = 0.25 * x, square = y * y
@@ -99,28 +95,6 @@ cdef void follow_init(Follow *c, const FollowSetup *setup, double frame_s) noexc
         lead_init(c)
 
 
-cdef inline void move(Follow *c, double sent_kw, double dt_s) noexcept nogil:
-    cdef double reach_kw = c.setup.slew_kw_per_s * dt_s if c.setup.slew_kw_per_s > 0 else 1e12
-    cdef double x = dt_s * c.per_lag
-    c.slew_kw += clip(sent_kw - c.slew_kw, -reach_kw, reach_kw)
-    if c.setup.lag_s > 0:
-        c.model_kw += (c.slew_kw - c.model_kw) * (x / (1.0 + 0.5 * x))  # 1 - exp(-x) to third order
-    else:
-        c.model_kw = c.slew_kw
-
-
-cdef inline void remember(Follow *c) noexcept nogil:
-    c.past_kw[c.past_at & (PAST_MAX - 1)] = c.model_kw
-    c.battery_kw = c.past_kw[(c.past_at - c.dead_frames) & (PAST_MAX - 1)]
-    c.past_at += 1
-
-
-cdef void follow_step(Follow *c, double sent_kw, double dt_s) noexcept nogil:
-    """Where the converter will be when a command sent now arrives, and where it is now."""
-    move(c, sent_kw, dt_s)
-    remember(c)
-
-
 cdef void follow_each(Follow *c, int32_t count, const double *sent_kw, double dt_s) noexcept nogil:
     """The same for `count` of them; the past only where it is kept."""
     cdef int32_t k
@@ -128,29 +102,6 @@ cdef void follow_each(Follow *c, int32_t count, const double *sent_kw, double dt
         move(&c[k], sent_kw[k], dt_s)
         if c[k].kept:
             remember(&c[k])
-
-
-cdef double follow_lead(const Follow *c, double wanted_kw) noexcept nogil:
-    """The command that brings the converter to wanted_kw one exchange after it arrives; where its slew is too slow for
-    that, as far as it comes within it and the frame by which the next one may be late."""
-    cdef double way_kw, x
-    cdef const double *row
-    if c.setup.lag_s <= 0:
-        return wanted_kw
-    if c.scale_kw <= 0:
-        return c.model_kw + (wanted_kw - c.model_kw) * c.per_rest
-    way_kw = wanted_kw - c.decay * c.model_kw - (1.0 - c.decay) * c.slew_kw
-    x = fabs(way_kw) * c.per_scale
-    if x < c.far_end:
-        x *= c.rows_per_far
-        row = &c.lead[min(<int32_t>x, LEAD_ROWS - 1)][0]
-        x -= <int32_t>x
-        x = row[0] + x * row[1] + x * x * (row[2] + x * row[3])
-    else:
-        x *= c.ends
-    if x > c.reach_late:
-        x = c.reach_late
-    return c.slew_kw + (c.scale_kw * x if way_kw > 0 else -c.scale_kw * x)
 
 
 cdef void follow_look(Follow *c, double end_s) noexcept nogil:

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t
 cdef enum:
     HALF_MAX = 256          # samples of half a cycle at 20 kHz and 50 Hz, and a little over
     TURN_MAX = 8            # samples; a longer hole is leapt over
+    LINE_COUNT = 6          # lines at 1, 2, 4, 6, 8 and 12 times the grid frequency
 
 
 cdef struct Lock:
@@ -18,6 +19,8 @@ cdef struct Lock:
     double rocof_part           # of the way that its low-pass goes in a sample
     double cos1                 # unit phasor of phase a
     double sin1
+    double line_cos[LINE_COUNT]     # of so many times the phase at a sample: the present one, then already the next
+    double line_sin[LINE_COUNT]
     double omega_rad_per_s
     double along_v[HALF_MAX]    # space vector as the phasor sees it, over the last half cycle
     double across_v[HALF_MAX]
@@ -34,3 +37,4 @@ cdef struct Lock:
 cdef void lock_init(Lock *lock, double rate_hz, double frequency_hz, double voltage_v_min) noexcept nogil
 cdef void lock_turn(Lock *lock, double samples) noexcept nogil
 cdef void lock_step(Lock *lock, const double *v) noexcept nogil
+cdef void lock_ahead(Lock *lock) noexcept nogil

@@ -18,6 +18,10 @@ cdef struct Period:
 
 
 cdef void period_init(Period *p) noexcept nogil
-cdef void period_take(Period *p, double load_kw) noexcept nogil
 cdef void period_rise(Period *p, int64_t began_at) noexcept nogil
 cdef double period_load_kw(const Period *p, int32_t ahead_frames, double load_kw, double same_kw) noexcept nogil
+
+
+cdef inline void period_take(Period *p, double load_kw) noexcept nogil:
+    p.load_kw[p.at & (MEMORY_MAX - 1)] = <float>load_kw
+    p.at += 1

@@ -17,11 +17,6 @@ cdef void period_init(Period *p) noexcept nogil:
     memset(p, 0, sizeof(Period))
 
 
-cdef void period_take(Period *p, double load_kw) noexcept nogil:
-    p.load_kw[p.at & (MEMORY_MAX - 1)] = <float>load_kw
-    p.at += 1
-
-
 cdef void period_rise(Period *p, int64_t began_at) noexcept nogil:
     """A rise that has come to rest began in frame began_at."""
     cdef double interval, off = 0.0

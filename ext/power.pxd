@@ -3,12 +3,11 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.align cimport Align
 from ext.image cimport Sample, Track
-from ext.lock cimport Lock
+from ext.lock cimport LINE_COUNT, Lock
 from ext.wiring cimport Wiring
 
 
 cdef enum:
-    LINE_COUNT = 6          # ripple lines at 1, 2, 4, 6, 8 and 12 times the grid frequency
     CYCLE_MAX = 512         # samples of one cycle at 20 kHz and 50 Hz, and a little over
     MEDIAN_MAX = 5
     TURN_COUNT = 4          # what may be slow takes turns: each is done in one of so many samples, where there are many
@@ -26,7 +25,7 @@ cdef struct PowerSetup:
     int32_t median_samples      # length of the short median, 1, 3 or 5; its delay is (median_samples - 1) / 2 samples
 
 
-cdef struct Ripple:             # weights of the lines
+cdef struct Ripple:             # weights of the lock's lines
     double cosine[LINE_COUNT]
     double sine[LINE_COUNT]
 

@@ -28,7 +28,7 @@ from ext.image cimport (
     Sample,
     Track,
 )
-from ext.lock cimport lock_init, lock_step, lock_turn
+from ext.lock cimport lock_ahead, lock_init, lock_step, lock_turn
 from ext.wiring cimport wiring_init, wiring_step, wiring_wire
 
 cdef double LEARN_S = 0.4           # time constant of a weight: notches 0.4 Hz wide, quiet against load noise
@@ -87,22 +87,6 @@ cdef void power_init(Power *p, const PowerSetup *setup) noexcept nogil:
     align_init(&p.align, setup.rate_hz, setup.battery_kw_max)
     feeder_init(&p.load, LOAD_IA, p.setup.median_samples)
     feeder_init(&p.pcc, PCC_IA, p.setup.median_samples)
-
-
-cdef void lines(const Lock *lock, double *c, double *s) noexcept nogil:
-    """cos and sin of 1, 2, 4, 6, 8, 12 times the phase, by products."""
-    c[0] = lock.cos1
-    s[0] = lock.sin1
-    c[1] = c[0] * c[0] - s[0] * s[0]
-    s[1] = 2.0 * c[0] * s[0]
-    c[2] = c[1] * c[1] - s[1] * s[1]
-    s[2] = 2.0 * c[1] * s[1]
-    c[3] = c[2] * c[1] - s[2] * s[1]
-    s[3] = s[2] * c[1] + c[2] * s[1]
-    c[4] = c[2] * c[2] - s[2] * s[2]
-    s[4] = 2.0 * c[2] * s[2]
-    c[5] = c[3] * c[3] - s[3] * s[3]
-    s[5] = 2.0 * c[3] * s[3]
 
 
 cdef inline double share(const Ripple *r, double base, const double *c, const double *s) noexcept nogil:
@@ -219,14 +203,13 @@ cdef void meter_step(const Power *p, Meter *m, double kw, int32_t turned) noexce
 
 cdef void sample_step(Power *p, const Sample *sample, double battery_kw) noexcept nogil:
     """Lock, feeders and meters over one fresh sample."""
-    cdef double c[LINE_COUNT]
-    cdef double s[LINE_COUNT]
+    cdef const double *c = &p.lock.line_cos[0]
+    cdef const double *s = &p.lock.line_sin[0]
     cdef int32_t upper_half, locked = p.lock.locked
     if not p.started:
         wiring_wire(&p.wiring, sample)
     lock_turn(&p.lock, (sample.t_ns - p.t_ns) * 1e-9 * p.setup.rate_hz)
     p.t_ns = sample.t_ns
-    lines(&p.lock, c, s)        # before the loop's correction, which would only make the chain of products longer
     lock_step(&p.lock, &sample.si[(p.load.first if p.load.wired else p.pcc.first) + 3])
     if p.turn == TURN_WIRING & p.turn_mask:
         wiring_step(&p.wiring, sample, c[0], s[0])
@@ -240,6 +223,7 @@ cdef void sample_step(Power *p, const Sample *sample, double battery_kw) noexcep
     meter_step(p, &p.load_meter, p.load.raw_kw if p.load.wired else p.pcc.raw_kw + battery_kw, upper_half != p.upper)
     meter_step(p, &p.grid_meter, p.pcc.raw_kw if p.pcc.wired else p.load.raw_kw - battery_kw, upper_half != p.upper)
     p.upper = upper_half
+    lock_ahead(&p.lock)         # last: the lines of this sample are in use until here
     p.turn = (p.turn + 1) & p.turn_mask
     p.started = 1
 

@@ -19,17 +19,6 @@ cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil:
         s.part[i] = setup.frame_s / (setup.lags_s[i] + setup.frame_s)
 
 
-cdef void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept nogil:
-    """The deviation of this frame, and of those that were left out before it."""
-    cdef int32_t at, i, _
-    for _ in range(frames):
-        s.at += 1
-        at = <int32_t>(s.at & (SWING_MAX - 1))
-        s.swing_kw[at] = s.swing_kw[at + SWING_MAX] = swing_kw
-        for i in range(LAG_MAX):
-            s.lag_kw[i] += (swing_kw - s.lag_kw[i]) * s.part[i]
-
-
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:
     """The shares of a law with this prompt share; below 0: of the wide filter so much."""
     cdef const double *taps_pu = &s.setup.prompt_taps_pu[0]
@@ -45,18 +34,3 @@ cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:
         s.taps_pu[k] = part * taps_pu[k] + late_pu * s.setup.late_taps_pu[k]
     for k in range(LAG_MAX):
         s.lags_pu[k] = part * lags_pu[k] + late_pu * s.setup.late_lags_pu[k]
-
-
-cdef double shape_kw(const Shape *s) noexcept nogil:
-    """The answer now. Four sums side by side: one would wait for itself."""
-    cdef double sum_kw[4]
-    cdef int32_t back = -s.setup.tap_frames, k, i
-    cdef const double *then = &s.swing_kw[SWING_MAX + (s.at & (SWING_MAX - 1))]
-    sum_kw[0] = sum_kw[1] = sum_kw[2] = sum_kw[3] = 0.0
-    for k in range(0, TAP_MAX, 4):
-        for i in range(4):
-            sum_kw[i] += s.taps_pu[k + i] * then[i * back]
-        then += 4 * back
-    for i in range(LAG_MAX):
-        sum_kw[i] += s.lags_pu[i] * s.lag_kw[i]
-    return (sum_kw[0] + sum_kw[1]) + (sum_kw[2] + sum_kw[3])

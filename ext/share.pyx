@@ -90,17 +90,20 @@ cdef inline const double *headroom_of(const Limits *limits, double kw) noexcept 
     return &limits.charge_kw_max[0]
 
 
-cdef inline double total_of(const Share *s, const double *headroom_kw) noexcept nogil:
+cdef inline double per_total(const Share *s, const double *headroom_kw) noexcept nogil:
+    """1 / what all can give, 0: nobody can."""
     cdef double total_kw = 0.0
     cdef int32_t k
     for k in range(s.setup.pcs_count):
         total_kw += headroom_kw[k]
-    return total_kw
+    return 1.0 / total_kw if total_kw > 0 else 0.0
 
 
-cdef inline double part_of(double kw, double total_kw) noexcept nogil:
-    """Share of its headroom that each converter gives, -1 to 1; 0 for what is no number."""
-    cdef double part = kw * (1.0 / total_kw) if total_kw > 0 else 0.0    # the division need not wait for kw
+cdef inline double part_of(double kw, double per_discharge_kw, double per_charge_kw) noexcept nogil:
+    """Share of its headroom that each converter gives, -1 to 1; 0 for what is no number. per_total of both directions:
+    the divisions need not wait for kw."""
+    cdef double per_kw = per_discharge_kw if kw >= 0 else per_charge_kw
+    cdef double part = kw * per_kw if per_kw > 0 else 0.0
     return clip(part, -1.0, 1.0) if isfinite(part) else 0.0
 
 
@@ -137,12 +140,11 @@ cdef double missing_kw(const Share *s, int64_t now_ns, const Command *command, d
     return kw - clip(kw, -s.setup.quiet_kw, s.setup.quiet_kw)
 
 
-cdef void cover(Share *s, const Limits *limits, int64_t now_ns, const double *headroom_kw, double total_kw,
-                Command *command) noexcept nogil:
-    """Let the fastest one give what the others cannot yet, beside its own part. headroom_kw: in the direction of what
-    is wanted, in all total_kw."""
+cdef void cover(Share *s, const Limits *limits, int64_t now_ns, double part, Command *command) noexcept nogil:
+    """Let the fastest one give what the others cannot yet, beside its own part. part: of their headroom, of what is
+    wanted."""
+    cdef const double *headroom_kw = headroom_of(limits, command.pcs_kw)
     cdef double *told_kw = &command.setpoint_kw[s.fastest]
-    cdef double part = part_of(command.pcs_kw, total_kw)
     cdef double missed_kw, wanted_kw, kw
     if not s.missing and not may_miss(s, command, part, headroom_kw):
         return
@@ -166,8 +168,9 @@ cdef void models_step(Share *s, int64_t now_ns, const Command *command) noexcept
 cdef void share_step(Share *s, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil:
     """Split command.lead_kw into command.setpoint_kw; all zero without a permit or a finite number."""
     cdef const double *headroom_kw = headroom_of(limits, command.lead_kw)
-    cdef double total_kw = total_of(s, headroom_kw)
-    cdef double part = part_of(command.lead_kw, total_kw)
+    cdef double per_discharge_kw = per_total(s, &limits.discharge_kw_max[0])
+    cdef double per_charge_kw = per_total(s, &limits.charge_kw_max[0])
+    cdef double part = part_of(command.lead_kw, per_discharge_kw, per_charge_kw)
     cdef int32_t k
     if not limits.permit & PERMIT_SETPOINT:
         part = 0.0
@@ -180,7 +183,4 @@ cdef void share_step(Share *s, const Limits *limits, int64_t now_ns, Command *co
     models_step(s, now_ns, command)
     if (s.fastest >= 0 and command.prompt_pu > PROMPT_PU_MIN and limits.permit & PERMIT_SETPOINT
             and headroom_kw[s.fastest] > 0.0):
-        if headroom_kw != headroom_of(limits, command.pcs_kw):
-            headroom_kw = headroom_of(limits, command.pcs_kw)
-            total_kw = total_of(s, headroom_kw)
-        cover(s, limits, now_ns, headroom_kw, total_kw, command)
+        cover(s, limits, now_ns, part_of(command.pcs_kw, per_discharge_kw, per_charge_kw), command)
