@@ -226,6 +226,13 @@ class Harm:
         self._again_s = self._manner.shy_s  # then another trial, unless most of the wide filter is taken
         self._forget()
 
+    def follow(self, before: Harm) -> None:
+        """In place of the one of another loop: how often the load moves stays, and the share of a law of one kind."""
+        self.reset()
+        if all(getattr(self._shape, n) == getattr(before._shape, n) for n in ("at_once", "begin_pu")):
+            self.gain, self.prompt_pu, self._aim = before.gain, before.prompt_pu, before._aim
+        self._often, self._still = before._often, before._still
+
     def _forget(self) -> None:
         self._forgot_s = self._moving_s
         self._state = np.zeros((2, 2, LINES_HZ.size), complex)

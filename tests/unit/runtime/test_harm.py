@@ -305,3 +305,17 @@ def test_after_much_harm_more_is_not_tried_for_a_while() -> None:
     for moving_s, aim in ((50.0 + FILTERED.shy_s - 0.1, (0.3, 0.2)), (50.0 + FILTERED.shy_s, (0.4, 0.3))):
         harm._moving_s = moving_s
         assert harm._patient((0.4, 0.3), 1.0, 1.13) == aim
+
+
+def test_a_judge_that_follows_another_keeps_shares_of_its_own_kind_only() -> None:
+    """Goal: after a loss nothing measured stays, and no share means something else. Method: filters behind each other,
+    and behind a law that answers at once."""
+    before = Harm(2000.0, SLOW)
+    before.gain, before.prompt_pu, before._often = 0.8, 0.7, 0.9
+    after = Harm(2000.0, LATE)
+    after.follow(before)
+    assert (after.gain, after.prompt_pu, after._often) == (0.8, 0.7, 0.9)
+    whole = Harm(2000.0, FAST)
+    whole._moving_s = 99.0
+    whole.follow(before)
+    assert (whole.gain, whole.prompt_pu, whole._moving_s) == (1.0, 1.0, 0.0)
