@@ -128,7 +128,7 @@ class Shape:
         )
 
     def fields(self, frame_s: float) -> dict[str, Any]:
-        """What ext.law.LawSetup takes of it."""
+        """What ext.law.LoopSetup takes of it."""
         return {
             "delay_s": self.delay_s,
             "gain_max": self.gain,
@@ -168,13 +168,20 @@ CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 
 def shape_of(
     *, frame_s: float, dead_s: float, period_s: float, lag_s: float, slew_kw_per_s: float, rating_kw: float
 ) -> Shape:
-    """For a loop with these times, see ext.law.LawSetup; slew_kw_per_s 0: none."""
-    slewing_s = 0.5 * STEP_SHARE * rating_kw / slew_kw_per_s if slew_kw_per_s > 0 else 0.0
+    """For a loop with these times, see ext.law.LoopSetup; slew_kw_per_s 0: none."""
+    slewing_s = slewing_of(slew_kw_per_s, rating_kw)
     slow_s = frame_s + dead_s + max(0.0, slewing_s - AHEAD_S)
     tap_s = max(1, round(TAP_S / frame_s)) * frame_s
     turn_pu = min(0.5 * tap_s / slewing_s, STEP_MAX) if slewing_s > 0 else STEP_MAX
     return _shape(
-        round(slow_s + WAIT_SHARE * (period_s + lag_s), 7),
+        delay_of(
+            frame_s=frame_s,
+            dead_s=dead_s,
+            period_s=period_s,
+            lag_s=lag_s,
+            slew_kw_per_s=slew_kw_per_s,
+            rating_kw=rating_kw,
+        ),
         round(slow_s + BUSY_SHARE * period_s + LAG_SHARE * lag_s, 7),
         round(slow_s + LED_BUSY_SHARE * period_s + LED_LAG_SHARE * lag_s, 7),
         round(EDGE_SHARE * min(slewing_s, AHEAD_S), 7),
@@ -182,6 +189,20 @@ def shape_of(
         round(tap_s, 7),
         period_s <= STEADY_S_MAX,
     )
+
+
+def slewing_of(slew_kw_per_s: float, rating_kw: float) -> float:
+    """Delay of the largest step by the converters' slew, s."""
+    return 0.5 * STEP_SHARE * rating_kw / slew_kw_per_s if slew_kw_per_s > 0 else 0.0
+
+
+def delay_of(
+    *, frame_s: float, dead_s: float, period_s: float, lag_s: float, slew_kw_per_s: float, rating_kw: float
+) -> float:
+    """Effective delay of such a loop that answers at once, s."""
+    slewing_s = slewing_of(slew_kw_per_s, rating_kw)
+    slow_s = frame_s + dead_s + max(0.0, slewing_s - AHEAD_S)
+    return round(slow_s + WAIT_SHARE * (period_s + lag_s), 7)
 
 
 @lru_cache(maxsize=64)
