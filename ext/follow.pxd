@@ -15,8 +15,16 @@ cdef struct FollowSetup:
     double period_s             # between two setpoints of its own, its turn among those of its bus
 
 
+cdef struct FollowLead:         # the lead of one setup as a table: made at the start, read in the frame
+    double far_end              # where the lead becomes a straight line through zero
+    double ends                 # its slope from there on
+    double rows_per_far
+    double row[LEAD_ROWS][4]    # up to far_end, cubics of the place in the row
+
+
 cdef struct Follow:
     FollowSetup setup
+    const FollowLead *lead      # of this setup
     double frame_s
     double slew_kw              # its internal setpoint when a command sent now arrives
     double model_kw             # its power at that instant
@@ -28,19 +36,17 @@ cdef struct Follow:
     double scale_kw             # what it slews in the time of its lag, 0: no limit
     double per_scale            # 1 / scale_kw
     double reach_late           # what it slews within an exchange and a frame, of scale_kw
-    double far_end              # where the lead becomes a straight line through zero
-    double ends                 # its slope from there on
-    double rows_per_far         # of the table below
     double ahead_s              # from the arrival of what is sent now to the instant that is looked at, see follow_look
     double ahead_lags           # the same, in lags
     double ahead_decay          # of the lag over that time
     int32_t kept                # 1: follow_each keeps its past
     double per_lag              # 1 / lag_s, very large without a lag
-    double lead[LEAD_ROWS][4]   # up to far_end, cubics of the place in the row
-    double past_kw[PAST_MAX]    # model_kw of the last frames; the large ones last: all others lie side by side
+    double past_kw[PAST_MAX]    # model_kw of the last frames; the large one last: all others lie side by side
 
 
-cdef void follow_init(Follow *c, const FollowSetup *setup, double frame_s) noexcept nogil
+cdef void lead_init(FollowLead *lead, const FollowSetup *setup) noexcept nogil
+cdef void follow_init(Follow *c, const FollowSetup *setup, const FollowLead *lead, double frame_s) noexcept nogil
+cdef void follow_turn(Follow *c, const FollowSetup *setup, const FollowLead *lead) noexcept nogil
 cdef void follow_each(Follow *c, int32_t count, const double *sent_kw, double dt_s) noexcept nogil
 cdef void follow_look(Follow *c, double end_s) noexcept nogil
 cdef double follow_after_kw(const Follow *c, double sent_kw, double told_kw, double wait_s) noexcept nogil
@@ -83,13 +89,13 @@ cdef inline double follow_lead(const Follow *c, double wanted_kw) noexcept nogil
         return c.model_kw + (wanted_kw - c.model_kw) * c.per_rest
     way_kw = wanted_kw - c.decay * c.model_kw - (1.0 - c.decay) * c.slew_kw
     x = fabs(way_kw) * c.per_scale
-    if x < c.far_end:
-        x *= c.rows_per_far
-        row = &c.lead[min(<int32_t>x, LEAD_ROWS - 1)][0]
+    if x < c.lead.far_end:
+        x *= c.lead.rows_per_far
+        row = &c.lead.row[min(<int32_t>x, LEAD_ROWS - 1)][0]
         x -= <int32_t>x
         x = row[0] + x * row[1] + x * x * (row[2] + x * row[3])
     else:
-        x *= c.ends
+        x *= c.lead.ends
     if x > c.reach_late:
         x = c.reach_late
     return c.slew_kw + (c.scale_kw * x if way_kw > 0 else -c.scale_kw * x)

@@ -32,67 +32,81 @@ cdef inline double fading(double x) noexcept nogil:
     return y * y
 
 
-cdef double lag_of_slew(const Follow *c, double x) noexcept nogil:
+cdef double lag_of_slew(double decay, double x) noexcept nogil:
     """h of the lead for |u - s| / scale = x."""
-    return c.decay * x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664))
+    return decay * x * (0.5 + x * (0.16666666666666666 + x * 0.041666666666666664))
 
 
-cdef double led(const Follow *c, double far, int32_t steps, double *slope) noexcept nogil:
+cdef double led(double decay, double far, int32_t steps, double *slope) noexcept nogil:
     """|u - s| / scale after so many steps, and its slope over far = |wanted_kw - a b - (1 - a) s| / scale.
 
     With the h of the last u the lead's equation is linear in u - s: a step is u - s = far / (1 - a - h)."""
-    cdef double rest = 1.0 - c.decay, x = far / rest, left
+    cdef double rest = 1.0 - decay, x = far / rest, left
     cdef int32_t _
     slope[0] = 1.0 / rest
     for _ in range(steps):
-        left = rest - lag_of_slew(c, x)
-        slope[0] *= c.decay * (0.5 + x * (0.3333333333333333 + x * 0.125))
+        left = rest - lag_of_slew(decay, x)
+        slope[0] *= decay * (0.5 + x * (0.3333333333333333 + x * 0.125))
         x = far / left
         slope[0] = (1.0 + x * slope[0]) / left
     return x
 
 
-cdef void lead_init(Follow *c) noexcept nogil:
-    """The lead as a table: three divisions that wait for each other would be a fifth of a frame.
+cdef inline double lags_in(const FollowSetup *setup, double time_s) noexcept nogil:
+    return time_s * (1.0 / max(setup.lag_s, NO_LAG_S))
+
+
+cdef void lead_init(FollowLead *lead, const FollowSetup *setup) noexcept nogil:
+    """The lead as a table: three divisions that wait for each other would be a fifth of a frame. Without a slew limit
+    it needs none.
 
     No u beyond what the exchange allows is put into h. The steps only grow, so once the last but one is there, so is
     h, and what is left is a straight line."""
-    cdef double reach = c.setup.period_s * c.per_lag, low = 0.0, high = reach * (1.0 - c.decay), middle
+    cdef double reach = lags_in(setup, setup.period_s), decay = exp(-reach)
+    cdef double low = 0.0, high = reach * (1.0 - decay), middle
     cdef double from_x, to_x, from_slope, to_slope
     cdef int32_t k, _
+    memset(lead, 0, sizeof(FollowLead))
+    if setup.slew_kw_per_s <= 0:
+        return
     for _ in range(64):
         middle = 0.5 * (low + high)
-        if led(c, middle, LEAD_STEPS - 1, &to_slope) < reach:
+        if led(decay, middle, LEAD_STEPS - 1, &to_slope) < reach:
             low = middle
         else:
             high = middle
-    c.far_end = low
-    c.ends = 1.0 / (1.0 - c.decay - lag_of_slew(c, reach))
-    c.rows_per_far = LEAD_ROWS / c.far_end
-    from_x = led(c, 0.0, LEAD_STEPS, &from_slope)
+    lead.far_end = low
+    lead.ends = 1.0 / (1.0 - decay - lag_of_slew(decay, reach))
+    lead.rows_per_far = LEAD_ROWS / lead.far_end
+    from_x = led(decay, 0.0, LEAD_STEPS, &from_slope)
     for k in range(LEAD_ROWS):
-        to_x = led(c, c.far_end * (k + 1) / LEAD_ROWS, LEAD_STEPS, &to_slope)
-        c.lead[k][0] = from_x
-        c.lead[k][1] = from_slope / c.rows_per_far
-        c.lead[k][2] = 3.0 * (to_x - from_x) - (2.0 * from_slope + to_slope) / c.rows_per_far
-        c.lead[k][3] = 2.0 * (from_x - to_x) + (from_slope + to_slope) / c.rows_per_far
+        to_x = led(decay, lead.far_end * (k + 1) / LEAD_ROWS, LEAD_STEPS, &to_slope)
+        lead.row[k][0] = from_x
+        lead.row[k][1] = from_slope / lead.rows_per_far
+        lead.row[k][2] = 3.0 * (to_x - from_x) - (2.0 * from_slope + to_slope) / lead.rows_per_far
+        lead.row[k][3] = 2.0 * (from_x - to_x) + (from_slope + to_slope) / lead.rows_per_far
         from_x, from_slope = to_x, to_slope
 
 
-cdef void follow_init(Follow *c, const FollowSetup *setup, double frame_s) noexcept nogil:
-    """What does not change is reckoned once: a division costs as much as the rest of a line."""
-    memset(c, 0, sizeof(Follow))
+cdef void follow_turn(Follow *c, const FollowSetup *setup, const FollowLead *lead) noexcept nogil:
+    """From now on with these times, its power and its past as they are. lead: made for them, and kept by the caller.
+    What does not change is reckoned once: a division costs as much as the rest of a line."""
     c.setup = setup[0]
-    c.frame_s = frame_s
-    c.dead_frames = min(<int32_t>(setup.dead_s / frame_s + 0.5), PAST_MAX - 1)
+    c.lead = lead
+    c.dead_frames = min(<int32_t>(setup.dead_s / c.frame_s + 0.5), PAST_MAX - 1)
     c.per_lag = 1.0 / max(setup.lag_s, NO_LAG_S)
     c.scale_kw = setup.slew_kw_per_s * max(setup.lag_s, NO_LAG_S)
     c.decay = exp(-setup.period_s * c.per_lag)
     c.per_rest = 1.0 / (1.0 - c.decay)
-    if c.scale_kw > 0:
-        c.per_scale = 1.0 / c.scale_kw
-        c.reach_late = (setup.period_s + frame_s) * c.per_lag
-        lead_init(c)
+    c.per_scale = 1.0 / c.scale_kw if c.scale_kw > 0 else 0.0
+    c.reach_late = (setup.period_s + c.frame_s) * c.per_lag
+
+
+cdef void follow_init(Follow *c, const FollowSetup *setup, const FollowLead *lead, double frame_s) noexcept nogil:
+    """At rest at zero. lead: as lead_init makes it of this setup."""
+    memset(c, 0, sizeof(Follow))
+    c.frame_s = frame_s
+    follow_turn(c, setup, lead)
 
 
 cdef void follow_each(Follow *c, int32_t count, const double *sent_kw, double dt_s) noexcept nogil:

@@ -1,31 +1,44 @@
 """What the battery should do: hold the grid to a ramp-limited target, ahead of the converter's lag."""
 from libc.stdint cimport int32_t, int64_t
 
-from ext.follow cimport Follow
+from ext.follow cimport Follow, FollowLead
 from ext.image cimport PCS_MAX, Command, Limits, Track
 from ext.preview cimport Preview
 from ext.shape cimport Shape, ShapeSetup
 
 
-cdef struct LawSetup:
-    double frame_s              # time between two steps
-    double target_lag_s         # the grid target follows the load through this lag twice, then the ramp limit
+cdef enum:
+    LOOP_MAX = PCS_MAX + 1      # all converters, and all but each
+    LIVE_SETS = 256             # of PCS_MAX converters
+
+
+cdef struct LoopSetup:          # of those that take part, as one
     double lag_s                # converter's first-order lag, 0: none
     double slew_kw_per_s        # converters' own slew, of the site
     double dead_s               # first byte of a setpoint to the start of its effect
-    double period_s             # one setpoint exchange on the slowest bus
-    double rating_kw            # of all converters
-    double each_kw[PCS_MAX]     # of each
+    double period_s             # one setpoint exchange, the mean over their buses
+    double rating_kw            # of all of them
     double delay_s              # effective delay of the whole loop
-    double dead_zone_kw         # of a swing, either way, that is left to the grid
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
     double prompt_pu            # of it, the part that may pass at once, 0 or 1; the rest passes through the shape
     ShapeSetup shape
+
+
+cdef struct LawSetup:
+    double frame_s              # time between two steps
+    double target_lag_s         # the grid target follows the load through this lag twice, then the ramp limit
+    double each_kw[PCS_MAX]     # rating of each converter
+    double dead_zone_kw         # of a swing, either way, that is left to the grid
     int32_t pcs_count
+    LoopSetup loops[LOOP_MAX]   # the first: of all
+    int32_t loop_of[LIVE_SETS]  # which of them for each live set, bit k: converter k takes part
 
 
 cdef struct Law:
     LawSetup setup
+    const LoopSetup *loop       # in use
+    int32_t loop_at             # which one
+    int32_t living              # a bit for each converter that has a limit above zero
     int32_t engaged             # 1: a target is being held
     Shape shape
     Preview preview
@@ -36,9 +49,13 @@ cdef struct Law:
     double held_kw              # command that stands
     int64_t t_held_ns           # since when
     int64_t t_alike_ns          # when a new one would last have differed little
+    double wished_kw            # what was wanted of the batteries in the last frame that knew the load
+    double bridge_kw            # what is left of the step that a change of the loop would have made in it
+    int32_t turned              # 1: the loop has changed since
     Follow all                  # the converters as one
     int64_t t_ns                # of the last step
     int64_t t_good_ns           # when the load was last known
+    FollowLead leads[LOOP_MAX]
 
 
 cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil

@@ -5,6 +5,8 @@
     pcs_kw   = shape(load ahead - target), less the dead zone - leak + what the grid's frequency asks, inside the lease
     lead_kw  the command that brings the converters, taken as one, to pcs_kw an exchange later, see ext.follow
 
+loop: times, filters and tables of those that take part as one: of all, or of all but the one that is out; made at the
+start. When it changes, what that would step by fades.
 shape: of what is taken, the prompt share passes at once, or through a filter where the loop is too late for that, and
 the rest through another that makes no frequency worse even while nothing is foreseen, see ext.shape. A battery that
 rests where it is wanted, to 2 % of the rating, is told something new every ten exchanges only: the wire is free when
@@ -14,15 +16,18 @@ from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_step
+from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_step, follow_turn, lead_init
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
-from ext.preview cimport PreviewSetup, preview_init, preview_step
-from ext.shape cimport shape_init, shape_kw, shape_mix, shape_take
+from ext.preview cimport PreviewSetup, preview_init, preview_look, preview_step
+from ext.shape cimport shape_init, shape_kw, shape_mix, shape_take, shape_turn
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
 cdef double QUIET_EXCHANGES = 10.0  # how long it waits at most
 cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
+cdef double BRIDGE_S = 0.1          # how fast what a change of the loop would have stepped by fades
+cdef double BRIDGE_KW_MIN = 0.1
+cdef double SHARE_STEP = 0.15       # of the prompt share from one lease to the next: it moves by 0.02 else
 cdef int64_t HOLD_NS = 10_000_000   # F06: a lost load measurement is bridged this long
 
 
@@ -30,17 +35,53 @@ cdef inline double clip(double x, double low, double high) noexcept nogil:
     return low if x < low else (high if x > high else x)
 
 
+cdef inline FollowSetup as_one(const LoopSetup *loop) noexcept nogil:
+    return FollowSetup(loop.lag_s, loop.slew_kw_per_s, loop.dead_s, loop.period_s)
+
+
+cdef inline double horizon_s(const Law *w) noexcept nogil:
+    """From the measurement to the middle of the exchange that answers it."""
+    return w.setup.frame_s + w.loop.dead_s + 0.5 * w.loop.period_s
+
+
 cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
-    cdef FollowSetup converters = FollowSetup(setup.lag_s, setup.slew_kw_per_s, setup.dead_s, setup.period_s)
+    """The tables of every loop are made here: no frame could."""
+    cdef FollowSetup converters
     cdef PreviewSetup preview
+    cdef int32_t k
     memset(w, 0, sizeof(Law))
     w.setup = setup[0]
-    follow_init(&w.all, &converters, setup.frame_s)
-    shape_init(&w.shape, &setup.shape)
+    w.loop = &w.setup.loops[0]
+    for k in range(LOOP_MAX):
+        converters = as_one(&w.setup.loops[k])
+        lead_init(&w.leads[k], &converters)
+    converters = as_one(w.loop)
+    follow_init(&w.all, &converters, &w.leads[0], setup.frame_s)
+    shape_init(&w.shape, &w.loop.shape)
     preview.frame_s = setup.frame_s
-    preview.horizon_s = setup.frame_s + setup.dead_s + 0.5 * setup.period_s
-    preview.rating_kw = setup.rating_kw
+    preview.horizon_s = horizon_s(w)
+    preview.rating_kw = w.loop.rating_kw
     preview_init(&w.preview, &preview)
+
+
+cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
+    """Another loop: its times, filters and tables. Target, command, models and all that is known of the load stay."""
+    cdef FollowSetup converters = as_one(&w.setup.loops[loop_at])
+    w.loop = &w.setup.loops[loop_at]
+    w.loop_at = loop_at
+    w.turned = w.engaged
+    follow_turn(&w.all, &converters, &w.leads[loop_at])
+    shape_turn(&w.shape, &w.loop.shape)
+    preview_look(&w.preview, horizon_s(w))
+
+
+cdef void take_turn(Law *w, int32_t living) noexcept nogil:
+    """Those that take part are others than before. Nobody: the loop stays, it has nothing to do."""
+    cdef int32_t loop_at = w.setup.loop_of[living & (LIVE_SETS - 1)]
+    w.living = living
+    if not living or loop_at == w.loop_at or not 0 <= loop_at < LOOP_MAX:
+        return
+    turn(w, loop_at)
 
 
 cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_low_kw, double room_high_kw,
@@ -62,7 +103,7 @@ cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_
 
 cdef inline bint foresees(const Law *w, const Command *command) noexcept nogil:
     """Whether the filter takes the load ahead, and its battery may rest."""
-    return not w.setup.shape.at_once and (w.setup.shape.ahead or command.prompt_pu > 0.0)
+    return not w.loop.shape.at_once and (w.loop.shape.ahead or command.prompt_pu > 0.0)
 
 
 cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:
@@ -70,9 +111,9 @@ cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) no
     cdef double swing_kw = preview_step(&w.preview, load_kw) - w.target_kw
     cdef int32_t frames = max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5))
     shape_take(&w.shape, swing_kw if foresees(w, command) else load_kw - w.target_kw, frames)
-    if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.setup.shape.at_once):
-        shape_mix(&w.shape, 0.0 if w.setup.shape.at_once else command.prompt_pu)
-        if w.setup.shape.at_once:
+    if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.loop.shape.at_once):
+        shape_mix(&w.shape, 0.0 if w.loop.shape.at_once else command.prompt_pu)
+        if w.loop.shape.at_once:
             swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
         else:
             swing_kw = shape_kw(&w.shape)
@@ -80,50 +121,76 @@ cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) no
     return command.gain * swing_kw - w.leak_kw
 
 
+cdef double bridged(Law *w, double wished_kw, double dt_s) noexcept nogil:
+    """What is wished, without the step that other filters of the same past make: it fades."""
+    if w.turned:
+        w.turned = 0
+        w.bridge_kw = w.wished_kw - wished_kw
+    if w.bridge_kw != 0.0:
+        w.bridge_kw -= w.bridge_kw * (dt_s / BRIDGE_S) if fabs(w.bridge_kw) > BRIDGE_KW_MIN else w.bridge_kw
+        wished_kw += w.bridge_kw
+    w.wished_kw = wished_kw
+    return wished_kw
+
+
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted."""
     cdef double wanted_kw = command.pcs_kw
-    cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.setup.period_s) * w.preview.rating_kw
+    cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.loop.period_s) * w.preview.rating_kw
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.all.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
             or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
         w.held_kw = follow_lead(&w.all, wanted_kw)
         w.t_held_ns = now_ns
-    elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.setup.period_s * 1e9:
+    elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9:
         w.held_kw = wanted_kw
         w.t_held_ns = now_ns
     return w.held_kw
 
 
+cdef inline void take_shares(Law *w, const Limits *limits, Command *command) noexcept nogil:
+    """Gain and prompt share by loop and lease. One that was begun anew for another loop makes no step either."""
+    cdef double prompt_pu = w.loop.prompt_pu * limits.prompt_pu
+    if w.loop.shape.at_once and prompt_pu < 0.0:
+        prompt_pu = 0.0
+    if fabs(command.prompt_pu - prompt_pu) > SHARE_STEP:
+        w.turned = w.engaged
+    command.gain = w.loop.gain_max * limits.gain
+    command.prompt_pu = prompt_pu
+
+
 cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil:
     """Track and lease to wanted battery power and the command ahead of the lag."""
     cdef double dt_s = clip((now_ns - w.t_ns) * 1e-9, 0.0, 100.0 * w.setup.frame_s) if w.t_ns else w.setup.frame_s
-    cdef double high_kw = 0.0, low_kw = 0.0, sent_kw = 0.0, live_kw = 0.0, wanted_kw
-    cdef int32_t k
+    cdef double high_kw = 0.0, low_kw = 0.0, sent_kw = 0.0, all_kw = 0.0, live_kw = 0.0, wanted_kw
+    cdef int32_t living = 0, k
     for k in range(w.setup.pcs_count):
+        living |= <int32_t>(limits.discharge_kw_max[k] + limits.charge_kw_max[k] > 0.0) << k
         high_kw += limits.discharge_kw_max[k]
         low_kw += limits.charge_kw_max[k]
-        sent_kw += command.sent_kw[k]
-        live_kw += w.setup.each_kw[k] if limits.discharge_kw_max[k] + limits.charge_kw_max[k] > 0.0 else 0.0
-    w.preview.rating_kw = live_kw if live_kw > 0.0 else w.setup.rating_kw     # of what still takes part
+        all_kw += command.sent_kw[k]
+        sent_kw += command.sent_kw[k] if living >> k & 1 else 0.0
+        live_kw += w.setup.each_kw[k] if living >> k & 1 else 0.0
+    if living != w.living:
+        take_turn(w, living)
+    w.preview.rating_kw = live_kw if live_kw > 0.0 else w.loop.rating_kw     # of what still takes part
     w.t_ns = now_ns
-    follow_step(&w.all, sent_kw, dt_s)
-    command.gain = w.setup.gain_max * limits.gain
-    command.prompt_pu = w.setup.prompt_pu * limits.prompt_pu
-    if w.setup.shape.at_once and command.prompt_pu < 0.0:
-        command.prompt_pu = 0.0
+    # What one that is out was told last says nothing of those that are left; where all are out they are on their way.
+    follow_step(&w.all, sent_kw if living else all_kw, dt_s)
+    take_shares(w, limits, command)
     if not track.quality & ~QUALITY_UNLOCKED:
         w.t_good_ns = now_ns
         if not limits.permit & PERMIT_SETPOINT or not w.engaged:
             w.lagged_kw = w.smooth_kw = w.target_kw = track.load_kw
-            w.leak_kw = 0.0
+            w.leak_kw = w.bridge_kw = 0.0
+            w.turned = 0
         if limits.permit & PERMIT_SETPOINT and not w.engaged:
-            shape_init(&w.shape, &w.setup.shape)
+            shape_init(&w.shape, &w.loop.shape)
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
-        wanted_kw = wish(w, track.load_kw, command, dt_s) + command.support_kw
+        wanted_kw = bridged(w, wish(w, track.load_kw, command, dt_s), dt_s) + command.support_kw
         if wanted_kw < track.load_kw - limits.import_kw_max:
             wanted_kw = track.load_kw - limits.import_kw_max
         if wanted_kw > track.load_kw + limits.export_kw_max:

@@ -53,4 +53,5 @@ cdef struct Preview:
 
 
 cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil
+cdef void preview_look(Preview *v, double horizon_s) noexcept nogil
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil

@@ -48,9 +48,15 @@ cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     v.long_frames = frames(v, LONG_S)
     v.calm_frames = frames(v, CALM_S)
     v.settle_frames = <int32_t>(SETTLE_S / setup.frame_s + 0.5)
-    v.ahead_frames[<int32_t>GUESS_EDGE] = frames(v, setup.horizon_s + OVERRUN_S)
-    v.ahead_frames[<int32_t>GUESS_CALM] = frames(v, setup.horizon_s)
-    v.ahead_frames[<int32_t>GUESS_PERIOD] = frames(v, setup.horizon_s)
+    preview_look(v, setup.horizon_s)
+
+
+cdef void preview_look(Preview *v, double horizon_s) noexcept nogil:
+    """From now on as far ahead as this; levels, period and what is known of the guesses stay."""
+    v.setup.horizon_s = horizon_s
+    v.ahead_frames[<int32_t>GUESS_EDGE] = frames(v, horizon_s + OVERRUN_S)
+    v.ahead_frames[<int32_t>GUESS_CALM] = frames(v, horizon_s)
+    v.ahead_frames[<int32_t>GUESS_PERIOD] = frames(v, horizon_s)
 
 
 cdef inline double back(const Preview *v, int32_t count) noexcept nogil:

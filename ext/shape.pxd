@@ -23,7 +23,7 @@ cdef struct ShapeSetup:
 
 
 cdef struct Shape:
-    ShapeSetup setup
+    const ShapeSetup *setup     # kept by the caller
     double swing_kw[2 * SWING_MAX]  # deviation in the last frames, twice: whoever looks back never meets an end
     int64_t at                  # frames taken
     double lag_kw[LAG_MAX]      # deviation through each lag
@@ -34,6 +34,7 @@ cdef struct Shape:
 
 
 cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil
+cdef void shape_turn(Shape *s, const ShapeSetup *setup) noexcept nogil
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil
 
 

@@ -13,10 +13,15 @@ from libc.string cimport memset
 cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil:
     cdef int32_t i
     memset(s, 0, sizeof(Shape))
-    s.setup = setup[0]
-    s.prompt_pu = NAN
+    shape_turn(s, setup)
     for i in range(LAG_MAX):
         s.part[i] = setup.frame_s / (setup.lags_s[i] + setup.frame_s)
+
+
+cdef void shape_turn(Shape *s, const ShapeSetup *setup) noexcept nogil:
+    """From now on with these filters, of what was taken so far; taps and lags lie at the same times in all."""
+    s.setup = setup
+    s.prompt_pu = NAN
 
 
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:

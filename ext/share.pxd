@@ -1,7 +1,7 @@
 """One wanted power to N converters, by what each can still give."""
 from libc.stdint cimport int32_t, int64_t
 
-from ext.follow cimport Follow, FollowSetup
+from ext.follow cimport Follow, FollowLead, FollowSetup
 from ext.image cimport PCS_MAX, Command, Limits
 
 
@@ -24,6 +24,7 @@ cdef struct Share:
     int32_t missing             # 1: in the last frame something was missed
     int32_t slow_count
     int32_t slow[PCS_MAX]       # the others
+    FollowLead lead[PCS_MAX]
 
 
 cdef void share_init(Share *s, const ShareSetup *setup) noexcept nogil

@@ -14,7 +14,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from ext.follow cimport Follow, follow_after_kw, follow_each, follow_init, follow_lead, follow_look
+from ext.follow cimport Follow, follow_after_kw, follow_each, follow_init, follow_lead, follow_look, lead_init
 from ext.image cimport PERMIT_SETPOINT, Command, Limits
 
 cdef double PROMPT_PU_MIN = 0.5     # `training-fast` after a loss: M5 +0.67 dB from 0.3 on, +0.39 from here on
@@ -43,7 +43,8 @@ cdef void share_init(Share *s, const ShareSetup *setup) noexcept nogil:
     s.setup = setup[0]
     s.fastest = -1
     for k in range(setup.pcs_count):
-        follow_init(&s.pcs[k], &setup.pcs[k], setup.frame_s)
+        lead_init(&s.lead[k], &setup.pcs[k])
+        follow_init(&s.pcs[k], &setup.pcs[k], &s.lead[k], setup.frame_s)
         for j in range(setup.pcs_count):
             s.pcs[k].kept |= setup.pcs[k].dead_s >= reply_s(s, j)
 

@@ -26,7 +26,7 @@ from controller.image import Backstop as Look
 from controller.image import Frame, Instant
 from controller.runtime.fastlink import watch
 from controller.runtime.feeder import Feeder
-from controller.runtime.frame_setup import shape_in
+from controller.runtime.frame_setup import shapes_in
 from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
 from controller.runtime.waveform import Column, Powers, Waveform
@@ -159,7 +159,9 @@ class Backstop:
         self._thinner = watch.Thinner(
             round(checked.site.sampling.rate_hz / HARM_HZ), round(HARM_HZ / RATE_HZ)
         )
-        self._harm = Harm(sum(line.rating_kw for line in checked.table.pcs), shape_in(checked, checked.table))
+        rating_kw = sum(line.rating_kw for line in checked.table.pcs)
+        self._harms = [Harm(rating_kw, shape) for shape in shapes_in(checked, checked.table)]
+        self._harm = self._harms[0]
         self._spectrum = Spectrum()
         self.feeder = Feeder(checked.site.utility)
         self._tiers = Tiers()
@@ -186,6 +188,9 @@ class Backstop:
         self._t_ns = now.t_ns
         if self._waveform.blind or not self.judges:
             return Look(blind=self._waveform.blind)
+        if self._harms[law.loop_at] is not self._harm:
+            self._harms[law.loop_at].follow(self._harm)
+            self._harm = self._harms[law.loop_at]
         if engaged != self._engaged:
             self._harm.reset()
         if engaged != self._engaged or self.share != self._tiers.aim:

@@ -7,7 +7,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from controller.image import CHANNELS
-from controller.runtime.shape import Shape, shape_of
+from controller.runtime.shape import Shape, delay_of, shape_of
 from controller.units import ns
 
 if TYPE_CHECKING:  # the zero-writer has a second in all (F65): it needs neither a schema nor tables
@@ -103,27 +103,71 @@ def _support(checked: CheckedSite) -> dict[str, float]:
 
 
 def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
-    times, site = _times(checked, table), checked.site
+    """One loop of all converters, and one of all but each: what the frame may need at once is made before it."""
+    pairs = zip(loop_times(checked, table), shapes_in(checked, table), strict=True)
+    loops, frame_s = [_loop(times, shape) for times, shape in pairs], _frame_s(checked)
     own: dict[str, Any] = {
-        name: float(getattr(site.control, name)) for name in ("target_lag_s", "dead_zone_kw")
+        name: float(getattr(checked.site.control, name)) for name in ("target_lag_s", "dead_zone_kw")
     }
-    own |= {"pcs_count": len(site.pcs), "each_kw": _ratings(table)}
-    return times | own | shape_of(**times).fields(times["frame_s"])
+    own |= {"pcs_count": len(table.pcs), "each_kw": _ratings(table), "frame_s": frame_s}
+    unused = [loops[0]] * (PCS_MAX + 1 - len(loops))
+    return own | {"loops": loops + unused, "loop_of": loop_of(checked, table)}
 
 
-def shape_in(checked: CheckedSite, table: BusTable) -> Shape:
-    """What the law of this site answers to a swing."""
-    return shape_of(**_times(checked, table))
+def _loop(times: dict[str, float], shape: Shape) -> dict[str, Any]:
+    own = {name: value for name, value in times.items() if name != "frame_s"}
+    return own | shape.fields(times["frame_s"]) | {"delay_s": delay_of(**times)}
+
+
+def loop_times(checked: CheckedSite, table: BusTable) -> list[dict[str, float]]:
+    """Of the law's loops, see ext.law.LawSetup: of all converters, then without each where others are left."""
+    count = len(table.pcs)
+    each = range(count) if count > 1 else ()
+    return [_times(checked, table, living) for living in (None, *((1 << count) - 1 ^ 1 << k for k in each))]
+
+
+def loop_of(checked: CheckedSite, table: BusTable) -> list[int]:
+    """For each live set (bit k: converter k takes part) the loop that the law uses: its own where at most one is out.
+
+    With more out, whose loops would be 255 designs of a tenth of a second each, the one whose delay is nearest: the
+    filters are made for a delay, and the tables for lag, exchange and slew, which are its parts. Of equals the first.
+    """
+    count = len(table.pcs)
+    whole = (1 << count) - 1
+    delays_s = [delay_of(**times) for times in loop_times(checked, table)]
+    found = [0] * (1 << PCS_MAX)
+    for living in range(1, whole):
+        out = [k for k in range(count) if not living >> k & 1]
+        own_s = delay_of(**_times(checked, table, living))
+        nearest = min(range(len(delays_s)), key=lambda k: abs(delays_s[k] - own_s))
+        found[living] = out[0] + 1 if len(out) == 1 else nearest
+    return found
+
+
+def shapes_in(checked: CheckedSite, table: BusTable) -> list[Shape]:
+    """What each of the law's loops on this site answers to a swing, see loop_times.
+
+    Where the one that covers for the others (ext.share) is still there, those that are left are no later than all
+    were, whatever their mean says: it is a larger part of them. So they keep the filters of all."""
+    whole, *without = loop_times(checked, table)
+    each = _each(checked, table)
+    reply_s = [one["dead_s"] + one["period_s"] + one["lag_s"] for one in each]
+    covers = reply_s.index(min(reply_s))
+    found = [shape_of(**whole)]
+    for k, times in enumerate(without):
+        slower = delay_of(**times) > delay_of(**whole)
+        found.append(found[0] if slower and k != covers else shape_of(**times))
+    return found
 
 
 def _share(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
     """The converters one by one; whoever is clearly faster than the others covers for them while they come."""
-    times, each = _times(checked, table), _each(checked, table)
+    each = _each(checked, table)
     none = dict.fromkeys(each[0], 0.0)
     return {
         "pcs_count": len(each),
-        "frame_s": times["frame_s"],
-        "quiet_kw": MISS_PU_MAX * times["rating_kw"],
+        "frame_s": _frame_s(checked),
+        "quiet_kw": MISS_PU_MAX * sum(line.rating_kw for line in table.pcs),
         "faster_pu": FASTER_SHARE,
         "rating_kw": _ratings(table),
         "pcs": each + [none] * (PCS_MAX - len(each)),
@@ -148,23 +192,32 @@ def _each(checked: CheckedSite, table: BusTable) -> list[dict[str, float]]:
     ]
 
 
-def _times(checked: CheckedSite, table: BusTable) -> dict[str, float]:
-    """Several converters count by their ratings, as their sum answers; those that share a port take turns."""
-    site, lines = checked.site, table.pcs
-    pairs = tuple(zip(site.pcs, lines, strict=True))
-    rating_kw = sum(line.rating_kw for line in lines)
+def _frame_s(checked: CheckedSite) -> float:
+    return 1.0 / checked.site.sampling.rate_hz
+
+
+def _times(checked: CheckedSite, table: BusTable, living: int | None = None) -> dict[str, float]:
+    """Several converters count by their ratings, as their sum answers; those that share a port take turns. living: bit
+    k for converter k, those without are left out, and their turns with them; None: all."""
+    taken = tuple(
+        (p, line)
+        for k, (p, line) in enumerate(zip(checked.site.pcs, table.pcs, strict=True))
+        if living is None or living >> k & 1
+    )
+    rating_kw = sum(line.rating_kw for _, line in taken)
     round_s = {
-        port: sum(line.setpoint_period_s for p, line in pairs if p.port == port) for port in site.ports
+        port: sum(line.setpoint_period_s for p, line in taken if p.port == port)
+        for port in checked.site.ports
     }
 
     def mean(values: Iterable[float]) -> float:
-        return sum(x * line.rating_kw for x, line in zip(values, lines, strict=True)) / rating_kw
+        return sum(x * line.rating_kw for x, (_, line) in zip(values, taken, strict=True)) / rating_kw
 
     return {
-        "frame_s": 1.0 / site.sampling.rate_hz,
-        "lag_s": mean(p.lag_ms / 1000.0 for p in site.pcs),
-        "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in pairs),
-        "dead_s": mean(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in pairs),
-        "period_s": mean(round_s[p.port] for p in site.pcs),
+        "frame_s": _frame_s(checked),
+        "lag_s": mean(p.lag_ms / 1000.0 for p, _ in taken),
+        "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in taken),
+        "dead_s": mean(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in taken),
+        "period_s": mean(round_s[p.port] for p, _ in taken),
         "rating_kw": rating_kw,
     }

@@ -91,7 +91,7 @@ def events(checked: CheckedSite, known: Mapping[str, Dynamics], now: Instant) ->
 def budget(checked: CheckedSite) -> dict[str, tuple[Delay, ...]]:
     """Converter -> its latency line by line. Slew: A / (2 R) of a step A (control.md 5.2)."""
     stages = setup(checked, checked.table)
-    law, median = stages["law"], stages["power"]["median_samples"]
+    law, median = stages["law"]["loops"][0] | stages["law"], stages["power"]["median_samples"]
     found: dict[str, tuple[Delay, ...]] = {}
     for pcs, line in zip(checked.site.pcs, checked.table.pcs, strict=True):
         ramp_s = STEP_PU / (2.0 * pcs.slew_pu_per_s)

@@ -3,7 +3,17 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from ext.clock cimport clock_now_ns, clock_sleep_until
-from ext.follow cimport Follow, FollowSetup, follow_after_kw, follow_init, follow_lead, follow_look, follow_step
+from ext.follow cimport (
+    Follow,
+    FollowLead,
+    FollowSetup,
+    follow_after_kw,
+    follow_init,
+    follow_lead,
+    follow_look,
+    follow_step,
+    lead_init,
+)
 from ext.guard cimport Guard, guard_add, guard_init, guard_step, GuardRule, GuardSetup
 from ext.image cimport Command, Limits, PCS_MAX, PORT_MAX
 from ext.mailbox cimport Mailbox, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
@@ -36,9 +46,11 @@ def after_kw(dict setup, double[::1] sent_kw, double told_kw, double wait_s, dou
     """What ext.follow expects of a converter end_s from now, when told_kw leaves in wait_s. setup: of FollowSetup;
     sent_kw (n): what has been sent so far, one a frame of 0.1 ms."""
     cdef FollowSetup shape = setup
+    cdef FollowLead lead
     cdef Follow follow
     cdef double kw
-    follow_init(&follow, &shape, 1e-4)
+    lead_init(&lead, &shape)
+    follow_init(&follow, &shape, &lead, 1e-4)
     follow_look(&follow, end_s)
     for kw in sent_kw:
         follow_step(&follow, kw, 1e-4)
@@ -48,9 +60,11 @@ def after_kw(dict setup, double[::1] sent_kw, double told_kw, double wait_s, dou
 def lead_kw(dict setup, double[::1] sent_kw, double wanted_kw):
     """Command of ext.follow for wanted_kw, and power and internal setpoint of the model behind it, in kW; as above."""
     cdef FollowSetup shape = setup
+    cdef FollowLead lead
     cdef Follow follow
     cdef double kw
-    follow_init(&follow, &shape, 1e-4)
+    lead_init(&lead, &shape)
+    follow_init(&follow, &shape, &lead, 1e-4)
     for kw in sent_kw:
         follow_step(&follow, kw, 1e-4)
     return follow_lead(&follow, wanted_kw), follow.model_kw, follow.slew_kw

@@ -21,6 +21,8 @@ def setup(**law: Any) -> dict[str, Any]:
     times = {"frame_s": 1e-4, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014, "period_s": 0.0024,
              "rating_kw": 2000.0}  # fmt: skip
     times |= {name: law[name] for name in times if name in law}
+    loop = times | shape_of(**times).fields(1e-4)
+    loop = {name: law.pop(name, value) for name, value in loop.items() if name != "frame_s"}
     si_per_v = [A_PER_V] * 3 + [V_PER_V] * 3 + [A_PER_V] * 3 + [V_PER_V] * 3 + [250.0, 700.0, 0.0, 0.0]
     return {
         "rate_hz": RATE_HZ,
@@ -31,8 +33,8 @@ def setup(**law: Any) -> dict[str, Any]:
         "fast": {"reverse_kw": 100.0, "reverse_ns": 20_000_000},
         "support": {"frame_s": 1e-4, "frequency_hz": 50.0, "droop_kw_max": 0.0, "droop_hz": 2.5, "dead_band_hz": 0.2,
                     "reserve_kw": 0.0, "reserve_hz": 49.5, "rise_s": 0.35, "hold_s": 5.0},
-        "law": {"target_lag_s": 9.0, "dead_zone_kw": 0.0, "pcs_count": 1, "each_kw": [2000.0] + [0.0] * 7}
-        | times | shape_of(**times).fields(1e-4) | law,
+        "law": {"frame_s": 1e-4, "target_lag_s": 9.0, "dead_zone_kw": 0.0, "pcs_count": 1,
+                "each_kw": [2000.0] + [0.0] * 7, "loops": [loop] * 9, "loop_of": [0] * 256} | law,
         "share": {"pcs_count": 1, "frame_s": 1e-4, "quiet_kw": 40.0, "faster_pu": 0.0,
                   "rating_kw": [2000.0] + [0.0] * 7,
                   "pcs": [{"lag_s": 0.0, "slew_kw_per_s": 0.0, "dead_s": 0.0, "period_s": 0.0}] * 8},

@@ -23,6 +23,7 @@ from controller.runtime.backstop import (
     Spectrum,
     Tiers,
 )  # fmt: skip
+from tools.bench.fleet import SITE, fleet
 
 PERIOD_S = 0.1
 
@@ -181,3 +182,16 @@ def test_a_site_with_one_set_of_sensors_is_blind() -> None:
     seen = stop.look(Instant(1, 0.0), None, True, Frame())
     assert (seen.blind, seen.tier, stop.share) == (True, FREE, 1.0)
     assert not Backstop(checked).look(Instant(1, 0.0), None, True, Frame()).blind
+
+
+def test_another_loop_is_judged_by_its_own_shape() -> None:
+    """One lost of the bench's fleet: another judge with the shares of the one before; and back. The reference site's
+    single converter has one."""
+    stop = Backstop(fleet(check_site(SITE)))
+    whole = stop._harm
+    whole.prompt_pu, whole.gain = 0.6, 0.9
+    for loop_at, judge in ((4, stop._harms[4]), (0, whole)):
+        stop.look(Instant(1, 0.0), None, False, Frame(loop_at=loop_at))
+        assert stop._harm is judge
+        assert (stop.prompt_pu, stop.gain) == (0.6, 0.9)
+    assert len(Backstop(check_site(SITE))._harms) == 1

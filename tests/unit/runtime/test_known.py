@@ -30,7 +30,7 @@ SURE = Dynamics(
 def test_measured_numbers_reach_the_law() -> None:
     """4 ms, 20 ms, 10 ratings a second go into the frame's setup in place of 0.3, 5 and 200."""
     site = known.applied(CHECKED, {"pcs-1": SURE})
-    law, before = setup(site, site.table)["law"], setup(CHECKED, CHECKED.table)["law"]
+    law, before = (setup(it, it.table)["law"]["loops"][0] for it in (site, CHECKED))
     assert (law["lag_s"], law["slew_kw_per_s"]) == pytest.approx((0.020, 20_000.0))
     assert law["dead_s"] - before["dead_s"] == pytest.approx(0.0037)
     assert known.applied(CHECKED, {}).site.pcs == CHECKED.site.pcs
@@ -40,7 +40,7 @@ def test_measured_numbers_reach_the_law() -> None:
 def test_several_converters_count_by_their_ratings() -> None:
     """Goal: the law's model is what their sum does to first order. Method: four that differ, by hand."""
     checked = fleet(CHECKED)
-    law = setup(checked, checked.table)["law"]
+    law = setup(checked, checked.table)["law"]["loops"][0]
     assert law["rating_kw"] == 900 + 800 + 600 + 500
     assert law["lag_s"] == pytest.approx((900 * 2 + 800 * 4 + 600 * 6 + 500 * 8) / 2800 / 1000)
     assert law["slew_kw_per_s"] == pytest.approx(1700 * 200 + 1100 * 100)
