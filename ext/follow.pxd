@@ -31,11 +31,11 @@ cdef struct Follow:
     double battery_kw           # its power now
     int64_t past_at
     int32_t dead_frames
-    double decay                # of the lag over one exchange
+    double decay                # of the lag over the lead's time
     double per_rest             # 1 / (1 - decay)
     double scale_kw             # what it slews in the time of its lag, 0: no limit
     double per_scale            # 1 / scale_kw
-    double reach_late           # what it slews within an exchange and a frame, of scale_kw
+    double reach_late           # what it slews within the lead's time and a frame, of scale_kw
     double ahead_s              # from the arrival of what is sent now to the instant that is looked at, see follow_look
     double ahead_lags           # the same, in lags
     double ahead_decay          # of the lag over that time
@@ -79,8 +79,8 @@ cdef inline void follow_step(Follow *c, double sent_kw, double dt_s) noexcept no
 
 
 cdef inline double follow_lead(const Follow *c, double wanted_kw) noexcept nogil:
-    """The command that brings the converter to wanted_kw one exchange after it arrives; where its slew is too slow for
-    that, as far as it comes within it and the frame by which the next one may be late."""
+    """The command that brings the converter to wanted_kw in the lead's time after it arrives; where its slew is too slow
+    for that, as far as it comes within it and the frame by which the next one may be late."""
     cdef double way_kw, x
     cdef const double *row
     if c.setup.lag_s <= 0:

@@ -1,14 +1,15 @@
 """Where a converter will be, and the command that brings it where it is wanted. Runs at 10 kHz; budget 20 ns each.
 
 The model is driven by what was really sent, not by what was wanted. The lead inverts it: with lag T and
-a = exp(-period / T), power b and internal setpoint s at the instant at which a command sent now arrives,
+a = exp(-lead / T), lead being one exchange, or 0.15 T where that is more, power b and internal setpoint s at the
+instant at which a command sent now arrives,
 
     u = b + (wanted_kw - b) / (1 - a)                  no slew limit
     wanted_kw = a b + (1 - a) u - (u - s) h            with it; h = a (X/2 + X^2/6 + X^3/24), X = |u - s| / (slew T)
 
 solved for u by three steps, which a table has: within 2e-10 of slew T, a fraction of a milliwatt.
 
-Worked: b = 0, wanted_kw = 800 kW, period 2.4 ms, T = 5 ms: a = 0.619, u = 2100 kW without slew limit.
+Worked: b = 0, wanted_kw = 800 kW, exchange 2.4 ms, T = 5 ms: a = 0.619, u = 2100 kW without slew limit.
 """
 from libc.math cimport copysign, exp, fabs
 from libc.stdint cimport int32_t
@@ -18,6 +19,7 @@ cdef enum:
     LEAD_STEPS = 3
 
 cdef double NO_LAG_S = 1e-15        # stands for none where times are counted in lags
+cdef double LEAD_LAGS = 0.15        # no lead is quicker: it would overshoot the more in each exchange that comes late
 
 
 cdef inline double fading(double x) noexcept nogil:
@@ -52,6 +54,11 @@ cdef double led(double decay, double far, int32_t steps, double *slope) noexcept
     return x
 
 
+cdef inline double lead_s(const FollowSetup *setup) noexcept nogil:
+    """In which the lead brings a converter where it is wanted: an exchange, but no less than the lag allows."""
+    return max(setup.period_s, LEAD_LAGS * setup.lag_s)
+
+
 cdef inline double lags_in(const FollowSetup *setup, double time_s) noexcept nogil:
     return time_s * (1.0 / max(setup.lag_s, NO_LAG_S))
 
@@ -62,7 +69,7 @@ cdef void lead_init(FollowLead *lead, const FollowSetup *setup) noexcept nogil:
 
     No u beyond what the exchange allows is put into h. The steps only grow, so once the last but one is there, so is
     h, and what is left is a straight line."""
-    cdef double reach = lags_in(setup, setup.period_s), decay = exp(-reach)
+    cdef double reach = lags_in(setup, lead_s(setup)), decay = exp(-reach)
     cdef double low = 0.0, high = reach * (1.0 - decay), middle
     cdef double from_x, to_x, from_slope, to_slope
     cdef int32_t k, _
@@ -96,10 +103,10 @@ cdef void follow_turn(Follow *c, const FollowSetup *setup, const FollowLead *lea
     c.dead_frames = min(<int32_t>(setup.dead_s / c.frame_s + 0.5), PAST_MAX - 1)
     c.per_lag = 1.0 / max(setup.lag_s, NO_LAG_S)
     c.scale_kw = setup.slew_kw_per_s * max(setup.lag_s, NO_LAG_S)
-    c.decay = exp(-setup.period_s * c.per_lag)
+    c.decay = exp(-lead_s(setup) * c.per_lag)
     c.per_rest = 1.0 / (1.0 - c.decay)
     c.per_scale = 1.0 / c.scale_kw if c.scale_kw > 0 else 0.0
-    c.reach_late = (setup.period_s + c.frame_s) * c.per_lag
+    c.reach_late = (lead_s(setup) + c.frame_s) * c.per_lag
 
 
 cdef void follow_init(Follow *c, const FollowSetup *setup, const FollowLead *lead, double frame_s) noexcept nogil:

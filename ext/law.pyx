@@ -137,7 +137,7 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted."""
     cdef double wanted_kw = command.pcs_kw
-    cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.loop.period_s) * w.preview.rating_kw
+    cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.loop.period_s) * w.preview.rating_kw * command.gain
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.all.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw

@@ -27,8 +27,8 @@ from controller.image import Frame, Instant
 from controller.runtime.fastlink import watch
 from controller.runtime.feeder import Feeder
 from controller.runtime.frame_setup import shapes_in
-from controller.runtime.harm import RATE_HZ as HARM_HZ
 from controller.runtime.harm import Harm
+from controller.runtime.spans import RATE_HZ as HARM_HZ
 from controller.runtime.waveform import Column, Powers, Waveform
 from controller.units import seconds
 

@@ -14,11 +14,13 @@ loop is another one after a few steps, and is measured again.
 
 Where a trial shows that nothing of the load is foreseen, the prompt share goes below 0: that much of the wide filter
 stands in place of P, as far as the span that is seen allows. Many small steps leave it all; a few large ones nothing.
+
+A slow converter has one filter alone, so its gain moves alone: up while the whole of a swing would harm nothing, fast
+where it would harm nothing by far, else to LITTLE_PU.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf, nan, pi
 from typing import Any
 
@@ -29,11 +31,11 @@ from controller.image import Frame
 from controller.runtime.fastlink import watch
 from controller.runtime.manner import LINES, SLOW, UNFORESEEN, Manner, manner
 from controller.runtime.shape import Shape
+from controller.runtime.spans import MEAN_S, RATE_HZ, Spans
 from controller.runtime.waveform import Column
 
 Loop = NDArray[np.complexfloating[Any]]  # a value a line
 
-RATE_HZ = 400.0
 # An eighth of an octave apart; at 50 Hz lies what a CT's offset makes.
 LINES_HZ = np.geomspace(3.0, 47.0, LINES)
 ABOVE_HZ = np.array([48.5, 50.0])  # judged by what is seen below,
@@ -46,9 +48,7 @@ REACH = 0.1  # of gain and prompt share from the present ones: a larger swing of
 RISE = 0.055  # of gain, upwards, where the late filter is fed ahead: it begins near its limit
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
 HARM_AGAIN = 10 ** (1.0 / 20)  # grid over load: above it a law that lets nothing pass at once takes less
-MEAN_S = 0.020
-SPAN_SPARE = 2  # of the largest and of the smallest: M6 leaves out a hundredth of 10 s, too
-SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
+MOVING_S = 12.0  # memory of a slow converter while its gain moves
 SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
 BAND_HZ = 20.0
 GAIN_MIN = 0.05  # less is taken of no swing; of a law that takes less nothing is learnt
@@ -58,9 +58,14 @@ GAINS, PROMPTS = (
 )
 EVERY_S = 1.0  # between two judgements
 CALM = 0.9  # grid over load: nothing is near harm, so a late filter without room is moved faster
+SURE, SURE_RISE = (
+    0.5,
+    4.0,
+)  # the same of a slow converter, were all of a swing taken; its gain is moved so much faster
 FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothing
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
+LITTLE_PU = 0.2  # of a load that a slow converter would harm if it took all
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 OFTEN, OFTEN_S = (
     0.4,
@@ -124,17 +129,7 @@ def best(
     else the least harmful, less at once before less at all.
     """
     how = how or manner(shape)
-    low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (0.0, shape.prompt_pu)
-    # A share that is on its way to none is beyond what is allowed for a while.
-    reached = min(max(prompt_pu, low), high)
-    near = (
-        (abs(GAINS - gain) <= REACH)
-        & (abs(PROMPTS - reached) <= REACH)
-        & (low <= PROMPTS)
-        & (high >= PROMPTS)
-    )
-    near &= GAINS - gain <= (RISE if shape.ahead else REACH)
-    gains, prompts = GAINS[near], PROMPTS[near]
+    gains, prompts = _reach(shape, how, gain, prompt_pu)
     grid = excess(loop, gains[:, None], prompts[:, None], shape)
     sure = excess(loop, gains[:, None], prompts[:, None], shape, doubt)
     late_s = lateness_s(loop, load_w)
@@ -152,11 +147,27 @@ def best(
     harmless = harm <= 1.0
     if not harmless.any():
         harmless, left = (
-            (abs(prompts) == abs(prompts).min()) & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0)),
+            (abs(prompts) == abs(prompts).min())
+            & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0) | (how is SLOW)),
             harm,
         )
     k = int(np.where(harmless, left, np.inf).argmin())
     return float(gains[k]), float(prompts[k])
+
+
+def _reach(shape: Shape, how: Manner, gain: float, prompt_pu: float) -> tuple[Column, Column]:
+    """Gains and prompt shares that may come next."""
+    low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (float(how is SLOW), shape.prompt_pu)
+    # A share that is on its way to none is beyond what is allowed for a while.
+    reached = min(max(prompt_pu, low), high)
+    near = (
+        (abs(GAINS - gain) <= REACH)
+        & (abs(PROMPTS - reached) <= REACH)
+        & (low <= PROMPTS)
+        & (high >= PROMPTS)
+    )
+    near &= GAINS - gain <= (RISE if shape.ahead else REACH)
+    return GAINS[near], PROMPTS[near]
 
 
 def lateness_s(loop: Loop, load_w: Column) -> float:
@@ -177,36 +188,13 @@ def _judged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.concatenate([loud, np.repeat(loud[-1], ABOVE_HZ.size)])
 
 
-class Spans:
-    """The 20 ms means of load and grid over the last SPAN_S."""
-
-    def __init__(self) -> None:
-        self._means = watch.Means(round(MEAN_S * RATE_HZ))
-        self._ends: deque[Column] = deque(maxlen=round(SPAN_S / CYCLE_S))
-
-    def take(self, sides_kw: Column) -> None:
-        """The next values of both, (2, n), of one supervisor cycle."""
-        ends = self._means.take(sides_kw)
-        if ends is not None:
-            self._ends.append(ends)
-
-    def widened(self, floor_kw: float) -> float | None:
-        """Grid over load, less 1; None before SPAN_S are seen and while the load spans less than the floor."""
-        if len(self._ends) * CYCLE_S < SPAN_S:
-            return None
-        ends = np.array(self._ends)
-        ends.sort(axis=0)
-        load_kw, grid_kw = ends[-1 - SPAN_SPARE, 0] - ends[SPAN_SPARE, 1]
-        return float(grid_kw / load_kw - 1.0) if load_kw > floor_kw else None
-
-
 class Harm:
     """As of now: gain, the part of a swing that may be taken, and prompt_pu, of that what may pass at once; below 0: so
     much of the wide filter."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         self._bare = not shape.at_once and not shape.ahead  # a late filter without room
-        self.gain, self.prompt_pu = shape.begin_pu, float(shape.at_once)
+        self.gain, self.prompt_pu = shape.begin_pu, float(shape.at_once or shape.begin_pu < 1.0)
         self._shape, self._manner = shape, manner(shape)
         self._answers = answers(shape, OMEGA[: LINES_HZ.size])
         self._aim = (self.gain, self.prompt_pu * shape.prompt_pu)
@@ -252,7 +240,7 @@ class Harm:
             self._law = law.gain, law.prompt_pu
             self._inverse = 1.0 / passed(self._shape, *self._law, self._answers)
         self._spans.take(sides_kw)
-        forget = 1.0 / (self._manner.memory_s * RATE_HZ)
+        forget = 1.0 / (self._memory_s() * RATE_HZ)
         means = self._state, self._square, self._cross, self._taken
         present = watch.correlate(sides_kw, self._last_kw, KEEP, TURN, forget, QUIET, self._inverse, *means)
         self._present = max(self._present, present)
@@ -274,9 +262,15 @@ class Harm:
             self._present = 0.0
         fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
         seldom = self._bare and self._aim[1] == 0.0 and self._still > 1.0 - OFTEN
-        self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, dt_s)
         rise_s = (AHEAD_RISE if self._shape.ahead or self._calm else 1.0) * dt_s
+        gain_s = SURE_RISE * dt_s if self._calm and self._manner is SLOW else dt_s
+        self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, gain_s)
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
+
+    def _memory_s(self) -> float:
+        """Of the means. A slow converter is another loop for every share of a swing: while that moves, less is kept."""
+        moves = self._manner is SLOW and self.gain != self._aim[0]
+        return MOVING_S if moves else self._manner.memory_s
 
     def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
         """What is aimed at in the end, and when it is time for the next.
@@ -289,7 +283,7 @@ class Harm:
             return self.gain, 0.0
         alone = self._bare and self._aim[1] == 0.0 and self._manner is not UNFORESEEN
         shy = self._moving_s < self._shy_s
-        self._calm = self._bare and harm < CALM
+        self._calm = self._bare and (whole < SURE if self._manner is SLOW else harm < CALM)
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
         if (
@@ -307,6 +301,9 @@ class Harm:
             aim = aim[0], 0.0
         if self._manner is UNFORESEEN:
             return self._wide(aim)
+        if self._manner is SLOW and whole > self._manner.seen:
+            self._shy_s = self._moving_s + self._manner.patience_s
+            return min(aim[0], LITTLE_PU), aim[1]
         if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
@@ -344,8 +341,10 @@ class Harm:
         grid = excess(loop, law.gain, law.prompt_pu, self._shape, doubt)
         judged, seen = _judged(loud), self._manner.seen
         within = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)])
-        if self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
-            judged, seen = within, self._manner.seen if self._manner is SLOW else HARM_AGAIN
+        if self._manner is SLOW:
+            judged = within
+        elif self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
+            judged, seen = within, HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, self._late_s)
@@ -360,7 +359,7 @@ class Harm:
         if self._aim == (1.0, self._shape.prompt_pu) and kept:
             return self._aim, *harms
         present = self.gain, self.prompt_pu * self._shape.prompt_pu
-        if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] != 0.0:
+        if not (self._shape.at_once or self._manner is SLOW) and harms[0] > HARM_AGAIN and present[1] != 0.0:
             return (present[0], 0.0), *harms
         aim = best(loop, load_w, self._shape, *present, widened, doubt, self._manner)
         return self._held(aim, kept) if self._shape.ahead else aim, *harms
@@ -379,9 +378,9 @@ class Harm:
         these harm nothing by design, and what speaks against it must be more than chance."""
         square = np.maximum(self._square, 1e-9)
         rest = np.maximum(self._taken / square - abs(self._cross / square) ** 2, 0.0)
-        seen_s = min(self._moving_s - self._forgot_s, self._manner.memory_s)
+        seen_s = min(self._moving_s - self._forgot_s, self._memory_s())
         means = np.maximum(seen_s * LINES_HZ / (1.25 * PERIODS), 1.0)
-        late_alone = self._aim[1] <= 0.0 and self._often >= OFTEN
+        late_alone = (self._aim[1] <= 0.0 or self._manner is SLOW) and self._often >= OFTEN
         error = self._manner.doubt * late_alone * np.sqrt(0.5 * rest / means)
         return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
 

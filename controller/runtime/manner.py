@@ -45,8 +45,9 @@ that goes back and forth between its two filters leaves more than either."""
 UNFORESEEN = replace(FILTERED, hold=0.0, memory_s=40.0)
 """Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
 them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
-SLOW = replace(UNFORESEEN, span_max=0.0)
-"""Nothing keeps the span of a large step; so none may be seen that spans more."""
+SLOW = replace(UNFORESEEN, seen=10 ** (0.3 / 20), kept=10 ** (0.15 / 20), doubt=3.0, span_max=0.0)
+"""Nothing keeps the span of a large step; so none may be seen that spans more. The more of a swing a slow converter
+takes, the less its lead can do: another loop, so less harm is allowed; and of 33 lines one is three errors off soon."""
 AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)
 """Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
 a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they

@@ -18,7 +18,8 @@ Three such filters are made. The prompt one is for the delay that is left while 
 loop that foresees nothing. The wide one is a late one that need not keep the span, which costs the late one most of
 what it could do: it is for a load of many small steps, of which none spans much. What is measured decides between them
 (runtime.harm). Where none keeps the span but the delay is nearly the same for every step, as with a slow converter on a
-fast wire, there is the wide one alone, and the law begins with so little of it that no load spans 5 % more.
+fast wire, there is one filter alone, for small swings, of which the lead takes most of the lag, without the limit on
+the span; the law begins with so little of it that no load spans 5 % more.
 
 The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter with lead
 does up to 1.3 of what it is asked, and few edges tell the rest; up to 6 ms this room costs less than 1 dB of what is
@@ -48,6 +49,8 @@ STEP_SHARE = 0.8  # load step, in ratings, for which the delay of the slew is ta
 WAIT_SHARE = 0.25  # of exchange and lag that stays as delay: the wire is mostly free, the lead works
 BUSY_SHARE, LAG_SHARE = 0.75, 0.2  # the same of what is not foreseen
 LED_BUSY_SHARE, LED_LAG_SHARE = 0.05, 0.35  # and of what is: the rating bounds how much of the lag is led
+# Of a slow lag: about what a swing of that share of the rating needs with full lead.
+SMALL_LAG_SHARE = 0.08
 AHEAD_S = 0.002  # of the slew's delay that the preview of an edge hides
 EDGE_SHARE = 0.6  # of it that the largest edges come later than the others
 HARM_HZ, BAND_HZ, TOP_HZ = 50.0, 20.0, 250.0
@@ -160,7 +163,7 @@ class Limits:
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
 STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same for every step
-BEGIN_PU = 0.05  # of the wide filter: widens the span of steps by 4.5 % at most
+BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 WIDE = Limits(10 ** (0.2 / 20), LATE.price, inf)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
@@ -184,6 +187,7 @@ def shape_of(
         ),
         round(slow_s + BUSY_SHARE * period_s + LAG_SHARE * lag_s, 7),
         round(slow_s + LED_BUSY_SHARE * period_s + LED_LAG_SHARE * lag_s, 7),
+        round(slow_s + BUSY_SHARE * period_s + SMALL_LAG_SHARE * lag_s, 7),
         round(EDGE_SHARE * min(slewing_s, AHEAD_S), 7),
         round(turn_pu, 4),
         round(tap_s, 7),
@@ -207,31 +211,38 @@ def delay_of(
 
 @lru_cache(maxsize=64)
 def _shape(
-    delay_s: float, busy_s: float, led_s: float, edge_s: float, turn_pu: float, tap_s: float, steady: bool
+    delay_s: float,
+    busy_s: float,
+    led_s: float,
+    small_s: float,
+    edge_s: float,
+    turn_pu: float,
+    tap_s: float,
+    steady: bool,
 ) -> Shape:
-    """delay_s: of a loop that answers at once; led_s: of one that foresees; busy_s: of one that does neither; edge_s:
-    how much later the largest edges are; steady: its delay is the same for every step."""
+    """delay_s: of a loop that answers at once; led_s: of one that foresees; busy_s: of one that does neither; small_s:
+    of small swings, slow converter; edge_s: how much later the largest edges are; steady: every step is as late."""
     none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
     whole = Filter(tap_s, (1.0, *none[1:]), lags)
     if delay_s >= LATE_S_MAX:
-        return _slow(delay_s, (busy_s, busy_s + edge_s), turn_pu, tap_s, steady)
+        return _slow(delay_s, small_s, turn_pu, tap_s, steady)
     late, late_keeps, careful = _late((busy_s, busy_s + edge_s), turn_pu, tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX:
         return Shape(delay_s, 1.0, 1.0, True, whole, late, late)
     prompt, prompt_keeps = _filter((led_s, led_s + edge_s), PROMPT, turn_pu, tap_s)
     if not late_keeps:
-        return _slow(delay_s, (busy_s, busy_s + edge_s), turn_pu, tap_s, steady)
+        return _slow(delay_s, small_s, turn_pu, tap_s, steady)
     wide, wide_keeps = _filter((busy_s, busy_s + edge_s), WIDE, turn_pu, tap_s)
     if careful or not (wide_keeps and prompt_keeps):
         wide = late
     return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late, wide, careful)
 
 
-def _slow(delay_s: float, lates_s: tuple[float, float], turn_pu: float, tap_s: float, steady: bool) -> Shape:
-    """Of a loop that keeps no span: rest, or of a steady one the wide filter, of which it begins with a little."""
-    wide, keeps = _filter(lates_s, WIDE, turn_pu, tap_s)
+def _slow(delay_s: float, small_s: float, turn_pu: float, tap_s: float, steady: bool) -> Shape:
+    """Of a loop that keeps no span: rest, or of a steady one the filter for small swings, begun with a little."""
+    made, keeps = _filter((small_s, small_s), WIDE, turn_pu, tap_s)
     if keeps and steady:
-        return Shape(delay_s, 1.0, 0.0, False, wide, wide, wide, begin_pu=BEGIN_PU)
+        return Shape(delay_s, 1.0, 1.0, False, made, made, made, begin_pu=BEGIN_PU)
     rest = Filter(tap_s, (0.0,) * TAPS, (0.0,) * len(LAGS_S))
     return Shape(delay_s, 0.0, 1.0, True, Filter(tap_s, (1.0, *rest.taps_pu[1:]), rest.lags_pu), rest, rest)
 

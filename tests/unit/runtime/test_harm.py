@@ -14,12 +14,8 @@ from controller.runtime.harm import (
     LINES_HZ,
     OFTEN,
     OMEGA,
-    RATE_HZ,
     REACH,
-    SPAN_S,
-    SPAN_SPARE,
     Harm,
-    Spans,
     _judged,
     answers,
     best,
@@ -31,6 +27,7 @@ from controller.runtime.harm import (
 )
 from controller.runtime.manner import AHEAD, AT_ONCE, FILTERED, manner
 from controller.runtime.shape import Shape, shape_of
+from controller.runtime.spans import RATE_HZ, SPAN_S, SPAN_SPARE, Spans
 
 WHOLE = Frame(gain=1.0, prompt_pu=1.0)
 EDGES_W = 1.0 / LINES_HZ**2

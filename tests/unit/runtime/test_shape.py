@@ -66,7 +66,8 @@ def test_from_ten_milliseconds_on_a_loop_begins_with_a_little_or_rests(period_s:
     assert (set(found.late.taps_pu + found.late.lags_pu) == {0.0}) == rests
     if not rests:
         late_s = 1e-4 + LATE_S_MAX + 0.75 * period_s
-        assert (found.begin_pu, found.prompt_pu, found.wide_pu) == (BEGIN_PU, 0.0, 0.0)
+        assert (found.begin_pu, found.prompt_pu, found.wide_pu) == (BEGIN_PU, 1.0, 0.0)
+        assert found.prompt is found.late
         assert found.late.span(late_s) > 1.0 and BEGIN_PU * (found.late.span(late_s) - 1.0) <= 0.05
         assert 20 * np.log10(found.late.left(late_s)[:110].max()) <= 0.3
 
