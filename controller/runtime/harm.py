@@ -58,10 +58,7 @@ GAINS, PROMPTS = (
 )
 EVERY_S = 1.0  # between two judgements
 CALM = 0.9  # grid over load: nothing is near harm, so a late filter without room is moved faster
-SURE, SURE_RISE = (
-    0.5,
-    4.0,
-)  # the same of a slow converter, were all of a swing taken; its gain is moved so much faster
+SURE, SURE_RISE = 0.7, 4.0  # the same, were all taken at once: both shares are moved so much faster
 FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothing
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
@@ -209,7 +206,8 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
         self._trying = False  # what is foreseen, for TRIAL_S
-        self._calm = self._widens = False  # seen by the last judgement: far from harm; a span not kept
+        # Seen by the last judgement: far from harm, were all taken likewise; a span not kept.
+        self._calm = self._sure = self._widens = False
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
         self._again_s = self._manner.shy_s  # then another trial, unless most of the wide filter is taken
         self._forget()
@@ -262,8 +260,8 @@ class Harm:
             self._present = 0.0
         fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
         seldom = self._bare and self._aim[1] == 0.0 and self._still > 1.0 - OFTEN
-        rise_s = (AHEAD_RISE if self._shape.ahead or self._calm else 1.0) * dt_s
-        gain_s = SURE_RISE * dt_s if self._calm and self._manner is SLOW else dt_s
+        gain_s = (SURE_RISE if self._sure else 1.0) * dt_s
+        rise_s = max(gain_s, (AHEAD_RISE if self._shape.ahead or self._calm else 1.0) * dt_s)
         self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, gain_s)
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
 
@@ -281,9 +279,10 @@ class Harm:
         all is forgotten."""
         if self._foresaw_nothing():
             return self.gain, 0.0
-        alone = self._bare and self._aim[1] == 0.0 and self._manner is not UNFORESEEN
+        self._sure = self._bare and whole < SURE
+        alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s
-        self._calm = self._bare and (whole < SURE if self._manner is SLOW else harm < CALM)
+        self._calm = self._sure or (self._bare and harm < CALM and self._manner is not SLOW)
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
         if (
