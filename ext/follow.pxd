@@ -79,8 +79,8 @@ cdef inline void follow_step(Follow *c, double sent_kw, double dt_s) noexcept no
 
 
 cdef inline double follow_lead(const Follow *c, double wanted_kw) noexcept nogil:
-    """The command that brings the converter to wanted_kw in the lead's time after it arrives; where its slew is too slow
-    for that, as far as it comes within it and the frame by which the next one may be late."""
+    """The command that brings the converter to wanted_kw in the lead's time after it arrives; where its slew is too
+    slow for that, as far as it comes within it and the frame by which the next one may be late."""
     cdef double way_kw, x
     cdef const double *row
     if c.setup.lag_s <= 0:

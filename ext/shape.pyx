@@ -34,7 +34,8 @@ cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:
         return
     s.prompt_pu = prompt_pu
     if prompt_pu < 0.0:
-        taps_pu, lags_pu = &s.setup.wide_taps_pu[0], &s.setup.wide_lags_pu[0]
+        taps_pu = &s.setup.wide_taps_pu[0]
+        lags_pu = &s.setup.wide_lags_pu[0]
     for k in range(TAP_MAX):
         s.taps_pu[k] = part * taps_pu[k] + late_pu * s.setup.late_taps_pu[k]
     for k in range(LAG_MAX):
