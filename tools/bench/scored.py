@@ -31,7 +31,13 @@ class Score:
 
 
 def modules(folder: Path, *names: str, needs: str = "") -> list[Any]:
-    """Modules of the scenes' folder. Raises InputError: one is not there, or what it imports; needs: packages."""
+    """Modules of the scenes' folder, whatever was taken from another one before.
+
+    Raises InputError: one is not there, or what it imports; needs: packages."""
+    for name in names:
+        taken_from = getattr(sys.modules.get(name), "__file__", None)
+        if taken_from and Path(taken_from).parent.resolve() != folder.resolve():
+            del sys.modules[name]
     sys.path.insert(0, str(folder))
     try:
         return [importlib.import_module(name) for name in names]

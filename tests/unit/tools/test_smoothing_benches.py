@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.devices.check import check_site
-from tools.bench.scored import Scenes, ended, verdict
+from tools.bench.scored import PARTS, Scenes, ended, modules, verdict
 from tools.bench.soc import CYCLE_S, RATE_HZ, blind, coarse
 from tools.bench.topology import ERRORS, Error, topologies
 from tools.plant.loads import InputError
@@ -45,7 +45,12 @@ def test_coarse_clocks_lose_no_sample() -> None:
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
-    """Goal: a wrong folder is told with its cure. Method: an empty one."""
+    """Goal: a wrong folder is told with its cure. Method: an empty one, after one that had the module."""
+    (tmp_path / "empty").mkdir()
+    for name in PARTS:
+        (tmp_path / f"{name}.py").touch()
+    modules(tmp_path, *PARTS)
+    tmp_path /= "empty"
     with pytest.raises(InputError, match=r"needed are scene\.py, score\.py, links\.py, baselines\.py"):
         Scenes(tmp_path)
 
