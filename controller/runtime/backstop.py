@@ -28,6 +28,7 @@ from controller.runtime.fastlink import watch
 from controller.runtime.feeder import Feeder
 from controller.runtime.frame_setup import shapes_in
 from controller.runtime.harm import Harm
+from controller.runtime.ramps import Ramps
 from controller.runtime.spans import RATE_HZ as HARM_HZ
 from controller.runtime.waveform import Column, Powers, Waveform
 from controller.units import seconds
@@ -160,7 +161,10 @@ class Backstop:
             round(checked.site.sampling.rate_hz / HARM_HZ), round(HARM_HZ / RATE_HZ)
         )
         rating_kw = sum(line.rating_kw for line in checked.table.pcs)
-        self._harms = [Harm(rating_kw, shape) for shape in shapes_in(checked, checked.table)]
+        self._harms = [
+            (Harm if shape.begin_pu else Ramps)(rating_kw, shape)
+            for shape in shapes_in(checked, checked.table)
+        ]
         self._harm = self._harms[0]
         self._spectrum = Spectrum()
         self.feeder = Feeder(checked.site.utility)

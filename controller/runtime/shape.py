@@ -26,7 +26,8 @@ does up to 1.3 of what it is asked, and few edges tell the rest; up to 6 ms this
 left, later ones have none to give. A careful filter may be fed what is foreseen from the start.
 
 This is convex; it is solved by the alternating direction method of multipliers (Boyd and others, Foundations and Trends
-in Machine Learning 3, 2011, section 3), over-relaxed by 1.6. Where nothing else is left, the loop rests.
+in Machine Learning 3, 2011, section 3), over-relaxed by 1.6. Where nothing else is left, the loop rests but for slow
+ramps (runtime.ramps).
 """
 
 from __future__ import annotations
@@ -99,9 +100,10 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """gain: share of a swing taken, 0 or 1; prompt_pu: of it, what may pass the prompt filter, 0 or 1; the rest passes
-    the late one. delay_s: effective delay of the loop. at_once: the prompt filter is 1. ahead: else, the late one is
-    careful, and takes what is foreseen from the start. wide: the late one itself where that has room to spare, or where
-    there is no other. begin_pu: of gain, what the law begins with; below 1: nothing keeps the span."""
+    the late one. delay_s: effective delay of the loop; where it takes ramps alone, of what is not foreseen. at_once:
+    the prompt filter is 1. ahead: else, the late one is careful, and takes what is foreseen from the start. wide: the
+    late one itself where that has room to spare, or where there is no other. begin_pu: of gain, what the law begins
+    with; below 1: nothing keeps the span; 0: it rests until a load of slow ramps is seen."""
 
     delay_s: float
     gain: float
@@ -164,6 +166,8 @@ class Limits:
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
 STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same for every step
 BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
+LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
+RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 WIDE = Limits(10 ** (0.2 / 20), LATE.price, inf)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
@@ -225,26 +229,30 @@ def _shape(
     none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
     whole = Filter(tap_s, (1.0, *none[1:]), lags)
     if delay_s >= LATE_S_MAX:
-        return _slow(delay_s, small_s, turn_pu, tap_s, steady)
+        return _slow(delay_s, busy_s, small_s, turn_pu, tap_s, steady)
     late, late_keeps, careful = _late((busy_s, busy_s + edge_s), turn_pu, tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * delay_s)) <= WHOLE_MAX:
         return Shape(delay_s, 1.0, 1.0, True, whole, late, late)
     prompt, prompt_keeps = _filter((led_s, led_s + edge_s), PROMPT, turn_pu, tap_s)
     if not late_keeps:
-        return _slow(delay_s, small_s, turn_pu, tap_s, steady)
+        return _slow(delay_s, busy_s, small_s, turn_pu, tap_s, steady)
     wide, wide_keeps = _filter((busy_s, busy_s + edge_s), WIDE, turn_pu, tap_s)
     if careful or not (wide_keeps and prompt_keeps):
         wide = late
     return Shape(delay_s, 1.0, float(prompt_keeps), False, prompt, late, wide, careful)
 
 
-def _slow(delay_s: float, small_s: float, turn_pu: float, tap_s: float, steady: bool) -> Shape:
-    """Of a loop that keeps no span: rest, or of a steady one the filter for small swings, begun with a little."""
+def _slow(delay_s: float, busy_s: float, small_s: float, turn_pu: float, tap_s: float, steady: bool) -> Shape:
+    """Of a loop that keeps no span: of a steady one the filter for small swings, begun with a little; else all of slow
+    ramps and nothing of edges (runtime.ramps), or rest."""
     made, keeps = _filter((small_s, small_s), WIDE, turn_pu, tap_s)
     if keeps and steady:
         return Shape(delay_s, 1.0, 1.0, False, made, made, made, begin_pu=BEGIN_PU)
-    rest = Filter(tap_s, (0.0,) * TAPS, (0.0,) * len(LAGS_S))
-    return Shape(delay_s, 0.0, 1.0, True, Filter(tap_s, (1.0, *rest.taps_pu[1:]), rest.lags_pu), rest, rest)
+    none, lags = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
+    rest, whole = Filter(tap_s, none, lags), Filter(tap_s, (1.0, *none[1:]), lags)
+    if LATEST * busy_s <= RAMPS_S_MAX:
+        return Shape(busy_s, 1.0, 1.0, False, whole, whole, whole, begin_pu=0.0)
+    return Shape(delay_s, 0.0, 1.0, True, whole, rest, rest)
 
 
 def _late(lates_s: tuple[float, float], turn_pu: float, tap_s: float) -> tuple[Filter, bool, bool]:

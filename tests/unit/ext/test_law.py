@@ -106,14 +106,14 @@ def test_import_and_export_caps_come_before_the_target() -> None:
     ("dead_s", "period_s", "lag_s", "slew_kw_per_s", "gain"),
     [
         (0.0014, 0.0024, 0.005, 400e3, 1.0),
-        (0.0145, 0.0273, 0.010, 400e3, 0.0),
+        (0.0245, 0.0273, 0.010, 400e3, 0.0),
         (0.0014, 0.0024, 0.005, 4e3, 0.0),
     ],
 )
 def test_gain_falls_with_the_loop_delay(
     dead_s: float, period_s: float, lag_s: float, slew_kw_per_s: float, gain: float
 ) -> None:
-    """115200 true: full. 9600, and a factory ramp of 2 pu/s: none, and nothing is asked.
+    """115200 true: full. 9600 with 10 ms more of dead time, and a factory ramp of 2 pu/s: none, and nothing is asked.
 
     Delay = frame + dead + (period + lag) / 4 + what a slew of 0.8 * 2000 kW / 2 takes beyond 2 ms.
     """

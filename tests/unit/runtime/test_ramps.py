@@ -1,0 +1,107 @@
+"""Goal: a loop that is too late for edges takes slow ramps, and nothing else. Method: powers made here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from controller.image import Frame
+from controller.runtime.harm import CALM, LINES_HZ, Harm
+from controller.runtime.ramps import FALL_PER_S, RISE_PER_S, SHY_S, WARM_S, WIDER_MAX, Ramps
+from controller.runtime.shape import Shape, shape_of
+from controller.runtime.spans import RATE_HZ
+
+RATING_KW = 2000.0
+CYCLE_S = 0.1
+
+
+def shape(delay_ms: float = 20.0) -> Shape:
+    """Of a loop whose delay is all dead time, on a wire that scatters it."""
+    return shape_of(
+        frame_s=1e-4, dead_s=1e-3 * delay_ms - 0.0151, period_s=0.02, lag_s=0.0, slew_kw_per_s=0.0,
+        rating_kw=RATING_KW,
+    )  # fmt: skip
+
+
+def run(ramps: Ramps, load_kw: np.ndarray, grid_share: float = 1.0) -> list[float]:
+    """Gains, one a cycle; the grid keeps that share of the load."""
+    gains = []
+    for part in np.array_split(load_kw, round(load_kw.size / (RATE_HZ * CYCLE_S))):
+        ramps.take(np.array([part, grid_share * part]), Frame(gain=ramps.gain, prompt_pu=1.0))
+        ramps.judge(Frame(gain=ramps.gain, prompt_pu=1.0), CYCLE_S)
+        gains.append(ramps.gain)
+    return gains
+
+
+def sine(hz: float, seconds: float, kw: float = 500.0) -> np.ndarray:
+    """A load of one line."""
+    return 3000.0 + kw * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
+
+
+@pytest.mark.parametrize(("delay_ms", "rests"), [(45.83, False), (45.84, True)])
+def test_a_loop_that_is_late_for_3_hz_rests_for_good(delay_ms: float, rests: bool) -> None:
+    """To the hundredth of a millisecond: 6 x 3 Hz x 1.2 x 45.83 ms is nearly one."""
+    found = shape(delay_ms)
+    assert rests or found.delay_s == pytest.approx(1e-3 * delay_ms)
+    assert (found.gain, found.begin_pu, found.at_once) == ((0.0, 1.0, True) if rests else (1.0, 0.0, False))
+    assert found.prompt.taps_pu[0] == 1.0 and not any(found.prompt.taps_pu[1:] + found.prompt.lags_pu)
+
+
+@pytest.mark.parametrize(("hz", "takes"), [(0.5, True), (3.5, True), (12.0, False)])
+def test_slow_motions_are_taken_after_a_while_and_fast_ones_never(hz: float, takes: bool) -> None:
+    """24 ms late at most: harmless by far up to 6 Hz. Nothing for WARM_S, then all of it at RISE_PER_S."""
+    ramps = Ramps(RATING_KW, shape())
+    gains = run(ramps, sine(hz, 60.0))
+    begun = round((10.0 + WARM_S) / CYCLE_S)  # the spans are known after 10 s
+    assert max(gains[: begun - 12]) == 0.0
+    assert gains[-1] == (1.0 if takes else 0.0)
+    if takes:
+        assert max(np.diff(gains)) == pytest.approx(RISE_PER_S * CYCLE_S)
+
+
+def test_a_load_that_hardly_moves_is_no_cause_to_begin() -> None:
+    """It spans less than a tenth of the rating."""
+    assert run(Ramps(RATING_KW, shape()), sine(0.5, 60.0, kw=99.0))[-1] == 0.0
+
+
+def test_what_begins_to_step_is_left_at_once() -> None:
+    """All is taken of a slow load; squares come: within 6 s nothing is taken any more, and while they last."""
+    ramps = Ramps(RATING_KW, shape())
+    assert run(ramps, sine(0.5, 60.0))[-1] == 1.0
+    t_s = np.arange(round(30.0 * RATE_HZ)) / RATE_HZ
+    gains = run(ramps, 3000.0 + 800.0 * np.sign(np.sin(np.pi * t_s)))
+    assert max(gains[round(6.0 / CYCLE_S) :]) == 0.0
+    assert min(np.diff(gains)) == pytest.approx(-FALL_PER_S * CYCLE_S)
+
+
+@pytest.mark.parametrize(("times", "aim"), [(CALM, 1.0), (CALM + 1e-9, 0.0), (1.0, 0.0), (1.0 + 1e-9, 0.0)])
+@pytest.mark.parametrize("now", [0.0, 1.0])
+def test_it_begins_far_from_harm_and_ends_before_it(times: float, aim: float, now: float) -> None:
+    """At the exact edges: begun at CALM of the load, ended above the load; between them it stays as it is."""
+    ramps = Ramps(RATING_KW, shape())
+    ramps._late = np.full(LINES_HZ.size, times)
+    ramps._square[:], ramps._moving_s, ramps._aim = 1e9, 100.0, (now, 1.0)
+    assert ramps._next(-0.1) == (max(aim, now) if times <= 1.0 else 0.0)
+
+
+@pytest.mark.parametrize(("widened", "shy"), [(WIDER_MAX, False), (WIDER_MAX + 1e-9, True)])
+def test_where_the_grid_spans_more_it_is_left_for_long(widened: float, shy: bool) -> None:
+    """The times may be wrong: what is seen decides, to the edge."""
+    ramps = Ramps(RATING_KW, shape())
+    ramps._moving_s, ramps._aim = 100.0, (1.0, 1.0)
+    assert ramps._next(widened) == (0.0 if shy else 1.0)
+    ramps._aim = (0.0 if shy else 1.0, 1.0)
+    ramps._moving_s += SHY_S - 1.0
+    assert ramps._next(-0.1) == (0.0 if shy else 1.0)
+    ramps._moving_s += 1.0
+    assert ramps._next(-0.1) == 1.0
+
+
+def test_a_loop_is_judged_by_its_kind() -> None:
+    """Harm and Ramps are begun alike and forget alike."""
+    ramps = Ramps(RATING_KW, shape())
+    assert (ramps.gain, ramps.prompt_pu) == (0.0, 1.0)
+    ramps._moving_s = 500.0
+    ramps.reset()
+    assert (ramps._moving_s, ramps._due_s) == (0.0, WARM_S)
+    assert isinstance(ramps, Harm)
