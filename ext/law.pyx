@@ -78,10 +78,13 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
 cdef void take_turn(Law *w, int32_t living) noexcept nogil:
     """Those that take part are others than before. Nobody: the loop stays, it has nothing to do."""
     cdef int32_t loop_at = w.setup.loop_of[living & (LIVE_SETS - 1)]
+    cdef bint from_nobody = w.living == 0
     w.living = living
     if not living or loop_at == w.loop_at or not 0 <= loop_at < LOOP_MAX:
         return
     turn(w, loop_at)
+    if from_nobody:     # nothing to bridge: what is asked for is a step, as commissioning asks
+        w.turned = 0
 
 
 cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_low_kw, double room_high_kw,
@@ -151,7 +154,7 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
 
 
 cdef inline void take_shares(Law *w, const Limits *limits, Command *command) noexcept nogil:
-    """Gain and prompt share by loop and lease. One that was begun anew for another loop makes no step either."""
+    """Gain and prompt share by loop and lease. A prompt share that was begun anew for another loop makes no step."""
     cdef double prompt_pu = w.loop.prompt_pu * limits.prompt_pu
     if w.loop.shape.at_once and prompt_pu < 0.0:
         prompt_pu = 0.0

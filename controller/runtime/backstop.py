@@ -190,11 +190,11 @@ class Backstop:
         share, the spectrum starts anew."""
         dt_s = min(seconds(now.t_ns - self._t_ns), 1.0) if self._t_ns else 0.0
         self._t_ns = now.t_ns
-        if self._waveform.blind or not self.judges:
-            return Look(blind=self._waveform.blind)
         if self._harms[law.loop_at] is not self._harm:
             self._harms[law.loop_at].follow(self._harm)
             self._harm = self._harms[law.loop_at]
+        if self._waveform.blind or not self.judges:
+            return Look(blind=self._waveform.blind)
         if engaged != self._engaged:
             self._harm.reset()
         if engaged != self._engaged or self.share != self._tiers.aim:

@@ -64,10 +64,8 @@ TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the n
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
 LITTLE_PU = 0.2  # of a load that a slow converter would harm if it took all
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
-OFTEN, OFTEN_S = (
-    0.4,
-    15.0,
-)  # share of time with news: a load that moves less often shows too little to dare more
+# Share of time with news: a load that moves less often shows too little to dare more.
+OFTEN, OFTEN_S = 0.4, 15.0
 FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
 AHEAD_RISE = 2.0  # so much faster where both filters are fed ahead: between them neither is at its best;
 FLIGHT_PER_S = 0.1  # while one is shy of harm
@@ -191,16 +189,19 @@ class Harm:
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         self._bare = not shape.at_once and not shape.ahead  # a late filter without room
-        self.gain, self.prompt_pu = shape.begin_pu, float(shape.at_once or shape.begin_pu < 1.0)
-        self._shape, self._manner = shape, manner(shape)
-        self._answers = answers(shape, OMEGA[: LINES_HZ.size])
-        self._aim = (self.gain, self.prompt_pu * shape.prompt_pu)
+        self._shape, self._answers = shape, answers(shape, OMEGA[: LINES_HZ.size])
+        self._begin()
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
-        self._since_s, self._mean, self._often = 0.0, 1.0, 0.0
-        self._still = 0.0  # share of time without news: a law that has just begun knows of none
+        self._since_s, self._mean = 0.0, 1.0
+        self._often = self._still = 0.0  # shares of time with and without news: at first neither is known
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
+
+    def _begin(self) -> None:
+        shape = self._shape
+        self.gain, self.prompt_pu = shape.begin_pu, float(shape.at_once or shape.begin_pu < 1.0)
+        self._aim, self._manner = (self.gain, self.prompt_pu * shape.prompt_pu), manner(shape)
 
     def reset(self) -> None:
         """Forget what was measured; the share stays."""
@@ -214,6 +215,7 @@ class Harm:
 
     def follow(self, before: Harm) -> None:
         """In place of the one of another loop: how often the load moves stays, and the share of a law of one kind."""
+        self._begin()
         self.reset()
         if all(getattr(self._shape, n) == getattr(before._shape, n) for n in ("at_once", "begin_pu")):
             self.gain, self.prompt_pu, self._aim = before.gain, before.prompt_pu, before._aim

@@ -13,7 +13,7 @@ import numpy as np
 
 from controller.image import Frame
 from controller.runtime.fastlink import watch
-from controller.runtime.harm import CALM, EVERY_S, KEEP, KW_PER_STEP, LINES_HZ, OMEGA, QUIET, TURN, Harm
+from controller.runtime.harm import CALM, EVERY_S, KEEP, KW_PER_STEP, LINES_HZ, QUIET, TURN, Harm
 from controller.runtime.shape import LATEST, Shape
 from controller.runtime.spans import RATE_HZ
 from controller.runtime.waveform import Column
@@ -31,13 +31,13 @@ class Ramps(Harm):
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         super().__init__(rating_kw, shape)
-        late = abs(1.0 - np.exp(-1j * OMEGA[: LINES_HZ.size] * LATEST * shape.delay_s))
-        self._late: Column = late  # grid over load at the lines, were the loop as late as it may be
+        # Grid over load at the lines, the loop anything up to as late as it may be.
+        self._late: Column = 2.0 * np.sin(np.pi * np.minimum(LINES_HZ * LATEST * shape.delay_s, 0.5))
 
     def reset(self) -> None:
-        """Forget what was measured; the share stays."""
+        """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
-        self._due_s = WARM_S
+        self._aim, self._due_s = (0.0, 1.0), WARM_S
 
     def take(self, sides_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, grid; while the battery rests, too."""
@@ -59,6 +59,9 @@ class Ramps(Harm):
 
     def _next(self, widened: float | None) -> float:
         """What is aimed at. widened: the span of the grid over the load's, less 1; None: it hardly moves."""
+        if not np.isfinite(self._square).all():  # what is no number tells of no harm, either
+            self.reset()
+            return 0.0
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
         if widened is not None and widened > WIDER_MAX:

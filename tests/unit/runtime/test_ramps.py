@@ -10,6 +10,7 @@ from controller.runtime.harm import CALM, LINES_HZ, Harm
 from controller.runtime.ramps import FALL_PER_S, RISE_PER_S, SHY_S, WARM_S, WIDER_MAX, Ramps
 from controller.runtime.shape import Shape, shape_of
 from controller.runtime.spans import RATE_HZ
+from tests.unit.runtime.test_harm import FAST
 
 RATING_KW = 2000.0
 CYCLE_S = 0.1
@@ -97,11 +98,36 @@ def test_where_the_grid_spans_more_it_is_left_for_long(widened: float, shy: bool
     assert ramps._next(-0.1) == 1.0
 
 
-def test_a_loop_is_judged_by_its_kind() -> None:
-    """Harm and Ramps are begun alike and forget alike."""
+def test_what_is_forgotten_is_no_cause_to_take_more() -> None:
+    """After a gap of the samples, or another loop, nothing is aimed at before WARM_S of a load that moves."""
     ramps = Ramps(RATING_KW, shape())
     assert (ramps.gain, ramps.prompt_pu) == (0.0, 1.0)
-    ramps._moving_s = 500.0
+    ramps.gain, ramps._aim, ramps._moving_s = 0.1, (1.0, 1.0), 500.0
     ramps.reset()
-    assert (ramps._moving_s, ramps._due_s) == (0.0, WARM_S)
-    assert isinstance(ramps, Harm)
+    assert (ramps._aim, ramps._moving_s, ramps._due_s) == ((0.0, 1.0), 0.0, WARM_S)
+    assert max(run(ramps, sine(0.5, 20.0))[2:]) == 0.0
+
+
+def test_after_a_loop_of_another_kind_it_begins_anew() -> None:
+    """All of a slow load was taken; a fast loop came between: what was right then is not known to be right now."""
+    ramps, fast = Ramps(RATING_KW, shape()), Harm(RATING_KW, FAST)
+    assert run(ramps, sine(0.5, 60.0))[-1] == 1.0
+    fast.follow(ramps)
+    assert (fast.gain, fast.prompt_pu) == (1.0, 1.0)
+    ramps.follow(fast)
+    assert (ramps.gain, ramps._aim) == (0.0, (0.0, 1.0))
+
+
+def test_a_line_that_comes_late_by_a_whole_period_is_harm_too() -> None:
+    """41.7 Hz and 24 ms are one turn; half of that would double the line."""
+    ramps = Ramps(RATING_KW, shape())
+    assert min(ramps._late[LINES_HZ > 21.0]) == 2.0
+    assert max(np.diff(ramps._late)) >= 0.0 and min(np.diff(ramps._late)) >= 0.0
+
+
+def test_what_is_no_number_is_no_cause_to_begin() -> None:
+    """One of them in the samples, and a load of edges after it: forgotten, and nothing is taken."""
+    ramps = Ramps(RATING_KW, shape())
+    load_kw = sine(12.0, 60.0)
+    load_kw[4000] = np.nan
+    assert max(run(ramps, load_kw)) == 0.0
