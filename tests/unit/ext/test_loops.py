@@ -93,3 +93,21 @@ def test_a_loop_that_is_the_same_changes_nothing() -> None:
     """Two equal loops: the command is that of a law that stays, but for what the load moves in a frame."""
     late = setup(lag_s=0.010)["law"]["loops"][0]
     assert played([late, dict(late)]) == pytest.approx(played([late], turns=0), abs=6.0)
+
+
+def test_a_step_that_one_alone_is_told_from_rest_is_a_step() -> None:
+    """Commissioning: nobody takes part, then one of four, which steps at once: no loop before it is to be bridged."""
+    checked = fleet(check_site(SITE))
+    executive = FastLink(checked, checked.table).executive
+    for sequence, out in enumerate([(), (0, 1, 2, 3)], start=1):
+        used(executive, out, sequence)
+    one = [900.0] + [0.0] * 7
+    lease = {"discharge_kw_max": one, "charge_kw_max": one, "gain": 0.0, "leak_kw": -300.0, "sequence": 3}
+    lease |= {"import_kw_max": 1e5, "export_kw_max": 1e5}
+    executive.publish(
+        limits(**lease, ramp_up_kw_per_s_max=1e9, ramp_down_kw_per_s_max=1e9, fall_kw_per_s=1e9)
+    )
+    t_ns = times(0.01, start_s=0.05)
+    found = executive.replay(t_ns, waveform(t_ns, np.full(t_ns.size, 3000.0)), SCALE)
+    assert executive.status()["loop_at"] != 1
+    assert found["pcs_kw"][-1] == pytest.approx(300.0, abs=1.0)
