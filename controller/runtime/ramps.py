@@ -12,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from controller.image import Frame
+from controller.runtime.choice import LINES_HZ
 from controller.runtime.fastlink import watch
-from controller.runtime.harm import CALM, EVERY_S, KEEP, KW_PER_STEP, LINES_HZ, QUIET, TURN, Harm
+from controller.runtime.harm import CALM, EVERY_S, KEEP, KW_PER_STEP, QUIET, TURN, Harm
 from controller.runtime.shape import LATEST, Shape
 from controller.runtime.spans import RATE_HZ
 from controller.runtime.waveform import Column

@@ -23,6 +23,8 @@ from controller.runtime.backstop import (
     Spectrum,
     Tiers,
 )  # fmt: skip
+from controller.runtime.harm import Harm
+from controller.runtime.ramps import Ramps
 from tools.bench.fleet import SITE, fleet
 
 PERIOD_S = 0.1
@@ -195,3 +197,22 @@ def test_another_loop_is_judged_by_its_own_shape() -> None:
         assert stop._harm is judge
         assert (stop.prompt_pu, stop.gain) == (0.6, 0.9)
     assert len(Backstop(check_site(SITE))._harms) == 1
+
+
+def test_a_loop_too_late_for_edges_is_judged_by_ramps(tmp_path: Path) -> None:
+    """The reference site on a wire of 19200 Bd: nothing is taken at first, and its judge is made for slow ramps."""
+    slow = tmp_path / "slow.yaml"
+    slow.write_text(SITE.read_text().replace("baud: 115200, gap: chars", "baud: 19200"))
+    stop = Backstop(check_site(slow))
+    assert (type(stop._harm), stop.gain) == (Ramps, 0.0)
+    assert (type(Backstop(check_site(SITE))._harm), Backstop(check_site(SITE)).gain) == (Harm, 1.0)
+
+
+def test_a_blind_site_has_the_judge_of_its_loop_too() -> None:
+    """Nothing is measured there, but the share must be one that fits: a late loop begins as late loops do."""
+    checked = fleet(check_site(SITE))
+    channels = {name: one for name, one in checked.site.sampling.channels.items() if name[:2] != "dc"}
+    sampling = checked.site.sampling.model_copy(update={"channels": channels})
+    stop = Backstop(replace(checked, site=checked.site.model_copy(update={"sampling": sampling})))
+    assert stop.look(Instant(1, 0.0), None, True, Frame(loop_at=1)).blind
+    assert stop._harm is stop._harms[1]

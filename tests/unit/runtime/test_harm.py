@@ -6,25 +6,21 @@ import numpy as np
 import pytest
 
 from controller.image import Frame
-from controller.runtime.harm import (
-    EVERY_S,
-    FALL_PER_S,
-    FLIGHT_PER_S,
+from controller.runtime.choice import (
     GAIN_MIN,
     LINES_HZ,
-    OFTEN,
     OMEGA,
     REACH,
-    Harm,
-    _judged,
     answers,
     best,
     carried_on,
     excess,
     lateness_s,
     passed,
+    told_by,
     wider,
 )
+from controller.runtime.harm import EVERY_S, FALL_PER_S, FLIGHT_PER_S, OFTEN, Harm
 from controller.runtime.manner import AHEAD, AT_ONCE, FILTERED, manner
 from controller.runtime.shape import Shape, shape_of
 from controller.runtime.spans import RATE_HZ, SPAN_S, SPAN_SPARE, Spans
@@ -90,7 +86,7 @@ def test_a_law_that_takes_all_stays_until_harm_is_seen(late_ms: float, made: Sha
 def test_where_it_comes_to_rest_nothing_is_harmed(late_ms: float, made: Shape) -> None:
     """Every line of the pair is below the limit, or the least share is taken. A law that lets nothing pass at once
     stays so."""
-    judged = _judged(EDGES_W > 0.0)
+    judged = told_by(EDGES_W > 0.0)
     gain, prompt_pu = settled(1e-3 * late_ms, EDGES_W, made)
     assert (
         excess(late(1e-3 * late_ms), gain, prompt_pu, made)[judged].max() <= manner(made).kept
@@ -178,7 +174,7 @@ def test_what_happens_once_or_twice_in_ten_seconds_is_no_span(spikes: int) -> No
 def test_what_lies_above_the_lines_counts_where_the_highest_line_does() -> None:
     """48 and 50 Hz are judged by what is seen below them, where the load excites it."""
     loud, quiet_top = np.ones(LINES_HZ.size, bool), np.arange(LINES_HZ.size) < LINES_HZ.size - 1
-    assert [_judged(case)[LINES_HZ.size :].all() for case in (loud, quiet_top)] == [True, False]
+    assert [told_by(case)[LINES_HZ.size :].all() for case in (loud, quiet_top)] == [True, False]
 
 
 def run(harm: Harm, late_s: float, seconds: float, law: Frame = WHOLE) -> None:

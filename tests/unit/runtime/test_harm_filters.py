@@ -6,27 +6,23 @@ import numpy as np
 import pytest
 
 from controller.image import Frame
+from controller.runtime.choice import ABOVE_HZ, LINES_HZ, REACH, best, excess
 from controller.runtime.harm import (
-    ABOVE_HZ,
     AHEAD_RISE,
     CALM,
     EVERY_S,
     FALL_PER_S,
     FORESEEN_S,
-    LINES_HZ,
     LITTLE_PU,
     MOSTLY,
     MOVING_S,
     OFTEN,
     PERIODS,
-    REACH,
     RISE_PER_S,
     SELDOM_PU,
     SURE,
     SURE_RISE,
     Harm,
-    best,
-    excess,
 )
 from controller.runtime.manner import AHEAD, FILTERED, UNFORESEEN, manner
 from controller.runtime.manner import SLOW as SLOW_MANNER

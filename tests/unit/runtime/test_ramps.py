@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from controller.image import Frame
-from controller.runtime.harm import CALM, LINES_HZ, Harm
+from controller.runtime.choice import LINES_HZ
+from controller.runtime.harm import CALM, Harm
 from controller.runtime.ramps import FALL_PER_S, RISE_PER_S, SHY_S, WARM_S, WIDER_MAX, Ramps
 from controller.runtime.shape import Shape, shape_of
 from controller.runtime.spans import RATE_HZ
