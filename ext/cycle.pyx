@@ -20,7 +20,7 @@ from ext.mailbox cimport BAR_RENEW, BAR_REST, mailbox_bar, mailbox_init, mailbox
 from ext.port cimport PortSetup, port_init, port_offer, port_step
 from ext.power cimport PowerSetup, power_init, power_step
 from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
-from ext.rtu cimport RtuPort, rtu_add, rtu_init, rtu_step, rtu_wake_ns
+from ext.rtu cimport RtuPort, rtu_add, rtu_init, rtu_reads_by, rtu_step, rtu_wake_ns
 from ext.sampler cimport (
     RING_HEADER_BYTES,
     RING_SLOT_BYTES,
@@ -50,6 +50,7 @@ cdef void step(Frame *f) noexcept nogil:
     mailbox_take(&f.mailbox, f.t_ns, &f.limits)
     fast_step(&f.fast, &f.sample, &f.track, f.t_ns, &f.limits)
     support_step(&f.support, &f.track, f.t_ns, &f.command)
+    f.law.reads_next = rtu_reads_by(&f.rtu, f.t_ns + f.law.exchange_ns)
     law_step(&f.law, &f.track, &f.limits, f.t_ns, &f.command)
     share_step(&f.share, &f.limits, f.t_ns, &f.command)
     bus_step(f, f.t_ns)

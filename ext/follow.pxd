@@ -33,6 +33,7 @@ cdef struct Follow:
     int32_t dead_frames
     double decay                # of the lag over the lead's time
     double per_rest             # 1 / (1 - decay)
+    double two_decay            # of what the lead asks beyond what is wanted, brought there in two exchanges
     double scale_kw             # what it slews in the time of its lag, 0: no limit
     double per_scale            # 1 / scale_kw
     double reach_late           # what it slews within the lead's time and a frame, of scale_kw

@@ -105,6 +105,7 @@ cdef void follow_turn(Follow *c, const FollowSetup *setup, const FollowLead *lea
     c.scale_kw = setup.slew_kw_per_s * max(setup.lag_s, NO_LAG_S)
     c.decay = exp(-lead_s(setup) * c.per_lag)
     c.per_rest = 1.0 / (1.0 - c.decay)
+    c.two_decay = c.decay / (1.0 + c.decay)
     c.per_scale = 1.0 / c.scale_kw if c.scale_kw > 0 else 0.0
     c.reach_late = (lead_s(setup) + c.frame_s) * c.per_lag
 

@@ -48,6 +48,8 @@ cdef struct Law:
     double leak_kw              # SOC leak, ramped like the target
     double held_kw              # command that stands
     int64_t t_held_ns           # since when
+    int64_t exchange_ns         # of the loop in use
+    int32_t reads_next          # 1: a read follows what is told now, so it holds for two exchanges
     int64_t t_alike_ns          # when a new one would last have differed little
     double wished_kw            # what was wanted of the batteries in the last frame that knew the load
     double bridge_kw            # what is left of the step that a change of the loop would have made in it

@@ -52,6 +52,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     memset(w, 0, sizeof(Law))
     w.setup = setup[0]
     w.loop = &w.setup.loops[0]
+    w.exchange_ns = <int64_t>(w.loop.period_s * 1e9)
     for k in range(LOOP_MAX):
         converters = as_one(&w.setup.loops[k])
         lead_init(&w.leads[k], &converters)
@@ -69,6 +70,7 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     cdef FollowSetup converters = as_one(&w.setup.loops[loop_at])
     w.loop = &w.setup.loops[loop_at]
     w.loop_at = loop_at
+    w.exchange_ns = <int64_t>(w.loop.period_s * 1e9)
     w.turned = w.engaged
     follow_turn(&w.all, &converters, &w.leads[loop_at])
     shape_turn(&w.shape, &w.loop.shape)
@@ -146,6 +148,8 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
             or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
         w.held_kw = follow_lead(&w.all, wanted_kw)
+        if w.reads_next and command.prompt_pu < 0.0:    # the wire is never free: brought there in two exchanges
+            w.held_kw = wanted_kw + (w.held_kw - wanted_kw) * w.all.two_decay
         w.t_held_ns = now_ns
     elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9:
         w.held_kw = wanted_kw

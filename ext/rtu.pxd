@@ -27,6 +27,7 @@ cdef struct RtuPort:
     int32_t device_count
     int32_t poll_count
     int32_t poll[POLL_MAX]  # its polls, as in the table
+    int32_t has_setpoints
     int32_t last_unit
     int32_t shun_last       # 1: after an error, another unit goes first where there is one
     int32_t late_left       # after an error: bytes that may still be the reply to what was asked
@@ -58,4 +59,14 @@ cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil
 cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command,
                    Ports *ports) noexcept nogil
+cdef inline int32_t rtu_reads_by(const Rtu *r, int64_t t_ns) noexcept nogil:
+    """1: on every wire with setpoints a read is due by then, so the one that leaves before it holds longer."""
+    cdef int32_t i, some = 0
+    for i in range(r.port_count):
+        if r.port[i].has_setpoints and r.port[i].t_read_ns > t_ns:
+            return 0
+        some |= r.port[i].has_setpoints
+    return some
+
+
 cdef int64_t rtu_wake_ns(const Rtu *r, const Ports *ports, int64_t now_ns) noexcept nogil

@@ -57,17 +57,15 @@ cdef int32_t device_of(Rtu *r, int32_t port, int32_t unit) noexcept nogil:
 
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil:
     """Make the request's template. Returns the poll's index, -1: table full or setup out of range."""
-    cdef Poll *poll
+    cdef Poll *poll = &r.poll[min(r.poll_count, POLL_MAX - 1)]
     cdef RtuPort *q
-    if r.poll_count >= POLL_MAX:
-        return -1
-    poll = &r.poll[r.poll_count]
-    if not poll_make(poll, setup, r.port_count):
+    if r.poll_count >= POLL_MAX or not poll_make(poll, setup, r.port_count):
         return -1
     poll.device = device_of(r, setup.port, setup.unit)
     q = &r.port[setup.port]
     q.turnaround_ns_max = max(q.turnaround_ns_max, setup.turnaround_ns)
     q.gap_ns_min = min(q.gap_ns_min, setup.gap_ns)
+    q.has_setpoints |= setup.kind == POLL_SETPOINT
     q.poll[q.poll_count] = r.poll_count
     q.poll_count += 1
     r.poll_count += 1

@@ -5,12 +5,13 @@ from libc.stdint cimport int32_t, int64_t
 cdef enum:
     TAP_MAX = 24                # shares of the deviation as it was 0, 1, 2 ... ms ago
     LAG_MAX = 3                 # and of it through lags
-    SWING_MAX = 512             # frames of its history: 23 ms at 20 kHz, a power of two
+    SWING_MAX = 4096            # frames of its history: 0.2 s at 20 kHz, a power of two
 
 
 cdef struct ShapeSetup:
     double frame_s
-    int32_t tap_frames          # between two taps
+    int32_t tap_frames          # between two taps,
+    int32_t wide_frames         # of the wide filter
     int32_t at_once             # 1: what passes at once is the deviation itself
     int32_t ahead               # 1: what is foreseen passes the late filter too
     double prompt_taps_pu[TAP_MAX]
@@ -30,6 +31,7 @@ cdef struct Shape:
     double part[LAG_MAX]        # of the way that a lag goes in a frame
     double prompt_pu            # share of which these are the shares of taps and lags, below 0: of none yet
     double taps_pu[TAP_MAX]
+    double wide_pu[TAP_MAX]     # of the wide filter, which has its taps at other times
     double lags_pu[LAG_MAX]
 
 
@@ -49,16 +51,26 @@ cdef inline void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept 
             s.lag_kw[i] += (swing_kw - s.lag_kw[i]) * s.part[i]
 
 
-cdef inline double shape_kw(const Shape *s) noexcept nogil:
-    """The answer now. Four sums side by side: one would wait for itself."""
+cdef inline double taps_kw(const double *taps_pu, const double *then, int32_t back) noexcept nogil:
+    """Shares of the deviation as it was: now at then, and at each tap before. Four sums side by side: one would wait
+    for itself."""
     cdef double sum_kw[4]
-    cdef int32_t back = -s.setup.tap_frames, k, i
-    cdef const double *then = &s.swing_kw[SWING_MAX + (s.at & (SWING_MAX - 1))]
+    cdef int32_t k, i
     sum_kw[0] = sum_kw[1] = sum_kw[2] = sum_kw[3] = 0.0
     for k in range(0, TAP_MAX, 4):
         for i in range(4):
-            sum_kw[i] += s.taps_pu[k + i] * then[i * back]
-        then += 4 * back
-    for i in range(LAG_MAX):
-        sum_kw[i] += s.lags_pu[i] * s.lag_kw[i]
+            sum_kw[i] += taps_pu[k + i] * then[-i * back]
+        then -= 4 * back
     return (sum_kw[0] + sum_kw[1]) + (sum_kw[2] + sum_kw[3])
+
+
+cdef inline double shape_kw(const Shape *s) noexcept nogil:
+    """The answer now."""
+    cdef const double *then = &s.swing_kw[SWING_MAX + (s.at & (SWING_MAX - 1))]
+    cdef double kw = taps_kw(s.taps_pu, then, s.setup.tap_frames)
+    cdef int32_t i
+    if s.prompt_pu < 0.0:
+        kw += taps_kw(s.wide_pu, then, s.setup.wide_frames)
+    for i in range(LAG_MAX):
+        kw += s.lags_pu[i] * s.lag_kw[i]
+    return kw

@@ -3,7 +3,7 @@
     answer = sum over k of taps[k] deviation(k ms ago) + sum over i of lags[i] deviation through lag i
 
 The shares are those of two such filters, the late one and the prompt or the wide one, as much of each as the lease
-says. All come from controller.runtime.shape, once, at the start.
+says. The taps of the wide one may lie farther apart. All come from controller.runtime.shape, once, at the start.
 """
 from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t
@@ -26,17 +26,14 @@ cdef void shape_turn(Shape *s, const ShapeSetup *setup) noexcept nogil:
 
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:
     """The shares of a law with this prompt share; below 0: of the wide filter so much."""
-    cdef const double *taps_pu = &s.setup.prompt_taps_pu[0]
-    cdef const double *lags_pu = &s.setup.prompt_lags_pu[0]
-    cdef double part = fabs(prompt_pu), late_pu = 1.0 - part
+    cdef double prompt = max(prompt_pu, 0.0), wide = max(-prompt_pu, 0.0), late = 1.0 - fabs(prompt_pu)
     cdef int32_t k
     if prompt_pu == s.prompt_pu:
         return
     s.prompt_pu = prompt_pu
-    if prompt_pu < 0.0:
-        taps_pu = &s.setup.wide_taps_pu[0]
-        lags_pu = &s.setup.wide_lags_pu[0]
     for k in range(TAP_MAX):
-        s.taps_pu[k] = part * taps_pu[k] + late_pu * s.setup.late_taps_pu[k]
+        s.taps_pu[k] = prompt * s.setup.prompt_taps_pu[k] + late * s.setup.late_taps_pu[k]
+        s.wide_pu[k] = wide * s.setup.wide_taps_pu[k]
     for k in range(LAG_MAX):
-        s.lags_pu[k] = part * lags_pu[k] + late_pu * s.setup.late_lags_pu[k]
+        s.lags_pu[k] = (prompt * s.setup.prompt_lags_pu[k] + wide * s.setup.wide_lags_pu[k]
+                        + late * s.setup.late_lags_pu[k])

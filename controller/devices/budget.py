@@ -33,6 +33,9 @@ class PortLoad:
     read_load_pct: float  # wire time of all reads
     setpoints_per_s: float  # of each converter, in what the reads leave; 0: none there
     setpoint_ms_max: float  # between two setpoints of one converter, every read and converter in between
+    read_late_ms: (
+        float  # by which commands are older in the mean for the reads, where every exchange carries a new one
+    )
     oneway_ms: float  # slowest setpoint: first bit to the moment at which the device may parse
     age_s_max: float  # oldest live value
     age_dead_s_max: float  # the same while one device of the port is dead
@@ -80,6 +83,7 @@ def budget(
     live = [age for age in ages if age.live]
     busy = sum(read.wire_s / read.period_s for read in reads)
     slot_s = max((line.wire_s for line in lines if line.kind != "setpoint"), default=0.0)
+    round_s = sum(line.wire_s for line in setpoints)
     longest_s = max((line.wire_s for line in setpoints), default=0.0)
     load = PortLoad(
         port=name,
@@ -87,8 +91,10 @@ def budget(
         gap=port.gap,
         devices=len(units),
         read_load_pct=100 * busy,
-        setpoints_per_s=max(0.0, 1 - busy) / sum(line.wire_s for line in setpoints) if setpoints else 0.0,
+        setpoints_per_s=max(0.0, 1 - busy) / round_s if setpoints else 0.0,
         setpoint_ms_max=1000 * len(setpoints) * (longest_s + slot_s),
+        # A command that holds for h is h / 2 old in the mean; a read makes one round that much longer.
+        read_late_ms=500 * sum(read.wire_s * (read.wire_s + round_s) / read.period_s for read in reads),
         oneway_ms=1000 * max((line.oneway_s for line in setpoints), default=0.0),
         age_s_max=max((age.age_s_max for age in live), default=0.0),
         age_dead_s_max=max((age.age_dead_s_max for age in live), default=0.0),

@@ -115,7 +115,7 @@ def _law(checked: CheckedSite, table: BusTable) -> dict[str, Any]:
 
 
 def _loop(times: dict[str, float], shape: Shape) -> dict[str, Any]:
-    own = {name: value for name, value in times.items() if name != "frame_s"}
+    own = {name: value for name, value in times.items() if name not in {"frame_s", "reads_s"}}
     return own | shape.fields(times["frame_s"]) | {"delay_s": delay_of(**times)}
 
 
@@ -209,6 +209,7 @@ def _times(checked: CheckedSite, table: BusTable, living: int | None = None) -> 
         port: sum(line.setpoint_period_s for p, line in taken if p.port == port)
         for port in checked.site.ports
     }
+    reads_s = {load.port: 1e-3 * load.read_late_ms for load in table.loads}
 
     def mean(values: Iterable[float]) -> float:
         return sum(x * line.rating_kw for x, (_, line) in zip(values, taken, strict=True)) / rating_kw
@@ -219,5 +220,6 @@ def _times(checked: CheckedSite, table: BusTable, living: int | None = None) -> 
         "slew_kw_per_s": sum(p.slew_pu_per_s * line.rating_kw for p, line in taken),
         "dead_s": mean(line.setpoint_oneway_s + p.dead_time_ms / 1000.0 for p, line in taken),
         "period_s": mean(round_s[p.port] for p, _ in taken),
+        "reads_s": mean(reads_s[p.port] for p, _ in taken),
         "rating_kw": rating_kw,
     }

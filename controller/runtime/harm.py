@@ -153,7 +153,8 @@ class Harm:
         fall = dt_s * (FLIGHT_PER_S if self._moving_s < self._shy_s else FALL_PER_S)
         seldom = self._bare and self._aim[1] == 0.0 and self._still > 1.0 - OFTEN
         gain_s = (SURE_RISE if self._sure else 1.0) * dt_s
-        rise_s = max(gain_s, (AHEAD_RISE if self._shape.ahead or self._calm else 1.0) * dt_s)
+        quick = self._shape.ahead or self._calm or self._manner is UNFORESEEN
+        rise_s = max(gain_s, (AHEAD_RISE if quick else 1.0) * dt_s)
         self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, gain_s)
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
 
@@ -263,17 +264,20 @@ class Harm:
         return found
 
     def _doubt(self) -> Column:
-        """Of D at the lines and above them, what may be chance: so many standard errors of one of its components. What
-        the battery did that the load does not tell is spread over as many means as the memory holds (Bendat and
-        Piersol, Random Data, 4th ed., 9.2.3). Only of a load that moves often and meets the late or the wide filter:
-        these harm nothing by design, and what speaks against it must be more than chance."""
+        """Of D at the lines and above them, what may be chance. Only of a load that moves often and meets the late or
+        the wide filter: these harm nothing by design, and what speaks against it must be more than chance."""
+        late_alone = (self._aim[1] <= 0.0 or self._manner is SLOW) and self._often >= OFTEN
+        error = self._manner.doubt * late_alone * self._errors()
+        return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
+
+    def _errors(self) -> Column:
+        """Standard errors of one component of D at the lines. What the battery did that the load does not tell is
+        spread over as many means as the memory holds (Bendat and Piersol, Random Data, 4th ed., 9.2.3)."""
         square = np.maximum(self._square, 1e-9)
         rest = np.maximum(self._taken / square - abs(self._cross / square) ** 2, 0.0)
         seen_s = min(self._moving_s - self._forgot_s, self._memory_s())
-        means = np.maximum(seen_s * LINES_HZ / (1.25 * PERIODS), 1.0)
-        late_alone = (self._aim[1] <= 0.0 or self._manner is SLOW) and self._often >= OFTEN
-        error = self._manner.doubt * late_alone * np.sqrt(0.5 * rest / means)
-        return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
+        errors: Column = np.sqrt(0.5 * rest / np.maximum(seen_s * LINES_HZ / (1.25 * PERIODS), 1.0))
+        return errors
 
     def _held(self, aim: tuple[float, float], kept: bool) -> tuple[float, float]:
         """The aim that few edges allow: all of a swing is taken while no harm is seen, and a load that seldom moves

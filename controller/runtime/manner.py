@@ -42,10 +42,12 @@ The first edges are not foreseen: what they tell is forgotten, or it would leave
 FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
 """The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
 that goes back and forth between its two filters leaves more than either."""
-UNFORESEEN = replace(FILTERED, hold=0.0, memory_s=40.0)
+UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.0)
 """Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
 them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
-SLOW = replace(UNFORESEEN, seen=10 ** (0.3 / 20), kept=10 ** (0.15 / 20), doubt=3.0, span_max=0.0)
+SLOW = replace(
+    UNFORESEEN, seen=10 ** (0.3 / 20), kept=10 ** (0.15 / 20), patience_s=5.0, doubt=3.0, span_max=0.0
+)
 """Nothing keeps the span of a large step; so none may be seen that spans more. The more of a swing a slow converter
 takes, the less its lead can do: another loop, so less harm is allowed; and of 33 lines one is three errors off soon."""
 AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)

@@ -1,34 +1,47 @@
-"""Slow ramps through a loop that is too late for edges: judged by its times and by what load and grid span.
+"""Slow ramps and small steps through a loop that is too late for large ones: judged by what is seen of the load.
 
 Such a loop rests (runtime.shape), and a battery that does nothing tells nothing of its loop. But a load that has no
 line above 5 Hz needs no early answer: with all of it taken L late the grid keeps 2 sin(pi f L) of a line (control.md
 5.2), below the load up to 1 / (6 L). So the lines of the load are followed while the battery rests. Where none that is
-told could come near harm, were the loop as late as it may be, all of the swing is taken, bit by bit; as soon as one
-could harm, or the 20 ms mean of the grid is seen to span more than the load's, none.
+told could come near harm, were the loop as late as it may be, all of the swing is taken, bit by bit.
+
+Else the wide filter may stand, which no line of any load is worse for, but a large step: the battery is still away from
+its middle when the next one comes, and the grid would span more than the load. What it would have spanned is reckoned
+while the battery rests, from the load as it was (Trial); where it would have been less all the time, it is taken. The
+span is convex in the share that is taken, so every smaller share on the way spans less, too.
+
+As soon as a line is harmed or could be, or the 20 ms mean of the grid is seen to span more than the load's, nothing is
+taken.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.image import Frame
 from controller.runtime.choice import LINES_HZ
 from controller.runtime.fastlink import watch
-from controller.runtime.harm import CALM, EVERY_S, KEEP, KW_PER_STEP, QUIET, TURN, Harm
+from controller.runtime.filters import LAGS_S, Filter
+from controller.runtime.harm import CALM, EVERY_S, HARM_AGAIN, KEEP, KW_PER_STEP, QUIET, TURN, Harm
 from controller.runtime.shape import LATEST, Shape
-from controller.runtime.spans import RATE_HZ
+from controller.runtime.spans import RATE_HZ, Spans
 from controller.runtime.waveform import Column
 
 WARM_S = 16.0  # of a load that moves, before any of it is taken
 SHY_S = 120.0  # of a load that moves, after harm that was not foreseen
 MEMORY_S = 12.0
 RISE_PER_S, FALL_PER_S = 0.08, 0.5
-WIDER_MAX = 0.01  # noise of the spans
-NOTHING = np.zeros(LINES_HZ.size, complex)  # of the battery is asked
+WIDER_MAX = 0.01  # noise of the spans,
+WIDER_ONCE_MAX = 0.05  # and with the wide filter, which was seen to span less: once, or while the gain moves
+MEAN_S = 30.0  # of that span
+FADED = 5.0  # lags after which nothing is left to say
+DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
+ALL, WIDE = 1.0, -1.0  # prompt share: of slow ramps all passes at once, else through the wide filter
 
 
 class Ramps(Harm):
-    """As Harm; the gain is all that moves."""
+    """As Harm; the gain moves, and the prompt share is ALL or WIDE."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         super().__init__(rating_kw, shape)
@@ -38,37 +51,111 @@ class Ramps(Harm):
     def reset(self) -> None:
         """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
-        self._aim, self._due_s = (0.0, 1.0), WARM_S
+        self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
+        self._widened = 0.0  # mean of the spans
+        self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
 
     def take(self, sides_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, grid; while the battery rests, too."""
         self._spans.take(sides_kw)
+        if self._trial:
+            self._trial.take(sides_kw[0], law.target_kw)
         forget = 1.0 / (MEMORY_S * RATE_HZ)
         means = self._state, self._square, self._cross, self._taken
-        watch.correlate(sides_kw, self._last_kw, KEEP, TURN, forget, QUIET, NOTHING, *means)
+        watch.correlate(sides_kw, self._last_kw, KEEP, TURN, forget, QUIET, DIRECT, *means)
 
     def judge(self, law: Frame, dt_s: float) -> None:
-        """One cycle: move the gain towards all or nothing."""
+        """One cycle: move the gain towards all or nothing; by nothing alone from one way to the other."""
         self._since_s += dt_s
         if self._since_s >= EVERY_S:
             self._since_s = 0.0
             widened = self._spans.widened(self._span_floor_kw)
             self._moving_s += EVERY_S * (widened is not None)
-            self._aim = self._next(widened), 1.0
-        step = FALL_PER_S if self._aim[0] < self.gain else RISE_PER_S
-        self.gain += min(max(self._aim[0] - self.gain, -step * dt_s), step * dt_s)
+            self._aim = self._next(widened)
+        aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
+        step = FALL_PER_S if aim < self.gain else RISE_PER_S
+        self.gain += min(max(aim - self.gain, -step * dt_s), step * dt_s)
+        if self.gain == 0.0:
+            self.prompt_pu = self._aim[1]
 
-    def _next(self, widened: float | None) -> float:
+    def _next(self, widened: float | None) -> tuple[float, float]:
         """What is aimed at. widened: the span of the grid over the load's, less 1; None: it hardly moves."""
         if not np.isfinite(self._square).all():  # what is no number tells of no harm, either
             self.reset()
-            return 0.0
+            return self._aim
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
-        if widened is not None and widened > WIDER_MAX:
+        tried = self._tried(widened is not None)
+        if self._harms(loud) or (widened is not None and self._spans_more(widened)):
             self._due_s = self._moving_s + SHY_S
-            return 0.0
-        if worst > 1.0:
-            return 0.0
-        begins = widened is not None and worst <= CALM and self._moving_s >= self._due_s
-        return 1.0 if begins else self._aim[0]
+            return 0.0, self._aim[1]
+        if self._aim == (1.0, ALL) and worst > 1.0:
+            self._aim, self._fine_s = (0.0, ALL), 0.0  # another load than it was
+        if self._aim == (1.0, WIDE) and tried > WIDER_ONCE_MAX:
+            self._aim = 0.0, WIDE
+        if widened is None or self._moving_s < self._due_s:
+            return self._aim
+        if worst <= CALM:
+            return 1.0, ALL
+        return (1.0, WIDE) if self._fine_s >= WARM_S else self._aim
+
+    def _tried(self, moves: bool) -> float:
+        """By how much the wide filter would have spanned more than the load. Kept is for how long that was nothing, of
+        a load that moves."""
+        if not self._trial:
+            return np.inf
+        widened = self._trial.widened(self._span_floor_kw)
+        self._fine_s = self._fine_s + EVERY_S * moves if widened is None or widened <= 0.0 else 0.0
+        return widened or 0.0
+
+    def _spans_more(self, widened: float) -> bool:
+        """Whether the grid spans more than the load."""
+        self._widened += (widened - self._widened) * EVERY_S / MEAN_S
+        if self._aim == (1.0, WIDE):
+            return widened > WIDER_ONCE_MAX or self._widened > WIDER_MAX
+        return widened > WIDER_MAX
+
+    def _harms(self, loud: NDArray[np.bool_]) -> bool:
+        """Whether a line of the load is left with more than it had, by more than chance."""
+        left = abs(1.0 - self._cross / np.maximum(self._square, 1e-9)) - self._manner.doubt * self._errors()
+        return bool((left[loud] > HARM_AGAIN).any())
+
+
+class Trial:
+    """What the 20 ms mean of the grid would have spanned, had a filter answered that late; a single step counts."""
+
+    def __init__(self, made: Filter, late_s: float) -> None:
+        self._answer = _answer(made, late_s)
+        self._past_kw: Column = np.empty(0)
+        self._spans = Spans(spare=0)
+
+    def take(self, load_kw: Column, target_kw: float) -> None:
+        """The next values of the load, 2.5 ms apart, and the target of the grid."""
+        if not load_kw.size:
+            return
+        swing_kw = load_kw - target_kw
+        if not self._past_kw.size:
+            self._past_kw = np.full(self._answer.size - 1, swing_kw[0])
+        swing_kw = np.concatenate([self._past_kw, swing_kw])
+        battery_kw = np.convolve(swing_kw, self._answer, "valid")
+        self._past_kw = swing_kw[1 - self._answer.size :]
+        self._spans.take(np.array([load_kw, load_kw - battery_kw]))
+
+    def widened(self, floor_kw: float) -> float | None:
+        """As runtime.spans has it."""
+        return self._spans.widened(floor_kw)
+
+
+def _answer(made: Filter, late_s: float) -> Column:
+    """Of a filter to one value, that late, a value every 2.5 ms."""
+    taps_s = late_s + made.tap_s * np.arange(len(made.taps_pu))
+    at, part = np.divmod(taps_s * RATE_HZ, 1.0)
+    after = np.arange(int(at[-1] + FADED * max(LAGS_S) * RATE_HZ)) - round(late_s * RATE_HZ)
+    lags = [
+        (after >= 0) * share * -np.expm1(-1.0 / (lag_s * RATE_HZ)) * np.exp(-after / (lag_s * RATE_HZ))
+        for lag_s, share in zip(LAGS_S, made.lags_pu, strict=True)
+    ]
+    answer: Column = np.sum(lags, axis=0)
+    np.add.at(answer, at.astype(int), (1.0 - part) * made.taps_pu)
+    np.add.at(answer, at.astype(int) + 1, part * made.taps_pu)
+    return answer

@@ -18,7 +18,9 @@ SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
 class Spans:
     """The 20 ms means of load and grid over the last SPAN_S."""
 
-    def __init__(self) -> None:
+    def __init__(self, spare: int = SPAN_SPARE) -> None:
+        """spare: of the ends of CYCLE_S that are left out on either side."""
+        self._spare = spare
         self._means = watch.Means(round(MEAN_S * RATE_HZ))
         self._ends: deque[Column] = deque(maxlen=round(SPAN_S / CYCLE_S))
 
@@ -34,5 +36,5 @@ class Spans:
             return None
         ends = np.array(self._ends)
         ends.sort(axis=0)
-        load_kw, grid_kw = ends[-1 - SPAN_SPARE, 0] - ends[SPAN_SPARE, 1]
+        load_kw, grid_kw = ends[-1 - self._spare, 0] - ends[self._spare, 1]
         return float(grid_kw / load_kw - 1.0) if load_kw > floor_kw else None

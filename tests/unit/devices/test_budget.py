@@ -20,7 +20,7 @@ from controller.safety.terms import POLLS_STALE, STALE_S
 CHECKED = check_site(BOARDS / "sites" / "reference.yaml")
 SITE, PROFILES = CHECKED.site, CHECKED.profiles
 STEPS_MS = 0.3  # three frames
-LOAD = PortLoad("p", 9600, "spec", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+LOAD = PortLoad("p", 9600, "spec", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 AGE = Age("p", "d", "r", True, 0.5, 1.5, 9.0, 1.5)
 
 
@@ -63,6 +63,17 @@ def test_setpoint_wait_by_hand() -> None:
     Method: one converter: its own exchange and the longest read or order."""
     port, _ = budget(SITE, PROFILES, "rs485-1", SITE.ports["rs485-1"])
     assert port.setpoint_ms_max == pytest.approx(exchange_ms(16, 0.2) + exchange_ms(27, 0.2), rel=1e-4)
+
+
+def test_what_reads_make_of_a_command_by_hand() -> None:
+    """Goal: the mean age of what a wire that is never free last said. Method: a second as a row of holds, a read in
+    one of them; what is above half an exchange is the reads'."""
+    port, _ = budget(SITE, PROFILES, "rs485-1", SITE.ports["rs485-1"])
+    write, status, identity = (exchange_ms(n, 0.2) for n in (16, 27, 15))
+    holds_ms = [write + status] * 400 + [write + identity] * 20  # in 100 s
+    rest_ms = 100e3 - sum(holds_ms)
+    age_ms = (sum(hold**2 for hold in holds_ms) + rest_ms * write) / (2 * 100e3)
+    assert port.read_late_ms == pytest.approx(age_ms - write / 2, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,14 @@ def law(
 ) -> dict[str, Any]:
     """Law fields of a loop that answers through these shares alone; its target stands still."""
     shares = [taps.get(k, 0.0) for k in range(TAPS)]
-    shape = {"frame_s": 1e-4, "tap_frames": tap_frames, "at_once": 1, "ahead": 0, "lags_s": LAGS_S}
+    shape = {
+        "frame_s": 1e-4,
+        "tap_frames": tap_frames,
+        "wide_frames": tap_frames,
+        "at_once": 1,
+        "ahead": 0,
+        "lags_s": LAGS_S,
+    }
     shape |= {"prompt_taps_pu": [1.0] + [0.0] * (TAPS - 1), "prompt_lags_pu": (0.0, 0.0, 0.0)}
     shape |= {f"{name}_taps_pu": shares for name in ("late", "wide")}
     shape |= {f"{name}_lags_pu": lags for name in ("late", "wide")}
@@ -105,6 +112,24 @@ def test_below_nothing_at_once_the_wide_filter_takes_its_part() -> None:
     fields["shape"] |= {"at_once": 1}
     pcs_kw = run(fields, prompt_pu=-0.25)
     assert [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)] == pytest.approx([0.0, 0.0, STEP_KW], abs=10)
+
+
+@pytest.mark.parametrize(("wide_ms", "tap"), [(0.5, TAPS - 1), (6.0, 7), (17.8, TAPS - 1)])
+def test_the_wide_filter_may_have_its_taps_at_other_times(wide_ms: float, tap: int) -> None:
+    """Wide: one tap, up to the 4095 frames that are kept; late: the tap of 10 ms. Half of each, to the frame."""
+    frames = round(wide_ms * MS)
+    fields = law({10: 1.0}) | {"prompt_pu": 1.0}
+    fields["shape"] |= {
+        "at_once": 0,
+        "wide_taps_pu": [float(k == tap) for k in range(TAPS)],
+        "wide_frames": frames,
+    }
+    pcs_kw = run(fields, seconds=0.5, prompt_pu=-0.5)
+    parts = sorted([10 * MS, tap * frames])
+    at = began(run(law({0: 1.0})))
+    levels = {-10: 0.0, parts[0] - 5: 0.0, parts[0] + 5: 0.5, parts[1] - 5: 0.5, parts[1] + 5: 1.0}
+    for frame, level in levels.items():
+        assert pcs_kw[at + frame] == pytest.approx(level * STEP_KW, abs=12), frame
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tools.plant.links
+from controller.runtime.harm import Harm
+from ext.witness import setpoints
+from tools.plant.links import read_link
 from tools.plant.loads import Load
 from tools.plant.site import COLUMN_NAMES
 from tools.sim import Scene, VirtualRun
 
+LINKS = Path(tools.plant.links.__file__).parent / "links.yaml"
 pytestmark = pytest.mark.stack
 
 
@@ -64,3 +70,34 @@ def test_same_seed_same_record(site_of, load_kw):
     first, again, other = (scene(site_of("reference"), load_kw, seed, 2.0) for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], again[name]) for name in COLUMN_NAMES)
     assert not np.array_equal(first["pcs_kw"], other["pcs_kw"])
+
+
+def test_a_command_before_a_read_is_led_for_as_long_as_it_holds(site_of, monkeypatch):
+    """Goal: the wide filter on a wire that is never free; a read follows each 250 ms, and what was told holds for two
+    exchanges. Method: small steps; a command that is the model's way to what is wanted times 2.2 in one exchange is
+    0.35 of that beyond it in two, so it moves by far less; setpoints as they left, told apart by what followed.
+    """
+
+    def judge(self, law, dt_s):
+        self.gain, self.prompt_pu = 1.0, -1.0
+
+    monkeypatch.setattr(Harm, "judge", judge)
+    rng = np.random.default_rng(1)
+    load_kw = 3000.0 + 60.0 * np.cumsum(rng.integers(-1, 2, 1200) * (rng.random(1200) < 0.3))
+    link = replace(read_link(LINKS, "115200-spec"), tau_ms=10.0)
+    run = VirtualRun(site_of("reference"), Load(load_kw, 100.0), Scene(Path(), Path(), seed=1, link=link))
+    told, known = [], 0
+
+    def look(cycle):
+        nonlocal known
+        known, t_ns, kw = setpoints(run.fastlink.executive, 0, known)
+        told.append(np.array([t_ns, kw]))
+
+    run.supervisor.watchers.append(look)
+    run.bring_up()
+    run.scene(12.0)
+    t_ns, kw = np.concatenate(told, axis=1)
+    gap_ms, moved_kw = 1e-6 * np.diff(t_ns)[1:], np.diff(kw)[:-1]
+    read, free = (gap_ms > 11.0) & (gap_ms < 20.0), gap_ms < 7.0
+    assert 30 < read.sum() < free.sum() / 10
+    assert moved_kw[read].std() < 0.9 * moved_kw[free].std()

@@ -249,8 +249,8 @@ def test_the_wide_filter_is_taken_as_far_as_the_span_allows(widened: float, goes
     for _ in range(12):
         before, at = at, best(late(0.009), EDGES_W, SLOW, *at, widened, how=UNFORESEEN)
         assert before[1] - REACH - 1e-9 <= at[1] <= 0.0
-    assert (at[1] < -0.9) == goes
-    assert at[0] == 1.0 or not goes
+    assert (at[1] < -MOSTLY) == goes
+    assert at[0] >= 0.9 or not goes
 
 
 def test_what_may_be_chance_is_no_harm() -> None:

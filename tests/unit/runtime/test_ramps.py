@@ -1,4 +1,4 @@
-"""Goal: a loop that is too late for edges takes slow ramps, and nothing else. Method: powers made here."""
+"""Goal: a loop too late for edges takes slow ramps, or small steps, and nothing else. Method: powers made here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ import pytest
 
 from controller.image import Frame
 from controller.runtime.choice import LINES_HZ
-from controller.runtime.harm import CALM, Harm
-from controller.runtime.ramps import FALL_PER_S, RISE_PER_S, SHY_S, WARM_S, WIDER_MAX, Ramps
+from controller.runtime.harm import CALM, HARM_AGAIN, Harm
+from controller.runtime.ramps import (
+    ALL,
+    FALL_PER_S,
+    MEAN_S,
+    RISE_PER_S,
+    SHY_S,
+    WARM_S,
+    WIDE,
+    WIDER_MAX,
+    WIDER_ONCE_MAX,
+    Ramps,
+    Trial,
+)
 from controller.runtime.shape import Shape, shape_of
 from controller.runtime.spans import RATE_HZ
 from tests.unit.runtime.test_harm import FAST
@@ -83,7 +95,7 @@ def test_it_begins_far_from_harm_and_ends_before_it(times: float, aim: float, no
     ramps = Ramps(RATING_KW, shape())
     ramps._late = np.full(LINES_HZ.size, times)
     ramps._square[:], ramps._moving_s, ramps._aim = 1e9, 100.0, (now, 1.0)
-    assert ramps._next(-0.1) == (max(aim, now) if times <= 1.0 else 0.0)
+    assert ramps._next(-0.1) == (max(aim, now) if times <= 1.0 else 0.0, ALL)
 
 
 @pytest.mark.parametrize(("widened", "shy"), [(WIDER_MAX, False), (WIDER_MAX + 1e-9, True)])
@@ -91,12 +103,12 @@ def test_where_the_grid_spans_more_it_is_left_for_long(widened: float, shy: bool
     """The times may be wrong: what is seen decides, to the edge."""
     ramps = Ramps(RATING_KW, shape())
     ramps._moving_s, ramps._aim = 100.0, (1.0, 1.0)
-    assert ramps._next(widened) == (0.0 if shy else 1.0)
+    assert ramps._next(widened) == (0.0 if shy else 1.0, ALL)
     ramps._aim = (0.0 if shy else 1.0, 1.0)
     ramps._moving_s += SHY_S - 1.0
-    assert ramps._next(-0.1) == (0.0 if shy else 1.0)
+    assert ramps._next(-0.1) == (0.0 if shy else 1.0, ALL)
     ramps._moving_s += 1.0
-    assert ramps._next(-0.1) == 1.0
+    assert ramps._next(-0.1) == (1.0, ALL)
 
 
 def test_what_is_forgotten_is_no_cause_to_take_more() -> None:
@@ -132,3 +144,117 @@ def test_what_is_no_number_is_no_cause_to_begin() -> None:
     load_kw = sine(12.0, 60.0)
     load_kw[4000] = np.nan
     assert max(run(ramps, load_kw)) == 0.0
+
+
+def squares(seconds: float, half_s: float = 1.0, kw: float = 800.0) -> np.ndarray:
+    """A load of steps both ways."""
+    t_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return 3000.0 + kw * np.sign(np.sin(np.pi * t_s / half_s))
+
+
+def steps(seconds: float, seed: int = 1) -> np.ndarray:
+    """Requests: six begin a second, each takes 100 kW for four seconds or so."""
+    rng = np.random.default_rng(seed)
+    load_kw = np.full(round(seconds * RATE_HZ), 2000.0)
+    for start_s in rng.uniform(-20.0, seconds, round(6.0 * (seconds + 20.0))):
+        first, last = (
+            int(max(0.0, x) * RATE_HZ) for x in (start_s, start_s + rng.lognormal(np.log(4.0), 0.5))
+        )
+        load_kw[first:last] += 100.0
+    return load_kw
+
+
+def test_the_trial_is_what_steps_leave() -> None:
+    """Squares that settle: the span of the filter's own formula; none before ten seconds are seen."""
+    made = shape().wide
+    for late_s in (0.020, 0.030):
+        trial = Trial(made, late_s)
+        for n, part in enumerate(np.array_split(squares(20.0, half_s=3.0), 200)):
+            trial.take(part, 1000.0)
+            assert (trial.widened(200.0) is None) == (n < 99)
+        assert trial.widened(200.0) == pytest.approx(made.span(late_s) - 1.0, abs=0.03)
+    trial.take(np.empty(0), 1000.0)
+
+
+def test_small_steps_are_taken_through_the_wide_filter() -> None:
+    """Nothing until ten seconds are seen, and WARM_S of a load that moves after that; then all, at RISE_PER_S; of large
+    steps nothing."""
+    ramps = Ramps(RATING_KW, shape())
+    gains = run(ramps, steps(60.0))
+    assert max(gains[: round((10.0 + WARM_S) / CYCLE_S) - 12]) == 0.0
+    assert (gains[-1], ramps.prompt_pu) == (1.0, WIDE)
+    assert max(np.diff(gains)) == pytest.approx(RISE_PER_S * CYCLE_S)
+    assert max(run(Ramps(RATING_KW, shape()), squares(60.0))) == 0.0
+
+
+def test_a_site_whose_filter_does_not_help_takes_ramps_alone() -> None:
+    """It is 45 ms late: a wide one would leave more than half of the energy of edges."""
+    found = shape_of(
+        frame_s=1e-4, dead_s=0.037, period_s=0.011, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW
+    )
+    assert (found.gain, found.begin_pu, found.wide_pu) == (1.0, 0.0, 0.0)
+    ramps = Ramps(RATING_KW, found)
+    assert max(run(ramps, steps(60.0))) == 0.0
+    assert run(Ramps(RATING_KW, found), sine(0.5, 60.0))[-1] == 1.0
+
+
+def test_from_one_way_to_the_other_it_goes_by_nothing() -> None:
+    """Small steps become a slow load: the wide filter's share ends before all passes at once."""
+    ramps = Ramps(RATING_KW, shape())
+    run(ramps, steps(60.0))
+    shares = [ramps.gain * ramps.prompt_pu]
+    for n, part in enumerate(np.array_split(sine(0.5, 60.0), 600)):
+        if n == 40:
+            ramps._square[:] = 0.0  # long after the last step
+        run(ramps, part)
+        shares.append(ramps.gain * ramps.prompt_pu)
+    assert (shares[0], shares[-1]) == (-1.0, 1.0)
+    assert max(abs(np.diff(shares))) <= FALL_PER_S * CYCLE_S + 1e-9
+
+
+def wide(moving_s: float = 100.0) -> Ramps:
+    """The wide filter is taken, of a load of 12 Hz."""
+    ramps = Ramps(RATING_KW, shape())
+    ramps._late, ramps._square[:] = np.full(LINES_HZ.size, 2.0), 1e9
+    ramps._moving_s, ramps._aim, ramps._fine_s = moving_s, (1.0, WIDE), WARM_S
+    return ramps
+
+
+@pytest.mark.parametrize(("widened", "stays"), [(WIDER_ONCE_MAX, True), (WIDER_ONCE_MAX + 1e-9, False)])
+def test_it_is_left_for_long_where_the_grid_once_spans_far_more(widened: float, stays: bool) -> None:
+    """To the edge."""
+    ramps = wide()
+    assert ramps._next(widened) == (float(stays), WIDE)
+    assert ramps._due_s == (WARM_S if stays else 100.0 + SHY_S)
+
+
+def test_it_is_left_for_long_where_the_grid_spans_more_in_the_mean() -> None:
+    """3 % more: 1 % in a mean of 30 s after a good ten seconds, not before."""
+    ramps = wide()
+    aims = [ramps._next(0.03)[0] for _ in range(20)]
+    left = round(-MEAN_S * np.log(1.0 - WIDER_MAX / 0.03))
+    assert abs(aims.index(0.0) - left) <= 2
+
+
+@pytest.mark.parametrize(("tried", "stays"), [(WIDER_ONCE_MAX, True), (WIDER_ONCE_MAX + 1e-9, False)])
+def test_it_is_left_where_it_will_span_more(tried: float, stays: bool) -> None:
+    """Before the grid does; and taken again once that has been well for WARM_S."""
+    ramps = wide()
+
+    class Told(Trial):
+        def widened(self, floor_kw: float) -> float | None:
+            return tried
+
+    ramps._trial = Told(shape().wide, 0.02)
+    assert ramps._next(-0.3) == (float(stays), WIDE)
+    assert (ramps._fine_s, ramps._due_s) == (0.0, WARM_S)
+
+
+@pytest.mark.parametrize(("left", "stays"), [(HARM_AGAIN - 1e-6, True), (HARM_AGAIN + 1e-6, False)])
+def test_a_line_that_is_harmed_ends_it_for_long(left: float, stays: bool) -> None:
+    """All that the battery does comes from the load, so nothing of it may be chance."""
+    ramps = wide()
+    ramps._cross[:] = (1.0 - left) * ramps._square
+    ramps._taken[:] = abs(ramps._cross) ** 2 / ramps._square
+    assert ramps._next(-0.3) == (float(stays), WIDE)
+    assert ramps._due_s == (WARM_S if stays else 100.0 + SHY_S)
