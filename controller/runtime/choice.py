@@ -86,20 +86,12 @@ def best(
     """
     how = how or manner(shape)
     gains, prompts = _reach(shape, how, gain, prompt_pu)
-    grid = excess(loop, gains[:, None], prompts[:, None], shape)
     sure = excess(loop, gains[:, None], prompts[:, None], shape, doubt)
     late_s = lateness_s(loop, load_w)
     more = wider(1.0, prompts, shape, late_s) - wider(1.0, prompt_pu, shape, late_s)
     spans = 1.0 + gains * (widened / gain + more) - how.span_max
     harm = np.maximum(sure[:, told_by(load_w > 0.0)].max(axis=1) / how.kept, spans)
-    low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
-    omega = 2.0 * pi * BELOW_HZ
-    taken = passed(shape, gains[:, None], prompts[:, None], answers(shape, omega))
-    below = abs(1.0 - taken * np.exp(-1j * omega * late_s))
-    left = (grid[:, : LINES_HZ.size] ** 2 * low_w).sum(axis=1) + (below**2 * BELOW_W).sum(
-        axis=1
-    ) * low_w.sum()
-    left *= 1.0 + how.hold * (shape.prompt_pu - prompts)
+    left = _left(loop, load_w, shape, gains, prompts) * (1.0 + how.hold * (shape.prompt_pu - prompts))
     harmless = harm <= 1.0
     if not harmless.any():
         harmless, left = (
@@ -109,6 +101,23 @@ def best(
         )
     k = int(np.where(harmless, left, np.inf).argmin())
     return float(gains[k]), float(prompts[k])
+
+
+def prefers_wide(loop: Loop, load_w: Column, shape: Shape) -> bool:
+    """Whether all through the wide filter leaves less of a load than all that may through the prompt one."""
+    wide, prompt = _left(loop, load_w, shape, np.ones(2), np.array([-shape.wide_pu, shape.prompt_pu]))
+    return bool(wide < prompt)
+
+
+def _left(loop: Loop, load_w: Column, shape: Shape, gains: Column, prompts: Column) -> Column:
+    """What each pair leaves of a load up to 20 Hz, kW^2; below the lines by the spectrum of edges."""
+    grid = excess(loop, gains[:, None], prompts[:, None], shape)[:, : LINES_HZ.size]
+    low_w = np.where(LINES_HZ <= BAND_HZ, load_w, 0.0)
+    omega = 2.0 * pi * BELOW_HZ
+    taken = passed(shape, gains[:, None], prompts[:, None], answers(shape, omega))
+    below = abs(1.0 - taken * np.exp(-1j * omega * lateness_s(loop, load_w)))
+    left: Column = grid**2 @ low_w + below**2 @ BELOW_W * low_w.sum()
+    return left
 
 
 def _reach(shape: Shape, how: Manner, gain: float, prompt_pu: float) -> tuple[Column, Column]:

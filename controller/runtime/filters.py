@@ -31,6 +31,7 @@ Answer = NDArray[np.complexfloating[Any]]  # a value a line
 TAPS, TAP_S = 24, 1e-3  # of ext.shape
 LAGS_S = (0.008, 0.032, 0.128)
 HARM_HZ, BAND_HZ, TOP_HZ = 50.0, 20.0, 250.0
+LAST_HZ = 36.0
 MEAN_S, STEP_MAX = 0.020, 1.25
 HARM_KEPT = 10 ** (0.5 / 20)  # what a design must keep to be used,
 SPAN_SLACK = 0.03  # and its span but for this
@@ -76,12 +77,14 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of a design. harm: abs(E) up to 50 Hz; price: above; span: of the 20 ms mean, in steps; fold: of what lies up to
-    20 Hz beside the rate of exchanges and twice that, which they fold into 0 to 20 Hz. inf: any."""
+    20 Hz beside the rate of exchanges and twice that, which they fold into 0 to 20 Hz. inf: any. last: of harm, from
+    36 to 50 Hz, where a slew adds most that a design does not know."""
 
     harm: float
     price: float
     span: float = inf
     fold: float = inf
+    last: float = 1.0
 
 
 def whole(tap_s: float) -> Filter:
@@ -198,7 +201,8 @@ class _Task:
         self.wanted: Column = np.concatenate(
             [*ones, nothing, *means, np.zeros(self.rows.shape[0] - sum(map(len, [*ones, nothing, *means])))]
         )
-        most = np.where(HZ <= HARM_HZ, limits.harm, limits.price)[seen]
+        harm = limits.harm * np.where(HZ > LAST_HZ, limits.last, 1.0)
+        most = np.where(HZ <= HARM_HZ, harm, limits.price)[seen]
         self.most = [most] * len(loops) + [np.full(block.shape[0], limits.fold) for block in folds]
         self.parts = ((0.5 * limits.span, len(means) * STEP_S.size), (STEP_MAX, STEP_S.size))
         self.turn = TURN_WEIGHT * turn_pu

@@ -38,6 +38,7 @@ from controller.runtime.choice import (
     excess,
     lateness_s,
     passed,
+    prefers_wide,
     told_by,
     wider,
 )
@@ -98,7 +99,7 @@ class Harm:
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
         self._trying = False  # what is foreseen, for TRIAL_S
         # Seen by the last judgement: far from harm, were all taken likewise; a span not kept.
-        self._calm = self._sure = self._widens = False
+        self._calm = self._sure = self._widens = self._wide_leaves_less = False
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
         self._again_s = self._manner.shy_s  # then another trial, unless most of the wide filter is taken
         self._forget()
@@ -173,6 +174,9 @@ class Harm:
         if self._foresaw_nothing():
             return self.gain, 0.0
         self._sure = self._bare and whole < SURE
+        if self._sure and self._wide_leaves_less and self._aim[1] == 0.0 and self._manner is not UNFORESEEN:
+            self._manner = UNFORESEEN
+            return self.gain, 0.0
         alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s
         self._calm = self._sure or (self._bare and harm < CALM and self._manner is not SLOW)
@@ -240,6 +244,7 @@ class Harm:
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
             widened = wider(law.gain, law.prompt_pu, self._shape, self._late_s)
+        self._wide_leaves_less = bool(self._shape.wide_pu) and prefers_wide(loop, load_w, self._shape)
         self._widens = self._bare and widened > self._manner.span_max
         whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape, doubt)
         self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part

@@ -126,7 +126,7 @@ BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price)
-WIDE = Limits(10 ** (-0.25 / 20), LATE.price, fold=0.7)
+WIDE = Limits(1.0, LATE.price, fold=0.7, last=0.9)
 WIDE_TURN = 0.6  # of a step from tap to tap: more overdrive is mostly the slew's noise
 LATE_WIDE = Limits(10 ** (0.2 / 20), LATE.price, fold=0.3)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
