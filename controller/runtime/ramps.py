@@ -32,9 +32,11 @@ WARM_S = 16.0  # of a load that moves, before any of it is taken
 SHY_S = 120.0  # of a load that moves, after harm that was not foreseen
 MEMORY_S = 12.0
 RISE_PER_S, FALL_PER_S = 0.08, 0.5
-WIDER_MAX = 0.01  # noise of the spans,
-WIDER_ONCE_MAX = 0.05  # and with the wide filter, which was seen to span less: once, or while the gain moves
-MEAN_S = 30.0  # of that span
+WIDER_MAX, WIDER_ONCE_MAX = (
+    0.01,
+    0.3,
+)  # noise of the spans; and what ten seconds of small steps may span by chance
+MEAN_S = 30.0  # of what small steps span
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
 ALL, WIDE = 1.0, -1.0  # prompt share: of slow ramps all passes at once, else through the wide filter
@@ -52,7 +54,7 @@ class Ramps(Harm):
         """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
-        self._widened = 0.0  # mean of the spans
+        self._seen, self._foreseen = Widening(), Widening()  # of the grid as it is, and as the trial has it
         self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
 
     def take(self, sides_kw: Column, law: Frame) -> None:
@@ -69,56 +71,72 @@ class Ramps(Harm):
         self._since_s += dt_s
         if self._since_s >= EVERY_S:
             self._since_s = 0.0
-            widened = self._spans.widened(self._span_floor_kw)
-            self._moving_s += EVERY_S * (widened is not None)
-            self._aim = self._next(widened)
+            self._seen.take(self._spans.ends_kw(self._span_floor_kw), self.gain == self._aim[0])
+            if self._trial:
+                self._foreseen.take(self._trial.ends_kw(self._span_floor_kw))
+            self._moving_s += EVERY_S * self._seen.moves
+            self._aim = self._next()
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
         step = FALL_PER_S if aim < self.gain else RISE_PER_S
         self.gain += min(max(aim - self.gain, -step * dt_s), step * dt_s)
         if self.gain == 0.0:
             self.prompt_pu = self._aim[1]
 
-    def _next(self, widened: float | None) -> tuple[float, float]:
-        """What is aimed at. widened: the span of the grid over the load's, less 1; None: it hardly moves."""
+    def _next(self) -> tuple[float, float]:
+        """What is aimed at."""
         if not np.isfinite(self._square).all():  # what is no number tells of no harm, either
             self.reset()
             return self._aim
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
-        tried = self._tried(widened is not None)
-        if self._harms(loud) or (widened is not None and self._spans_more(widened)):
+        self._fine_s = self._fine_s + EVERY_S * self._seen.moves if self._foreseen.mean <= 0.0 else 0.0
+        widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
+        if self._harms(loud) or (self._seen.moves and widens):
             self._due_s = self._moving_s + SHY_S
             return 0.0, self._aim[1]
         if self._aim == (1.0, ALL) and worst > 1.0:
             self._aim, self._fine_s = (0.0, ALL), 0.0  # another load than it was
-        if self._aim == (1.0, WIDE) and tried > WIDER_ONCE_MAX:
+        if self._aim == (1.0, WIDE) and self._foreseen.much:
             self._aim = 0.0, WIDE
-        if widened is None or self._moving_s < self._due_s:
+        if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
         if worst <= CALM:
             return 1.0, ALL
-        return (1.0, WIDE) if self._fine_s >= WARM_S else self._aim
-
-    def _tried(self, moves: bool) -> float:
-        """By how much the wide filter would have spanned more than the load. Kept is for how long that was nothing, of
-        a load that moves."""
-        if not self._trial:
-            return np.inf
-        widened = self._trial.widened(self._span_floor_kw)
-        self._fine_s = self._fine_s + EVERY_S * moves if widened is None or widened <= 0.0 else 0.0
-        return widened or 0.0
-
-    def _spans_more(self, widened: float) -> bool:
-        """Whether the grid spans more than the load."""
-        self._widened += (widened - self._widened) * EVERY_S / MEAN_S
-        if self._aim == (1.0, WIDE):
-            return widened > WIDER_ONCE_MAX or self._widened > WIDER_MAX
-        return widened > WIDER_MAX
+        return (1.0, WIDE) if self._trial and self._fine_s >= WARM_S else self._aim
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""
         left = abs(1.0 - self._cross / np.maximum(self._square, 1e-9)) - self._manner.doubt * self._errors()
         return bool((left[loud] > HARM_AGAIN).any())
+
+
+class Widening:
+    """By how much the grid spans more than the load: moves: whether it is known now; once: the last value; mean: of
+    MEAN_S of a load that moves, what spans more counts for more."""
+
+    def __init__(self) -> None:
+        self.moves, self.once = False, 0.0
+        self._load_kw = self._grid_kw = 0.0
+
+    def take(self, ends_kw: tuple[float, float] | None, counts: bool = True) -> None:
+        """What load and grid span now, every EVERY_S; None: not known. counts: in the mean; a share on its way moves
+        the grid, too."""
+        self.moves = ends_kw is not None
+        if ends_kw:
+            self.once = ends_kw[1] / ends_kw[0] - 1.0
+        if ends_kw and counts:
+            self._load_kw += (ends_kw[0] - self._load_kw) * EVERY_S / MEAN_S
+            self._grid_kw += (ends_kw[1] - self._grid_kw) * EVERY_S / MEAN_S
+
+    @property
+    def mean(self) -> float:
+        """0 where nothing is known yet."""
+        return self._grid_kw / self._load_kw - 1.0 if self._load_kw else 0.0
+
+    @property
+    def much(self) -> bool:
+        """More than small steps may."""
+        return self.once > WIDER_ONCE_MAX or self.mean > WIDER_MAX
 
 
 class Trial:
@@ -141,9 +159,9 @@ class Trial:
         self._past_kw = swing_kw[1 - self._answer.size :]
         self._spans.take(np.array([load_kw, load_kw - battery_kw]))
 
-    def widened(self, floor_kw: float) -> float | None:
-        """As runtime.spans has it."""
-        return self._spans.widened(floor_kw)
+    def ends_kw(self, floor_kw: float) -> tuple[float, float] | None:
+        """What the load spans, and what the grid would have; as runtime.spans has it."""
+        return self._spans.ends_kw(floor_kw)
 
 
 def _answer(made: Filter, late_s: float) -> Column:

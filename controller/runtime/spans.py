@@ -30,11 +30,16 @@ class Spans:
         if ends is not None:
             self._ends.append(ends)
 
-    def widened(self, floor_kw: float) -> float | None:
-        """Grid over load, less 1; None before SPAN_S are seen and while the load spans less than the floor."""
+    def ends_kw(self, floor_kw: float) -> tuple[float, float] | None:
+        """What load and grid span; None before SPAN_S are seen and while the load spans less than the floor."""
         if len(self._ends) * CYCLE_S < SPAN_S:
             return None
         ends = np.array(self._ends)
         ends.sort(axis=0)
         load_kw, grid_kw = ends[-1 - self._spare, 0] - ends[self._spare, 1]
-        return float(grid_kw / load_kw - 1.0) if load_kw > floor_kw else None
+        return (float(load_kw), float(grid_kw)) if load_kw > floor_kw else None
+
+    def widened(self, floor_kw: float) -> float | None:
+        """Grid over load, less 1; None where ends_kw tells nothing."""
+        ends_kw = self.ends_kw(floor_kw)
+        return ends_kw[1] / ends_kw[0] - 1.0 if ends_kw else None
