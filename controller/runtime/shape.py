@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import pi
+from math import exp, pi
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,9 @@ SMALL_LAG_SHARE = 0.08
 LEAD_LAGS = 0.15  # of the lag that a lead takes at least, see ext.follow
 AHEAD_S = 0.002  # of the slew's delay that the preview of an edge hides
 EDGE_SHARE = 0.6  # of it that the largest edges come later than the others
+# Command over wanted step: a swing of 0.8 ratings between levels of the battery that are not alike has 1.55 one way and
+# 1.95 the other, so a lead below the first makes no edge later, and one above the second every large one.
+LEAD_FREE, LEAD_BOUND = 1.4, 2.2
 WHOLE_MAX = 10 ** (0.45 / 20)  # of abs(E): a loop below it answers at once
 LATE_S_MAX = 0.010  # half of the 20 ms: from here on nothing keeps the span
 WIDE_TAPS = 2  # in an exchange: so many see what would fold
@@ -175,6 +178,19 @@ class Times:
         return EDGE_SHARE * min(self.slewing_s, AHEAD_S)
 
     @property
+    def led_edge_s(self) -> float:
+        """The same of what is foreseen: none while the rating has the lead that the largest edges need."""
+        if self.lag_s <= 0.0:
+            return 0.0
+        lead = 1.0 / (1.0 - exp(-self.lead_s / self.lag_s))
+        return self.edge_s * min(max((lead - LEAD_FREE) / (LEAD_BOUND - LEAD_FREE), 0.0), 1.0)
+
+    @property
+    def lead_s(self) -> float:
+        """In which the lead brings a converter where it is wanted, see ext.follow."""
+        return max(self.period_s, LEAD_LAGS * self.lag_s)
+
+    @property
     def tap_s(self) -> float:
         """Between two taps."""
         return max(1, round(TAP_S / self.frame_s)) * self.frame_s
@@ -221,7 +237,7 @@ def _shape(times: Times) -> Shape:
     all_at_once = whole(times.tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX:
         return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made)
-    prompt, prompt_keeps = _for_edges(times, times.led_s, PROMPT)
+    prompt, prompt_keeps = _for_edges(times, times.led_s, times.led_edge_s, PROMPT)
     if not made_keeps:
         return _slow(times)
     wide, wide_keeps = _wide(times, WIDE)
@@ -248,16 +264,16 @@ def _slow(times: Times) -> Shape:
 
 def _late(times: Times) -> tuple[Filter, bool, bool]:
     """The late filter, whether it does what it was made for, and whether it is careful."""
-    made, keeps = _for_edges(times, times.busy_s, LATE)
-    careful, careful_keeps = _for_edges(times, times.busy_s, CAREFUL)
+    made, keeps = _for_edges(times, times.busy_s, times.edge_s, LATE)
+    careful, careful_keeps = _for_edges(times, times.busy_s, times.edge_s, CAREFUL)
     loop = late(times.busy_s + times.edge_s)
     bare, more = (BAND_W @ found.left(loop) ** 2 for found in (made, careful))
     return (careful, True, True) if careful_keeps and more <= CAREFUL_MAX * bare else (made, keeps, False)
 
 
-def _for_edges(times: Times, late_s: float, limits: Limits) -> tuple[Filter, bool]:
-    """The best for that delay and for the largest edges, and whether it does what it was made for."""
-    lates_s = sorted({round(late_s, 7), round(late_s + times.edge_s, 7)})
+def _for_edges(times: Times, late_s: float, edge_s: float, limits: Limits) -> tuple[Filter, bool]:
+    """The best for that delay, and for edges that come edge_s later, and whether it does what it was made for."""
+    lates_s = sorted({round(late_s, 7), round(late_s + edge_s, 7)})
     return designed([late(s) for s in lates_s], lates_s, limits, times.turn_pu(times.tap_s), times.tap_s)
 
 
@@ -266,9 +282,11 @@ def _wide(times: Times, limits: Limits) -> tuple[Filter, bool]:
     tap_frames = max(round(max(times.period_s / WIDE_TAPS, TAP_S) / times.frame_s), 1)
     tap_s = tap_frames * times.frame_s
     period_s = max(times.period_s, times.frame_s)
-    lead_s = max(period_s, LEAD_LAGS * times.lag_s)
     dead_s = times.frame_s + times.dead_s + times.reads_s
-    loops = [told(dead_s + more_s, period_s, times.lag_s, lead_s) for more_s in SMALL_LATE_S]
+    loops = [
+        told(dead_s + more_s, period_s, times.lag_s, max(times.lead_s, times.frame_s))
+        for more_s in SMALL_LATE_S
+    ]
     turn_pu = min(times.turn_pu(tap_s), WIDE_TURN)
     taps = min(TAPS, PAST_FRAMES // tap_frames + 1)
     return designed(loops, (), limits, turn_pu, tap_s, taps, 1.0 / period_s)

@@ -12,7 +12,7 @@ import pytest
 
 from controller.runtime.filters import LAGS_S, STEP_MAX, TAPS
 from controller.runtime.filters import late as lately
-from controller.runtime.shape import BEGIN_PU, LATE_S_MAX, STEADY_S_MAX, Shape, shape_of
+from controller.runtime.shape import BEGIN_PU, LATE_S_MAX, STEADY_S_MAX, Shape, shape_of, times_of
 
 FAST_MS = 3.533  # 2 asin(10^(0.45 / 20) / 2) / (2 pi 50 Hz) by hand
 HZ = np.concatenate([np.geomspace(0.1, 3.0, 30), np.arange(3.0, 50.01, 0.1)])
@@ -116,6 +116,28 @@ def test_what_is_prompt_takes_more_and_keeps_a_margin(delay_ms: float) -> None:
         for made, late_s in ((found.prompt, found.delay_s), (found.late, found.delay_s + 0.0025))
     )
     assert prompt < 0.5 * late
+
+
+@pytest.mark.parametrize(
+    ("period_ms", "lag_ms", "share"),
+    [
+        (6.0, 0.0, 0.0),
+        (6.0, 2.0, 0.0),
+        (6.0, 4.789, 0.0),
+        (6.0, 10.0, 1.0),
+        (6.0, 9.898, 1.0),
+        (2.4, 10.0, 1.0),
+        (6.0, 7.399, 0.5),
+    ],
+)
+def test_what_is_foreseen_is_later_where_the_rating_has_not_the_lead(
+    period_ms: float, lag_ms: float, share: float
+) -> None:
+    """By hand: a lead of one exchange asks 1 / (1 - exp(-X / T)) of a step: 1.4 at T = X / 1.2528, 2.2 at X / 0.6061,
+    half way at 1.8. The largest edges are 0.6 x 2 ms later than the others where that is more than the rating has."""
+    found = times_of(frame_s=1e-4, dead_s=0.0028, period_s=1e-3 * period_ms, lag_s=1e-3 * lag_ms, slew_kw_per_s=400e3,
+                     rating_kw=2000.0)  # fmt: skip
+    assert found.led_edge_s == pytest.approx(0.0012 * share, abs=2e-6)
 
 
 @pytest.mark.parametrize(("lag_s", "careful"), [(0.010, True), (0.025, False)])
