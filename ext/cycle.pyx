@@ -15,7 +15,7 @@ from ext.clock cimport clock_now_ns, clock_sleep_until
 from ext.fast cimport FastSetup, fast_init, fast_step
 from ext.guard cimport GuardRule, GuardSetup, guard_add, guard_init, guard_step
 from ext.image cimport Command, Limits, Track
-from ext.law cimport LawSetup, law_init, law_step
+from ext.law cimport LawSetup, law_fits, law_init, law_step
 from ext.mailbox cimport BAR_RENEW, BAR_REST, mailbox_bar, mailbox_init, mailbox_post, mailbox_take
 from ext.port cimport PortSetup, port_init, port_offer, port_step
 from ext.power cimport PowerSetup, power_init, power_step
@@ -177,7 +177,7 @@ cdef class Executive:
 
     setup: rate_hz, a dict a stage with the fields of SamplerSetup, PowerSetup, FastSetup, SupportSetup, LawSetup,
     ShareSetup, GuardSetup, lists `ports`, `polls`, `rules` of PortSetup, PollSetup, GuardRule. ValueError: a table is
-    full or a poll malformed; KeyError: a field is missing."""
+    full, a poll malformed, a filter too long; KeyError: a field is missing."""
 
     def __cinit__(self, dict setup):
         self.frame = <Frame *>calloc(1, sizeof(Frame))
@@ -192,6 +192,8 @@ cdef class Executive:
         cdef LawSetup law = setup["law"]
         cdef ShareSetup share = setup["share"]
         cdef GuardSetup guard = setup["guard"]
+        if not law_fits(&law):
+            raise ValueError("law: the taps of a loop reach farther back than its history")
         self.setup = setup
         sampler_init(&self.frame.sampler, &sampler, NULL)
         power_init(&self.frame.power, &power)

@@ -60,5 +60,6 @@ cdef struct Law:
     FollowLead leads[LOOP_MAX]
 
 
+cdef bint law_fits(const LawSetup *setup) noexcept nogil
 cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil
 cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil

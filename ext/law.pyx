@@ -19,7 +19,7 @@ from libc.string cimport memset
 from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_step, follow_turn, lead_init
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
 from ext.preview cimport PreviewSetup, preview_init, preview_look, preview_step
-from ext.shape cimport shape_init, shape_kw, shape_mix, shape_take, shape_turn
+from ext.shape cimport shape_fits, shape_init, shape_kw, shape_mix, shape_take, shape_turn
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
@@ -42,6 +42,15 @@ cdef inline FollowSetup as_one(const LoopSetup *loop) noexcept nogil:
 cdef inline double horizon_s(const Law *w) noexcept nogil:
     """From the measurement to the middle of the exchange that answers it."""
     return w.setup.frame_s + w.loop.dead_s + 0.5 * w.loop.period_s
+
+
+cdef bint law_fits(const LawSetup *setup) noexcept nogil:
+    """Whether every loop's filters find what they ask for."""
+    cdef int32_t k
+    for k in range(LOOP_MAX):
+        if not shape_fits(&setup.loops[k].shape):
+            return False
+    return True
 
 
 cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:

@@ -40,6 +40,12 @@ cdef void shape_turn(Shape *s, const ShapeSetup *setup) noexcept nogil
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil
 
 
+cdef inline bint shape_fits(const ShapeSetup *setup) noexcept nogil:
+    """Whether no tap lies before the history: what is read there would be anything."""
+    cdef int32_t least = min(setup.tap_frames, setup.wide_frames), most = max(setup.tap_frames, setup.wide_frames)
+    return least >= 1 and (TAP_MAX - 1) * most < SWING_MAX
+
+
 cdef inline void shape_take(Shape *s, double swing_kw, int32_t frames) noexcept nogil:
     """The deviation of this frame, and of those that were left out before it."""
     cdef int32_t at, i, _

@@ -94,7 +94,8 @@ def budget(
         setpoints_per_s=max(0.0, 1 - busy) / round_s if setpoints else 0.0,
         setpoint_ms_max=1000 * len(setpoints) * (longest_s + slot_s),
         # A command that holds for h is h / 2 old in the mean; a read makes one round that much longer.
-        read_late_ms=500 * sum(read.wire_s * (read.wire_s + round_s) / read.period_s for read in reads),
+        read_late_ms=500
+        * sum(read.wire_s * (read.wire_s + round_s) / read.period_s for read in reads if setpoints),
         oneway_ms=1000 * max((line.oneway_s for line in setpoints), default=0.0),
         age_s_max=max((age.age_s_max for age in live), default=0.0),
         age_dead_s_max=max((age.age_dead_s_max for age in live), default=0.0),

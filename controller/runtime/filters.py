@@ -126,15 +126,14 @@ def designed(
     limits: Limits,
     turn_pu: float,
     tap_s: float,
-    taps: int = TAPS,
     rate_hz: float = 2.0 * TOP_HZ,
 ) -> tuple[Filter, bool]:
     """The best H for all of those loops, G at HZ each, and whether it does what it was made for, and helps.
 
-    lates_s: for which the span is kept; turn_pu: the most that a step may change from tap to tap; taps: that may be
-    used; rate_hz: of exchanges, above half of it nothing is looked at but what folds.
+    lates_s: for which the span is kept; turn_pu: the most that a step changes from tap to tap; rate_hz: of exchanges,
+    above half of it nothing is looked at but what folds.
     """
-    shares = _design(_Task(loops, lates_s, limits, turn_pu, tap_s, rate_hz), taps)
+    shares = _design(_Task(loops, lates_s, limits, turn_pu, tap_s, rate_hz))
     made = Filter(tap_s, tuple(shares[:TAPS].tolist()), tuple(shares[TAPS:].tolist()))
     left = [made.left(loop) for loop in loops]
     harmless = all(found[HZ <= HARM_HZ].max() <= HARM_KEPT for found in left)
@@ -230,18 +229,15 @@ def _folds(loop: Answer, tap_s: float, rate_hz: float) -> Answer:
     return np.vstack([_parts(2.0 * pi * hz, tap_s) * abs(loop[band])[:, None] for hz in beside])
 
 
-def _design(task: _Task, taps: int) -> Column:
+def _design(task: _Task) -> Column:
     """Shares of taps and lags, (TAPS + lags)."""
-    used = np.concatenate([np.arange(TAPS) < taps, np.ones(len(LAGS_S), bool)])
-    square = sum((way.conj().T * task.weight @ way).real for way in task.ways)
-    linear = sum((way.real.T @ task.weight for way in task.ways), np.zeros(used.size))
     rows, wanted = task.rows, task.wanted
-    among = np.ix_(used, used)
-    inverse = np.zeros((used.size, used.size))
-    inverse[among] = np.linalg.inv((square + WEIGHT * rows.T @ rows + 1e-9 * np.eye(used.size))[among])
+    square = sum((way.conj().T * task.weight @ way).real for way in task.ways)
+    linear = sum((way.real.T @ task.weight for way in task.ways), np.zeros(rows.shape[1]))
+    inverse = np.linalg.inv(square + WEIGHT * rows.T @ rows + 1e-9 * np.eye(rows.shape[1]))
     allowed: Column = wanted.copy()
     price: Column = np.zeros(wanted.size)
-    shares: Column = np.zeros(used.size)
+    shares: Column = np.zeros(rows.shape[1])
     for _ in range(ROUNDS):
         shares = inverse @ (linear + WEIGHT * (rows.T @ (wanted - allowed + price)))
         left = RELAX * (wanted - rows @ shares) + (1.0 - RELAX) * allowed

@@ -279,7 +279,8 @@ def _for_edges(times: Times, late_s: float, edge_s: float, limits: Limits) -> tu
 
 def _wide(times: Times, limits: Limits) -> tuple[Filter, bool]:
     """The best for small swings while the wire is never free, and whether it does what it was made for."""
-    tap_frames = max(round(max(times.period_s / WIDE_TAPS, TAP_S) / times.frame_s), 1)
+    tap_frames = round(max(times.period_s / WIDE_TAPS, TAP_S) / times.frame_s)
+    tap_frames = min(max(tap_frames, 1), PAST_FRAMES // (TAPS - 1))
     tap_s = tap_frames * times.frame_s
     period_s = max(times.period_s, times.frame_s)
     dead_s = times.frame_s + times.dead_s + times.reads_s
@@ -288,5 +289,4 @@ def _wide(times: Times, limits: Limits) -> tuple[Filter, bool]:
         for more_s in SMALL_LATE_S
     ]
     turn_pu = min(times.turn_pu(tap_s), WIDE_TURN)
-    taps = min(TAPS, PAST_FRAMES // tap_frames + 1)
-    return designed(loops, (), limits, turn_pu, tap_s, taps, 1.0 / period_s)
+    return designed(loops, (), limits, turn_pu, tap_s, 1.0 / period_s)

@@ -74,6 +74,8 @@ def test_what_reads_make_of_a_command_by_hand() -> None:
     rest_ms = 100e3 - sum(holds_ms)
     age_ms = (sum(hold**2 for hold in holds_ms) + rest_ms * write) / (2 * 100e3)
     assert port.read_late_ms == pytest.approx(age_ms - write / 2, rel=1e-3)
+    slow, _ = budget(SITE, PROFILES, "rs485-2", SITE.ports["rs485-2"])
+    assert (slow.setpoints_per_s, slow.read_late_ms) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,19 @@ def test_below_nothing_at_once_the_wide_filter_takes_its_part() -> None:
     assert [pcs_kw[AT + ms * MS] for ms in (2, 7, 15)] == pytest.approx([0.0, 0.0, STEP_KW], abs=10)
 
 
+@pytest.mark.parametrize("name", ["tap_frames", "wide_frames"])
+@pytest.mark.parametrize(("frames", "fits"), [(0, False), (1, True), (178, True), (179, False)])
+def test_taps_that_reach_beyond_what_is_kept_are_refused(name: str, frames: int, fits: bool) -> None:
+    """23 times 178 frames are 4094 of 4096: what lies before them would be anything."""
+    fields = law({0: 1.0})
+    fields["shape"] |= {name: frames}
+    if fits:
+        Executive(setup(**fields))
+    else:
+        with pytest.raises(ValueError, match="farther back than its history"):
+            Executive(setup(**fields))
+
+
 @pytest.mark.parametrize(("wide_ms", "tap"), [(0.5, TAPS - 1), (6.0, 7), (17.8, TAPS - 1)])
 def test_the_wide_filter_may_have_its_taps_at_other_times(wide_ms: float, tap: int) -> None:
     """Wide: one tap, up to the 4095 frames that are kept; late: the tap of 10 ms. Half of each, to the frame."""

@@ -241,6 +241,18 @@ def test_what_a_slow_wire_would_fold_is_weakened(dead_ms: float, period_ms: floa
     assert abs(found.wide.answer(2 * np.pi * np.array([0.1]))[0]) > 0.5
 
 
+@pytest.mark.parametrize("rate_hz", [2_000, 10_000, 20_000])
+@pytest.mark.parametrize("period_ms", [0.2, 2.4, 6.0, 27.4])
+def test_no_tap_lies_before_what_the_frame_keeps(rate_hz: int, period_ms: float) -> None:
+    """4095 frames: 0.2 s at 20 kHz, so that the taps of the slowest wire lie closer there; and all help."""
+    found = shape_of(frame_s=1.0 / rate_hz, dead_s=0.0144 if period_ms > 6.0 else 0.0028, period_s=1e-3 * period_ms,
+                     lag_s=0.01, slew_kw_per_s=400e3, rating_kw=2000.0)  # fmt: skip
+    fields = found.fields(1.0 / rate_hz)["shape"]
+    assert 1 <= fields["tap_frames"] <= 4095 // 23
+    assert 1 <= fields["wide_frames"] <= 4095 // 23
+    assert found.wide_pu == 1.0 or period_ms < 6.0
+
+
 def test_the_wide_filter_takes_far_more_where_the_span_need_not_be_kept() -> None:
     """A third of what the late one leaves of the energy of edges; that one keeps the span, the wide one does not."""
     found = shape_of(
