@@ -33,7 +33,6 @@ cdef struct Follow:
     int32_t dead_frames
     double decay                # of the lag over the lead's time
     double per_rest             # 1 / (1 - decay)
-    double two_decay            # of what the lead asks beyond what is wanted, brought there in two exchanges
     double scale_kw             # what it slews in the time of its lag, 0: no limit
     double per_scale            # 1 / scale_kw
     double reach_late           # what it slews within the lead's time and a frame, of scale_kw
@@ -46,6 +45,7 @@ cdef struct Follow:
 
 
 cdef void lead_init(FollowLead *lead, const FollowSetup *setup) noexcept nogil
+cdef double follow_longer(const Follow *c, double more_s) noexcept nogil
 cdef void follow_init(Follow *c, const FollowSetup *setup, const FollowLead *lead, double frame_s) noexcept nogil
 cdef void follow_turn(Follow *c, const FollowSetup *setup, const FollowLead *lead) noexcept nogil
 cdef void follow_each(Follow *c, int32_t count, const double *sent_kw, double dt_s) noexcept nogil

@@ -105,9 +105,15 @@ cdef void follow_turn(Follow *c, const FollowSetup *setup, const FollowLead *lea
     c.scale_kw = setup.slew_kw_per_s * max(setup.lag_s, NO_LAG_S)
     c.decay = exp(-lead_s(setup) * c.per_lag)
     c.per_rest = 1.0 / (1.0 - c.decay)
-    c.two_decay = c.decay / (1.0 + c.decay)
     c.per_scale = 1.0 / c.scale_kw if c.scale_kw > 0 else 0.0
     c.reach_late = (lead_s(setup) + c.frame_s) * c.per_lag
+
+
+cdef double follow_longer(const Follow *c, double more_s) noexcept nogil:
+    """Of what the lead asks beyond what is wanted, the share that brings a converter there in more_s more; small
+    swings: with a = exp(-lead / T), b = exp(-(lead + more) / T) it is b / (1 - b) over a / (1 - a)."""
+    cdef double longer = c.decay * exp(-more_s * c.per_lag)
+    return longer / (1.0 - longer) * (1.0 - c.decay) / c.decay if c.decay > 0.0 else 0.0
 
 
 cdef void follow_init(Follow *c, const FollowSetup *setup, const FollowLead *lead, double frame_s) noexcept nogil:

@@ -17,6 +17,7 @@ cdef struct LoopSetup:          # of those that take part, as one
     double slew_kw_per_s        # converters' own slew, of the site
     double dead_s               # first byte of a setpoint to the start of its effect
     double period_s             # one setpoint exchange, the mean over their buses
+    double read_s               # a read between two of them, in the mean
     double rating_kw            # of all of them
     double delay_s              # effective delay of the whole loop
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
@@ -49,7 +50,8 @@ cdef struct Law:
     double held_kw              # command that stands
     int64_t t_held_ns           # since when
     int64_t exchange_ns         # of the loop in use
-    int32_t reads_next          # 1: a read follows what is told now, so it holds for two exchanges
+    int32_t reads_next          # 1: a read follows what is told now, so it holds for longer
+    double read_lead            # share of the lead that is left then, see follow_longer
     int64_t t_alike_ns          # when a new one would last have differed little
     double wished_kw            # what was wanted of the batteries in the last frame that knew the load
     double bridge_kw            # what is left of the step that a change of the loop would have made in it

@@ -16,7 +16,7 @@ from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_step, follow_turn, lead_init
+from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_longer, follow_step, follow_turn, lead_init
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
 from ext.preview cimport PreviewSetup, preview_init, preview_look, preview_step
 from ext.shape cimport shape_fits, shape_init, shape_kw, shape_mix, shape_take, shape_turn
@@ -67,6 +67,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
         lead_init(&w.leads[k], &converters)
     converters = as_one(w.loop)
     follow_init(&w.all, &converters, &w.leads[0], setup.frame_s)
+    w.read_lead = follow_longer(&w.all, w.loop.read_s)
     shape_init(&w.shape, &w.loop.shape)
     preview.frame_s = setup.frame_s
     preview.horizon_s = horizon_s(w)
@@ -82,6 +83,7 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     w.exchange_ns = <int64_t>(w.loop.period_s * 1e9)
     w.turned = w.engaged
     follow_turn(&w.all, &converters, &w.leads[loop_at])
+    w.read_lead = follow_longer(&w.all, w.loop.read_s)
     shape_turn(&w.shape, &w.loop.shape)
     preview_look(&w.preview, horizon_s(w))
 
@@ -157,8 +159,8 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
             or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
         w.held_kw = follow_lead(&w.all, wanted_kw)
-        if w.reads_next and command.prompt_pu < 0.0:    # the wire is never free: brought there in two exchanges
-            w.held_kw = wanted_kw + (w.held_kw - wanted_kw) * w.all.two_decay
+        if w.reads_next and command.prompt_pu < 0.0:    # the wire is never free, and this holds for longer
+            w.held_kw = wanted_kw + (w.held_kw - wanted_kw) * w.read_lead
         w.t_held_ns = now_ns
     elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9:
         w.held_kw = wanted_kw

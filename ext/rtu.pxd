@@ -1,7 +1,7 @@
 """A strict Modbus RTU master: one state machine a port, polled by the frame, never waiting."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from ext.image cimport Command, Limits, POLL_MAX, PORT_MAX
-from ext.poll cimport Poll, PollSetup
+from ext.poll cimport Poll, POLL_READ, poll_read_ns, PollSetup
 from ext.port cimport Ports
 from ext.trail cimport Trail
 
@@ -59,6 +59,18 @@ cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil
 cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command,
                    Ports *ports) noexcept nogil
+cdef inline int64_t next_read_ns(const Rtu *r, const RtuPort *q) noexcept nogil:
+    """When one may be sent; a unit that is mute rests."""
+    cdef int64_t t_ns = 0x7FFFFFFFFFFFFFFF
+    cdef const Poll *poll
+    cdef int32_t k
+    for k in range(q.poll_count):
+        poll = &r.poll[q.poll[k]]
+        if poll.setup.kind == POLL_READ:
+            t_ns = min(t_ns, max(poll_read_ns(poll), r.device[poll.device].t_back_ns))
+    return t_ns
+
+
 cdef inline int32_t rtu_reads_by(const Rtu *r, int64_t t_ns) noexcept nogil:
     """1: on every wire with setpoints a read is due by then, so the one that leaves before it holds longer."""
     cdef int32_t i, some = 0

@@ -91,15 +91,6 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
     return poll.t_due_ns + poll.setup.period_ns if early or now_ns >= poll_read_ns(poll) else NEVER
 
 
-cdef int64_t next_read_ns(const Rtu *r, const RtuPort *q) noexcept nogil:
-    cdef int64_t t_ns = NEVER
-    cdef int32_t k
-    for k in range(q.poll_count):
-        if r.poll[q.poll[k]].setup.kind == POLL_READ:
-            t_ns = min(t_ns, poll_read_ns(&r.poll[q.poll[k]]))
-    return t_ns
-
-
 cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Command *command,
                     int64_t now_ns) noexcept nogil:
     """Setpoint first, but after each one a waiting order or read; after an error another unit first, and its
@@ -145,6 +136,7 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
         poll_put_order(poll, poll_new_order(poll, index, limits))
     else:
         poll_plan_read(poll, now_ns)
+        q.t_read_ns = next_read_ns(r, q)
     memcpy(p.tx, poll.request, poll.shape.request_count)
     p.tx_done = 0
     p.tx_count = poll.shape.request_count

@@ -19,7 +19,7 @@ cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil:
 
 
 cdef void shape_turn(Shape *s, const ShapeSetup *setup) noexcept nogil:
-    """From now on with these filters, of what was taken so far; taps and lags lie at the same times in all."""
+    """From now on with these filters, of what was taken so far; lags are the same in all, taps may lie elsewhere."""
     s.setup = setup
     s.prompt_pu = NAN
 

@@ -175,7 +175,7 @@ class Harm:
             return self.gain, 0.0
         self._sure = self._bare and whole < SURE
         if self._sure and self._wide_leaves_less and self._aim[1] == 0.0 and self._manner is not UNFORESEEN:
-            self._manner = UNFORESEEN
+            self._manner, self._again_s = UNFORESEEN, self._moving_s + self._manner.shy_s
             return self.gain, 0.0
         alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s

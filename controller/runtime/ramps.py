@@ -10,8 +10,8 @@ its middle when the next one comes, and the grid would span more than the load. 
 while the battery rests, from the load as it was (Trial); where it would have been less all the time, it is taken. The
 span is convex in the share that is taken, so every smaller share on the way spans less, too.
 
-As soon as a line is harmed or could be, or the 20 ms mean of the grid is seen to span more than the load's, nothing is
-taken.
+As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, a large step is
+seen, or the load has stood still for so long that what comes may be another one, nothing is taken.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from controller.runtime.fastlink import watch
 from controller.runtime.filters import LAGS_S, Filter
 from controller.runtime.harm import CALM, EVERY_S, HARM_AGAIN, KEEP, KW_PER_STEP, QUIET, TURN, Harm
 from controller.runtime.shape import LATEST, Shape
-from controller.runtime.spans import RATE_HZ, Spans
+from controller.runtime.spans import RATE_HZ, SPAN_S, Spans
 from controller.runtime.waveform import Column
 
 WARM_S = 16.0  # of a load that moves, before any of it is taken
@@ -37,6 +37,8 @@ WIDER_MAX, WIDER_ONCE_MAX = (
     0.3,
 )  # noise of the spans; and what ten seconds of small steps may span by chance
 MEAN_S = 30.0  # of what small steps span
+SOON_S = 4.0  # in which a trial tells
+STEP_PU = 0.6  # of the rating: a step of the load that is not small
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
 ALL, WIDE = 1.0, -1.0  # prompt share: of slow ramps all passes at once, else through the wide filter
@@ -46,6 +48,7 @@ class Ramps(Harm):
     """As Harm; the gain moves, and the prompt share is ALL or WIDE."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
+        self._step_kw_max = STEP_PU * rating_kw
         super().__init__(rating_kw, shape)
         # Grid over load at the lines, the loop anything up to as late as it may be.
         self._late: Column = 2.0 * np.sin(np.pi * np.minimum(LINES_HZ * LATEST * shape.delay_s, 0.5))
@@ -54,8 +57,16 @@ class Ramps(Harm):
         """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
+        self._still_s = 0.0  # since when the load does not move
         self._seen, self._foreseen = Widening(), Widening()  # of the grid as it is, and as the trial has it
         self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
+
+    def follow(self, before: Harm) -> None:
+        """As Harm; what this loop cannot do ends."""
+        super().follow(before)
+        if self.prompt_pu == WIDE and not self._trial:
+            self._begin()
+            self._aim = 0.0, ALL
 
     def take(self, sides_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, grid; while the battery rests, too."""
@@ -89,20 +100,27 @@ class Ramps(Harm):
             return self._aim
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
-        self._fine_s = self._fine_s + EVERY_S * self._seen.moves if self._foreseen.mean <= 0.0 else 0.0
+        fine = self._foreseen.mean <= 0.0 and not self._foreseen.much
+        self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else 0.0
+        self._still_s = 0.0 if self._seen.moves else self._still_s + EVERY_S
         widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
         if self._harms(loud) or (self._seen.moves and widens):
             self._due_s = self._moving_s + SHY_S
             return 0.0, self._aim[1]
         if self._aim == (1.0, ALL) and worst > 1.0:
             self._aim, self._fine_s = (0.0, ALL), 0.0  # another load than it was
-        if self._aim == (1.0, WIDE) and self._foreseen.much:
-            self._aim = 0.0, WIDE
+        if self._aim == (1.0, WIDE) and self._changes():
+            self._aim, self._fine_s = (0.0, WIDE), 0.0
         if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
         if worst <= CALM:
             return 1.0, ALL
         return (1.0, WIDE) if self._trial and self._fine_s >= WARM_S else self._aim
+
+    def _changes(self) -> bool:
+        """Whether small steps are over: what comes may be large ones, and then the grid would span more."""
+        step_kw = self._spans.step_kw(EVERY_S)
+        return self._foreseen.much or self._still_s >= SPAN_S or step_kw > self._step_kw_max
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""
@@ -145,7 +163,7 @@ class Trial:
     def __init__(self, made: Filter, late_s: float) -> None:
         self._answer = _answer(made, late_s)
         self._past_kw: Column = np.empty(0)
-        self._spans = Spans(spare=0)
+        self._spans = Spans(0, SOON_S)
 
     def take(self, load_kw: Column, target_kw: float) -> None:
         """The next values of the load, 2.5 ms apart, and the target of the grid."""

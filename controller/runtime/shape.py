@@ -9,8 +9,9 @@ Three such filters are made. The prompt one is for the delay that is left while 
 (ext.preview); they span less than steps do that come unforeseen, and it may span 1.15 of these. The late one is for a
 loop that foresees nothing. The wide one is for a load of many small steps, of which none spans much: it need not keep
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
-every exchange and its taps lie an exchange apart, so that it is made for the very loop that there will be, hold, lag
-and lead included. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
+every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
+and lead included; of what lies beside the rate of exchanges and would fold into 0 to 20 Hz it lets pass 0.7 at most, on
+a slow wire 0.3. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
 nearly the same for every step, as with a slow converter on a fast wire, there is one filter alone, for small swings, of
 which the lead takes most of the lag, without the limit on the span; the law begins with so little of it that no load
 spans 5 % more.
@@ -129,8 +130,9 @@ BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price)
-WIDE = Limits(1.0, LATE.price, fold=0.7, last=0.9)
-WIDE_TURN = 0.6  # of a step from tap to tap: more overdrive is mostly the slew's noise
+WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=0.7, last=0.9)
+# Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
+WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 LATE_WIDE = Limits(10 ** (0.2 / 20), LATE.price, fold=0.3)
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
@@ -180,10 +182,12 @@ class Times:
     @property
     def led_edge_s(self) -> float:
         """The same of what is foreseen: none while the rating has the lead that the largest edges need."""
-        if self.lag_s <= 0.0:
-            return 0.0
-        lead = 1.0 / (1.0 - exp(-self.lead_s / self.lag_s))
-        return self.edge_s * min(max((lead - LEAD_FREE) / (LEAD_BOUND - LEAD_FREE), 0.0), 1.0)
+        return self.edge_s * min(max((self.lead - LEAD_FREE) / (LEAD_BOUND - LEAD_FREE), 0.0), 1.0)
+
+    @property
+    def lead(self) -> float:
+        """Command over wanted step, with lag and exchange as they are."""
+        return 1.0 / (1.0 - exp(-self.lead_s / self.lag_s)) if self.lag_s > 0.0 else 1.0
 
     @property
     def lead_s(self) -> float:
@@ -218,9 +222,10 @@ def times_of(
     lag_s: float,
     slew_kw_per_s: float,
     rating_kw: float,
+    read_s: float = 0.0,
     reads_s: float = 0.0,
 ) -> Times:
-    """Of a loop as ext.law.LoopSetup has it; slew_kw_per_s 0: none; reads_s: as Times has it."""
+    """Of a loop as ext.law.LoopSetup has it; slew_kw_per_s 0: none; reads_s: as Times has it, read_s: in it already."""
     return Times(frame_s, dead_s, period_s, lag_s, slewing_of(slew_kw_per_s, rating_kw), reads_s)
 
 
@@ -255,7 +260,7 @@ def _slow(times: Times) -> Shape:
         return Shape(times.delay_s, 1.0, 1.0, False, made, made, made, begin_pu=BEGIN_PU)
     nothing, all_at_once = rest(tap_s), whole(tap_s)
     if LATEST * times.busy_s <= RAMPS_S_MAX:
-        wide, helps = _wide(times, LATE_WIDE)
+        wide, helps = _wide(times, WIDE if 0.5 / times.period_s > HARM_HZ else LATE_WIDE)
         return Shape(
             times.busy_s, 1.0, 1.0, False, all_at_once, nothing, wide if helps else nothing, begin_pu=0.0
         )
@@ -288,5 +293,5 @@ def _wide(times: Times, limits: Limits) -> tuple[Filter, bool]:
         told(dead_s + more_s, period_s, times.lag_s, max(times.lead_s, times.frame_s))
         for more_s in SMALL_LATE_S
     ]
-    turn_pu = min(times.turn_pu(tap_s), WIDE_TURN)
+    turn_pu = min(times.turn_pu(tap_s), WIDE_TURN, WIDE_LED_TURN / times.lead)
     return designed(loops, (), limits, turn_pu, tap_s, 1.0 / period_s)

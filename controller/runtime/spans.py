@@ -18,11 +18,11 @@ SPAN_S, CYCLE_S = 10.0, 0.1  # of what is spanned; of a supervisor cycle
 class Spans:
     """The 20 ms means of load and grid over the last SPAN_S."""
 
-    def __init__(self, spare: int = SPAN_SPARE) -> None:
-        """spare: of the ends of CYCLE_S that are left out on either side."""
-        self._spare = spare
+    def __init__(self, spare: int = SPAN_SPARE, span_s: float = SPAN_S) -> None:
+        """spare: of the ends of CYCLE_S that are left out on either side; span_s: of what is spanned."""
+        self._spare, self._span_s = spare, span_s
         self._means = watch.Means(round(MEAN_S * RATE_HZ))
-        self._ends: deque[Column] = deque(maxlen=round(SPAN_S / CYCLE_S))
+        self._ends: deque[Column] = deque(maxlen=round(span_s / CYCLE_S))
 
     def take(self, sides_kw: Column) -> None:
         """The next values of both, (2, n), of one supervisor cycle."""
@@ -31,13 +31,21 @@ class Spans:
             self._ends.append(ends)
 
     def ends_kw(self, floor_kw: float) -> tuple[float, float] | None:
-        """What load and grid span; None before SPAN_S are seen and while the load spans less than the floor."""
-        if len(self._ends) * CYCLE_S < SPAN_S:
+        """What load and grid span; None before span_s are seen and while the load spans less than the floor."""
+        if len(self._ends) * CYCLE_S < self._span_s:
             return None
         ends = np.array(self._ends)
         ends.sort(axis=0)
         load_kw, grid_kw = ends[-1 - self._spare, 0] - ends[self._spare, 1]
         return (float(load_kw), float(grid_kw)) if load_kw > floor_kw else None
+
+    def step_kw(self, within_s: float) -> float:
+        """The most that the load has moved in two cycles, of so long."""
+        ends = np.array(self._ends)[-round(within_s / CYCLE_S) - 1 :]
+        if len(ends) < 2:
+            return 0.0
+        most, least = ends[:, 0, 0], ends[:, 1, 0]
+        return float((np.maximum(most[1:], most[:-1]) - np.minimum(least[1:], least[:-1])).max())
 
     def widened(self, floor_kw: float) -> float | None:
         """Grid over load, less 1; None where ends_kw tells nothing."""

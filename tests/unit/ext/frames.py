@@ -21,7 +21,7 @@ def setup(**law: Any) -> dict[str, Any]:
     times = {"frame_s": 1e-4, "lag_s": 0.005, "slew_kw_per_s": 400e3, "dead_s": 0.0014, "period_s": 0.0024,
              "rating_kw": 2000.0}  # fmt: skip
     times |= {name: law[name] for name in times if name in law}
-    loop = times | shape_of(**times).fields(1e-4)
+    loop = times | {"read_s": 0.0024} | shape_of(**times).fields(1e-4)
     loop = {name: law.pop(name, value) for name, value in loop.items() if name != "frame_s"}
     si_per_v = [A_PER_V] * 3 + [V_PER_V] * 3 + [A_PER_V] * 3 + [V_PER_V] * 3 + [250.0, 700.0, 0.0, 0.0]
     return {

@@ -24,6 +24,22 @@ def test_without_one_its_times_and_its_turn_on_the_bus_are_gone() -> None:
     assert whole["period_s"] == pytest.approx(exchange_s * (1700 + 2 * 1100) / 2800)
 
 
+def test_what_reads_make_of_a_loop_by_hand() -> None:
+    """Reads of r s each p s on a port with a round of x: commands are sum of r (r + x) / 2 p older, and one of them
+    takes the mean r that has this age; a status of 27 characters each 250 ms, an identity of 15 each 5 s."""
+    times = loop_times(CHECKED, CHECKED.table)[0]
+    char_s, fixed_s = 11 / 115200, 7 * 11 / 115200 + 0.2e-3 + 3e-4
+    reads = [((27 * char_s + fixed_s), 0.25), ((15 * char_s + fixed_s), 5.0)]
+    write_s = 16 * char_s + fixed_s
+    late_s, mean_s = [], []
+    for share_kw, count in ((1700, 1), (1100, 2)):  # alone on a port, and two that take turns
+        age_s = sum(count * r * (r + count * write_s) / (2 * p) for r, p in reads)
+        late_s.append(share_kw * age_s / 2800)
+        mean_s.append(share_kw * sum(r * r / p for r, p in reads) / sum(r / p for r, p in reads) / 2800)
+    assert times["reads_s"] == pytest.approx(sum(late_s), rel=0.02)
+    assert times["read_s"] == pytest.approx(sum(mean_s), rel=0.2)
+
+
 def test_every_live_set_has_a_loop() -> None:
     """One out: its own. All, nobody and what no site of four has: that of all."""
     found = loop_of(CHECKED, CHECKED.table)

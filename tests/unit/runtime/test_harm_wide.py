@@ -65,8 +65,10 @@ def test_where_all_would_be_far_from_harm_the_wide_filter_needs_no_trial(
     assert not goes or aim == (1.0, 0.0)
 
 
-def test_ramps_end_at_all_of_the_wide_filter() -> None:
-    """A minute and a half of ramps of 0.3 s through 115200 baud with 10 ms of lag: the whole loop, a line at a time."""
+@pytest.mark.parametrize("moving_s", [20.0, 200.0, 1000.0])
+def test_ramps_end_at_all_of_the_wide_filter(moving_s: float) -> None:
+    """However long the load has moved before. A minute of ramps of 0.3 s through 115200 baud with 10 ms of lag: the
+    whole loop, a line at a time."""
 
     class Seen(Spans):
         """Of such a load a tenth is left."""
@@ -76,7 +78,7 @@ def test_ramps_end_at_all_of_the_wide_filter() -> None:
 
     harm = Harm(2000.0, spec(10.0))
     harm._spans = Seen()
-    harm._often, harm._moving_s = 1.0, 20.0
+    harm._often, harm._moving_s = 1.0, moving_s
     for _ in range(60):
         harm._square = RAMPS_W.copy()
         harm._cross = harm._square * loop(10.0)

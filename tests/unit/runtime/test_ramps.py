@@ -13,6 +13,8 @@ from controller.runtime.ramps import (
     FALL_PER_S,
     RISE_PER_S,
     SHY_S,
+    SOON_S,
+    STEP_PU,
     WARM_S,
     WIDE,
     WIDER_MAX,
@@ -21,7 +23,7 @@ from controller.runtime.ramps import (
     Trial,
 )
 from controller.runtime.shape import Shape, shape_of
-from controller.runtime.spans import RATE_HZ
+from controller.runtime.spans import RATE_HZ, SPAN_S
 from tests.unit.runtime.test_harm import FAST
 
 RATING_KW = 2000.0
@@ -172,13 +174,13 @@ def steps(seconds: float, seed: int = 1) -> np.ndarray:
 
 
 def test_the_trial_is_what_steps_leave() -> None:
-    """Squares that settle: the span of the filter's own formula; none before ten seconds are seen."""
+    """Squares that settle: the span of the filter's own formula; none before SOON_S are seen."""
     made = shape().wide
     for late_s in (0.020, 0.030):
         trial = Trial(made, late_s)
-        for n, part in enumerate(np.array_split(squares(20.0, half_s=3.0), 200)):
+        for n, part in enumerate(np.array_split(squares(20.0, half_s=1.5), 200)):
             trial.take(part, 1000.0)
-            assert (trial.ends_kw(200.0) is None) == (n < 99)
+            assert (trial.ends_kw(200.0) is None) == (n < round(SOON_S / CYCLE_S) - 1)
         load_kw, grid_kw = trial.ends_kw(200.0) or (0.0, 0.0)
         assert load_kw == pytest.approx(1600.0)
         assert grid_kw / load_kw == pytest.approx(made.span(late_s), abs=0.03)
@@ -259,15 +261,57 @@ def test_it_is_left_for_long_where_the_grid_spans_more_in_the_mean() -> None:
 
 @pytest.mark.parametrize(("tried", "stays"), [(WIDER_ONCE_MAX, True), (WIDER_ONCE_MAX + 1e-9, False)])
 def test_it_is_left_where_it_will_span_more(tried: float, stays: bool) -> None:
-    """Before the grid does; and taken again once that has been well for WARM_S."""
+    """Before the grid does, however long it was well; and taken again once it has been well for WARM_S."""
     ramps = wide()
-    ramps._foreseen.take((1000.0, 700.0))
-    ramps._foreseen.once = tried
-    ramps._fine_s = 0.0
+    for _ in range(100):
+        ramps._foreseen.take((1000.0, 700.0))
+    ramps._fine_s, ramps._foreseen.once = 1000.0, tried
     assert ramps._next() == (float(stays), WIDE)
-    ramps._aim, ramps._foreseen.once = (0.0, WIDE), -0.3
-    aims = [ramps._next()[0] for _ in range(round(WARM_S))]
-    assert aims.index(1.0) == round(WARM_S) - 2
+    ramps._aim, ramps._foreseen.once = (float(stays), WIDE), -0.3
+    if not stays:
+        aims = [ramps._next()[0] for _ in range(round(WARM_S))]
+        assert aims.index(1.0) == round(WARM_S) - 1
+
+
+@pytest.mark.parametrize(("kw", "stays"), [(STEP_PU * RATING_KW, True), (STEP_PU * RATING_KW + 1.0, False)])
+def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
+    """Within two cycles, wherever their bounds lie."""
+    ramps = wide()
+    for load_kw in np.split(np.repeat([2000.0, 2000.0 + kw], [500, 300]), 20):
+        ramps._spans.take(np.array([load_kw, load_kw]))
+    assert ramps._spans.step_kw(1.0) == pytest.approx(kw)
+    assert ramps._next() == (float(stays), WIDE)
+    for load_kw in np.split(np.full(480, 2000.0 + kw), 12):
+        ramps._spans.take(np.array([load_kw, load_kw]))
+    assert ramps._spans.step_kw(1.0) == 0.0
+
+
+def test_a_load_that_has_stood_still_may_come_back_as_another_one() -> None:
+    """SPAN_S after ten seconds have shown nothing, not before; and then it takes WARM_S again."""
+    ramps, aims = wide(), []
+    ramps._foreseen.take((1000.0, 700.0))
+    for _ in range(round(SPAN_S) + 2):
+        ramps._seen.take(None)
+        aims.append(ramps._next()[0])
+        ramps._aim = aims[-1], WIDE
+    assert aims.index(0.0) == round(SPAN_S) - 1
+    assert ramps._fine_s == 0.0
+
+
+def test_a_loop_without_a_wide_filter_does_not_go_on_with_one() -> None:
+    """A converter is lost, and those that are left have none: the share ends. With one it stays."""
+    before, other = Ramps(RATING_KW, shape()), Ramps(RATING_KW, shape())
+    run(before, steps(60.0))
+    other.follow(before)
+    assert (other.gain, other.prompt_pu, other._aim) == (1.0, WIDE, (1.0, WIDE))
+    bare = Ramps(
+        RATING_KW,
+        shape_of(
+            frame_s=1e-4, dead_s=0.037, period_s=0.011, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW
+        ),
+    )
+    bare.follow(before)
+    assert (bare.gain, bare.prompt_pu, bare._aim) == (0.0, ALL, (0.0, ALL))
 
 
 def test_what_would_span_more_in_the_mean_is_not_begun() -> None:
