@@ -58,7 +58,8 @@ class Ramps(Harm):
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
         self._still_s = 0.0  # since when the load does not move
-        self._seen, self._foreseen = Widening(), Widening()  # of the grid as it is, and as the trial has it
+        # Of the grid as it is, as the trial has it, and as it has the last SOON_S.
+        self._seen, self._foreseen, self._soon = Widening(), Widening(), Widening()
         self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
 
     def follow(self, before: Harm) -> None:
@@ -85,6 +86,7 @@ class Ramps(Harm):
             self._seen.take(self._spans.ends_kw(self._span_floor_kw), self.gain == self._aim[0])
             if self._trial:
                 self._foreseen.take(self._trial.ends_kw(self._span_floor_kw))
+                self._soon.take(self._trial.soon_kw(self._span_floor_kw))
             self._moving_s += EVERY_S * self._seen.moves
             self._aim = self._next()
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
@@ -100,7 +102,7 @@ class Ramps(Harm):
             return self._aim
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
-        fine = self._foreseen.mean <= 0.0 and not self._foreseen.much
+        fine = self._foreseen.mean <= 0.0 and not self._spans_far_more()
         self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else 0.0
         self._still_s = 0.0 if self._seen.moves else self._still_s + EVERY_S
         widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
@@ -120,7 +122,11 @@ class Ramps(Harm):
     def _changes(self) -> bool:
         """Whether small steps are over: what comes may be large ones, and then the grid would span more."""
         step_kw = self._spans.step_kw(EVERY_S)
-        return self._foreseen.much or self._still_s >= SPAN_S or step_kw > self._step_kw_max
+        return self._spans_far_more() or self._still_s >= SPAN_S or step_kw > self._step_kw_max
+
+    def _spans_far_more(self) -> bool:
+        """Whether the trial says so, of ten seconds or of the last ones alone."""
+        return self._foreseen.much or (self._soon.moves and self._soon.once > WIDER_ONCE_MAX)
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""
@@ -163,7 +169,7 @@ class Trial:
     def __init__(self, made: Filter, late_s: float) -> None:
         self._answer = _answer(made, late_s)
         self._past_kw: Column = np.empty(0)
-        self._spans = Spans(0, SOON_S)
+        self._spans, self._soon = Spans(spare=0), Spans(0, SOON_S)
 
     def take(self, load_kw: Column, target_kw: float) -> None:
         """The next values of the load, 2.5 ms apart, and the target of the grid."""
@@ -175,7 +181,13 @@ class Trial:
         swing_kw = np.concatenate([self._past_kw, swing_kw])
         battery_kw = np.convolve(swing_kw, self._answer, "valid")
         self._past_kw = swing_kw[1 - self._answer.size :]
-        self._spans.take(np.array([load_kw, load_kw - battery_kw]))
+        sides_kw = np.array([load_kw, load_kw - battery_kw])
+        self._spans.take(sides_kw)
+        self._soon.take(sides_kw)
+
+    def soon_kw(self, floor_kw: float) -> tuple[float, float] | None:
+        """As ends_kw, of the last SOON_S: large steps are seen there while ten seconds still hold what was before."""
+        return self._soon.ends_kw(floor_kw)
 
     def ends_kw(self, floor_kw: float) -> tuple[float, float] | None:
         """What the load spans, and what the grid would have; as runtime.spans has it."""

@@ -174,13 +174,15 @@ def steps(seconds: float, seed: int = 1) -> np.ndarray:
 
 
 def test_the_trial_is_what_steps_leave() -> None:
-    """Squares that settle: the span of the filter's own formula; none before SOON_S are seen."""
+    """Squares that settle: the span of the filter's own formula; none before ten seconds are seen, or SOON_S."""
     made = shape().wide
     for late_s in (0.020, 0.030):
         trial = Trial(made, late_s)
         for n, part in enumerate(np.array_split(squares(20.0, half_s=1.5), 200)):
             trial.take(part, 1000.0)
-            assert (trial.ends_kw(200.0) is None) == (n < round(SOON_S / CYCLE_S) - 1)
+            assert (trial.ends_kw(200.0) is None) == (n < 99)
+            assert (trial.soon_kw(200.0) is None) == (n < round(SOON_S / CYCLE_S) - 1)
+        assert trial.soon_kw(200.0) == pytest.approx(trial.ends_kw(200.0))
         load_kw, grid_kw = trial.ends_kw(200.0) or (0.0, 0.0)
         assert load_kw == pytest.approx(1600.0)
         assert grid_kw / load_kw == pytest.approx(made.span(late_s), abs=0.03)
@@ -271,6 +273,22 @@ def test_it_is_left_where_it_will_span_more(tried: float, stays: bool) -> None:
     if not stays:
         aims = [ramps._next()[0] for _ in range(round(WARM_S))]
         assert aims.index(1.0) == round(WARM_S) - 1
+
+
+@pytest.mark.parametrize(("soon", "stays"), [(WIDER_ONCE_MAX, True), (WIDER_ONCE_MAX + 1e-9, False)])
+def test_it_is_left_where_the_last_seconds_alone_would_span_more(soon: float, stays: bool) -> None:
+    """Ten seconds still hold what was before."""
+    ramps = wide()
+    ramps._foreseen.take((1000.0, 700.0))
+    ramps._soon.take((1000.0, 700.0))
+    ramps._soon.once = soon
+    assert ramps._next() == (float(stays), WIDE)
+
+
+def test_steps_that_come_seldom_are_not_small() -> None:
+    """A job of 6.9 s that is on for 4.8 s and off for 2.1: SOON_S hold one of its edges, ten seconds both."""
+    on = (np.arange(round(90.0 * RATE_HZ)) / RATE_HZ) % 6.9 < 4.8
+    assert max(run(Ramps(RATING_KW, shape()), np.where(on, 4600.0, 3000.0))) == 0.0
 
 
 @pytest.mark.parametrize(("kw", "stays"), [(STEP_PU * RATING_KW, True), (STEP_PU * RATING_KW + 1.0, False)])
