@@ -157,8 +157,10 @@ cdef void rest(RtuPort *q, Port *p, int32_t state, int64_t t_until_ns) noexcept 
     p.rx_count = 0
 
 
-cdef void hears_of(Device *d) noexcept nogil:
-    """A sign of life, late or refusing as it may be: such a unit is not mute."""
+cdef void hears_of(Rtu *r, Device *d) noexcept nogil:
+    """A sign of life, late or refusing as it may be: such a unit is not mute, and its reads need not rest."""
+    if d.t_back_ns:
+        r.port[d.port].t_read_ns = 0
     d.silences = d.t_back_ns = 0
 
 
@@ -197,7 +199,7 @@ cdef void fail(Rtu *r, RtuPort *q, Poll *poll, Port *p, int32_t error, int64_t n
         poll.t_due_ns = now_ns
     if error == RTU_EXCEPTION:      # a right answer, only not the wanted one
         refused(q, poll, p.rx[2], now_ns)
-        hears_of(&r.device[poll.device])
+        hears_of(r, &r.device[poll.device])
         q.t_quiet_ns = p.t_rx_ns
         rest(q, p, PORT_GAP, p.t_rx_ns + poll.setup.gap_ns)
     elif error == RTU_BLOCKED:      # costs as much as silence, else it would be tried again every frame
@@ -267,7 +269,7 @@ cdef void accept(Rtu *r, RtuPort *q, Poll *poll, Port *p) noexcept nogil:
     poll.misses = 0
     poll.exception = 0
     poll.tries = 0
-    hears_of(&r.device[poll.device])
+    hears_of(r, &r.device[poll.device])
     if poll.setup.kind == POLL_ORDER:
         poll.order_result = 1
     elif poll.setup.kind == POLL_SETPOINT:
@@ -302,7 +304,7 @@ cdef void watch_silence(Rtu *r, RtuPort *q, Port *p, int64_t now_ns) noexcept no
             late = min(p.rx_count, q.late_left)
             q.late_left -= late
             r.poll[q.active].errors[<int32_t>RTU_UNSOLICITED] += late
-            hears_of(&r.device[r.poll[q.active].device])
+            hears_of(r, &r.device[r.poll[q.active].device])
         q.unsolicited += p.rx_count - late
         p.rx_count = 0
         q.t_quiet_ns = p.t_rx_ns
@@ -320,7 +322,7 @@ cdef void turned(Rtu *r, RtuPort *q, int32_t port, Port *p, int32_t closed, int6
         fail(r, q, &r.poll[q.active], p, RTU_IO, now_ns)
     for i in range(r.device_count):
         if r.device[i].port == port:
-            hears_of(&r.device[i])
+            hears_of(r, &r.device[i])
     for i in range(r.poll_count):           # who is behind a new tty is not known: the identity too is due at once
         if r.poll[i].setup.port == port and r.poll[i].setup.kind == POLL_READ:
             r.poll[i].t_due_ns = min(r.poll[i].t_due_ns, now_ns)

@@ -146,7 +146,7 @@ cdef class Means:
                     mean_kw = self.mean_kw(side)
                     ends[0, side], ends[1, side] = fmax(ends[0, side], mean_kw), fmin(ends[1, side], mean_kw)
             self.values += 1
-        return np.asarray(ends) if isfinite(ends[0, 0]) else None
+        return np.asarray(ends) if isfinite(ends[0, 0]) and isfinite(ends[0, 1]) else None
 
     cdef double mean_kw(self, int32_t side) noexcept nogil:
         cdef double sum_kw = 0.0

@@ -199,11 +199,8 @@ def _frame_s(checked: CheckedSite) -> float:
 def _times(checked: CheckedSite, table: BusTable, living: int | None = None) -> dict[str, float]:
     """Several converters count by their ratings, as their sum answers; those that share a port take turns. living: bit
     k for converter k, those without are left out, and their turns with them; None: all."""
-    taken = tuple(
-        (p, line)
-        for k, (p, line) in enumerate(zip(checked.site.pcs, table.pcs, strict=True))
-        if living is None or living >> k & 1
-    )
+    every = tuple(zip(checked.site.pcs, table.pcs, strict=True))
+    taken = tuple(pair for k, pair in enumerate(every) if living is None or living >> k & 1)
     rating_kw = sum(line.rating_kw for _, line in taken)
     round_s = {
         port: sum(line.setpoint_period_s for p, line in taken if p.port == port)
@@ -214,7 +211,8 @@ def _times(checked: CheckedSite, table: BusTable, living: int | None = None) -> 
 
     def read_s(port: str) -> float:
         """The mean read, of which budget makes the age of a command: half its share of time by it and a round."""
-        return 2.0 * reads_s[port] / busy[port] - round_s[port] if busy[port] > 0.0 else 0.0
+        whole_s = sum(line.setpoint_period_s for p, line in every if p.port == port)
+        return 2.0 * reads_s[port] / busy[port] - whole_s if busy[port] > 0.0 else 0.0
 
     def mean(values: Iterable[float]) -> float:
         return sum(x * line.rating_kw for x, (_, line) in zip(values, taken, strict=True)) / rating_kw

@@ -57,7 +57,7 @@ class Ramps(Harm):
         """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
-        self._still_s = 0.0  # since when the load does not move
+        self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
         # Of the grid as it is, as the trial has it, and as it has the last SOON_S.
         self._seen, self._foreseen, self._soon = Widening(), Widening(), Widening()
         self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
@@ -102,27 +102,25 @@ class Ramps(Harm):
             return self._aim
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
-        fine = self._foreseen.mean <= 0.0 and not self._spans_far_more()
+        small = self._spans.step_kw(EVERY_S) <= self._step_kw_max
+        fine = small and self._foreseen.mean <= 0.0 and not self._spans_far_more()
         self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else 0.0
-        self._still_s = 0.0 if self._seen.moves else self._still_s + EVERY_S
+        still = self._spans.known and not self._seen.moves
+        self._still_s = self._still_s + EVERY_S if still else 0.0
         widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
         if self._harms(loud) or (self._seen.moves and widens):
             self._due_s = self._moving_s + SHY_S
             return 0.0, self._aim[1]
         if self._aim == (1.0, ALL) and worst > 1.0:
             self._aim, self._fine_s = (0.0, ALL), 0.0  # another load than it was
-        if self._aim == (1.0, WIDE) and self._changes():
+        if self._aim == (1.0, WIDE) and (not small or self._still_s >= SPAN_S or self._spans_far_more()):
+            # What comes may be large steps, and then the grid would span more.
             self._aim, self._fine_s = (0.0, WIDE), 0.0
         if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
         if worst <= CALM:
             return 1.0, ALL
         return (1.0, WIDE) if self._trial and self._fine_s >= WARM_S else self._aim
-
-    def _changes(self) -> bool:
-        """Whether small steps are over: what comes may be large ones, and then the grid would span more."""
-        step_kw = self._spans.step_kw(EVERY_S)
-        return self._spans_far_more() or self._still_s >= SPAN_S or step_kw > self._step_kw_max
 
     def _spans_far_more(self) -> bool:
         """Whether the trial says so, of ten seconds or of the last ones alone."""

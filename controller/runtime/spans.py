@@ -30,9 +30,14 @@ class Spans:
         if ends is not None:
             self._ends.append(ends)
 
+    @property
+    def known(self) -> bool:
+        """Whether span_s are seen."""
+        return len(self._ends) * CYCLE_S >= self._span_s
+
     def ends_kw(self, floor_kw: float) -> tuple[float, float] | None:
         """What load and grid span; None before span_s are seen and while the load spans less than the floor."""
-        if len(self._ends) * CYCLE_S < self._span_s:
+        if not self.known:
             return None
         ends = np.array(self._ends)
         ends.sort(axis=0)

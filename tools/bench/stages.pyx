@@ -22,7 +22,7 @@ from ext.port cimport (
 )
 from ext.pdu cimport rtu_crc
 from ext.poll cimport Poll, poll_trip_us, PollSetup, TRIP_BINS
-from ext.rtu cimport Rtu, rtu_add, rtu_init, RtuPort, rtu_step, rtu_wake_ns
+from ext.rtu cimport Rtu, rtu_add, rtu_init, RtuPort, rtu_reads_by, rtu_step, rtu_wake_ns
 
 
 def now_ns():
@@ -136,6 +136,10 @@ cdef class BusBench:
         if index < 0:
             raise ValueError(f"rule refused: {row}")
         return index
+
+    def reads_by(self, int64_t t_ns):
+        """Whether a read is due by then on every wire with setpoints."""
+        return bool(rtu_reads_by(&self.bus.rtu, t_ns))
 
     def wake_ns(self, int64_t t_ns):
         """The instant after t_ns at which a wire becomes free or a reply is whole; None: a frame will tell."""

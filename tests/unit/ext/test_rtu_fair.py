@@ -274,3 +274,58 @@ def test_the_gap_begins_with_the_last_byte_not_with_the_frame(baud: int, late_us
     assert min(late) >= 0
     assert sum(late) / len(late) <= 1000 * late_us_mean
     assert line.bench.poll(0)["errors"] == [0] * 12
+
+
+def test_whether_a_read_follows_a_setpoint_is_known_before_it_leaves() -> None:
+    """Goal: such a setpoint holds for longer, and no other does. Method: a setpoint in every exchange, a read each 50
+    ms; what was told when a setpoint left, and what left next. A read that is due as an exchange ends may be missed."""
+    line = Line(setpoint(), poll(period_ns=50 * MS))
+    told: list[tuple[bool, bool]] = []
+    for n in range(20_000):
+        line.kw[0] = float(n % 900 + 1)
+        soon = line.bench.reads_by(line.t_ns + 2_400_000)
+        request = line.step()
+        if request and told and request[1] == 3:
+            told[-1] = (told[-1][0], True)
+        if request and request[1] == 6:
+            told.append((soon, False))
+    after = told[20:-1]
+    assert sum(read for _, read in after) >= 35
+    assert sum(soon != read for soon, read in after) <= 4
+
+
+def test_no_wire_with_setpoints_waits_for_no_read() -> None:
+    """Nobody is told anything: no command holds for longer."""
+    line = Line(poll(period_ns=MS))
+    line.run(100)
+    assert not line.bench.reads_by(line.t_ns + 10**9)
+
+
+def test_what_is_due_to_a_mute_unit_is_no_read_to_come() -> None:
+    """Goal: as long as it rests no setpoint holds for it. Method: unit 2 dies; between two tries a second apart."""
+    line = Line(setpoint(), poll(unit=2, period_ns=10 * MS))
+    line.run(1000)
+    assert line.bench.reads_by(line.t_ns + 11 * MS)
+    mute(2, line)
+    line.run(60_000)
+    due = [line.bench.reads_by(line.t_ns + 3 * MS) for _ in range(20_000) if not line.step() or True]
+    assert sum(due) < 0.1 * len(due)
+
+
+def test_the_reads_of_a_unit_that_answers_an_order_need_not_rest() -> None:
+    """Goal: a sign of life ends the rest. Method: mute for 6 s, so that it is tried once a second; an order is answered
+    in the middle of that: its read is back in 50 ms."""
+    rows = {"turnaround_ns": 20 * MS}
+    line = Line(poll(period_ns=10 * MS, **rows), poll(kind=ORDER, function=6, address=300, count=1, **rows),
+                poll(unit=2, period_ns=10 * MS, **rows))  # fmt: skip
+    mute(1, line)
+    line.run(60_000)
+    while line.step()[:1] != b"\x01":
+        pass
+    line.run(3_000)
+    line.reply = answer
+    before = line.bench.poll(0)["answered"]
+    line.limits = limits(orders=order(1, 1, 5))
+    line.run(500)
+    assert line.bench.poll(1)["answered"] == 1
+    assert line.bench.poll(0)["answered"] > before

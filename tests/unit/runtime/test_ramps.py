@@ -294,11 +294,13 @@ def test_steps_that_come_seldom_are_not_small() -> None:
 @pytest.mark.parametrize(("kw", "stays"), [(STEP_PU * RATING_KW, True), (STEP_PU * RATING_KW + 1.0, False)])
 def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
     """Within two cycles, wherever their bounds lie."""
-    ramps = wide()
+    ramps, fine_s = wide(), WARM_S + 1.0 if stays else 0.0
+    ramps._foreseen.take((1000.0, 700.0))
     for load_kw in np.split(np.repeat([2000.0, 2000.0 + kw], [500, 300]), 20):
         ramps._spans.take(np.array([load_kw, load_kw]))
     assert ramps._spans.step_kw(1.0) == pytest.approx(kw)
     assert ramps._next() == (float(stays), WIDE)
+    assert ramps._fine_s == fine_s
     for load_kw in np.split(np.full(480, 2000.0 + kw), 12):
         ramps._spans.take(np.array([load_kw, load_kw]))
     assert ramps._spans.step_kw(1.0) == 0.0
@@ -308,6 +310,12 @@ def test_a_load_that_has_stood_still_may_come_back_as_another_one() -> None:
     """SPAN_S after ten seconds have shown nothing, not before; and then it takes WARM_S again."""
     ramps, aims = wide(), []
     ramps._foreseen.take((1000.0, 700.0))
+    for _ in range(2 * round(SPAN_S)):  # after a loss nothing is known at first
+        ramps._seen.take(None)
+        assert ramps._next() == (1.0, WIDE)
+    ramps._fine_s = WARM_S
+    for _ in range(100):
+        ramps._spans.take(np.full((2, 40), 3000.0))
     for _ in range(round(SPAN_S) + 2):
         ramps._seen.take(None)
         aims.append(ramps._next()[0])
