@@ -32,10 +32,8 @@ WARM_S = 16.0  # of a load that moves, before any of it is taken
 SHY_S = 120.0  # of a load that moves, after harm that was not foreseen
 MEMORY_S = 12.0
 RISE_PER_S, FALL_PER_S = 0.08, 0.5
-WIDER_MAX, WIDER_ONCE_MAX = (
-    0.01,
-    0.3,
-)  # noise of the spans; and what ten seconds of small steps may span by chance
+WIDER_MAX = 0.01  # noise of the spans
+WIDER_ONCE_MAX = 0.3  # what ten seconds of small steps may span more by chance
 MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
 STEP_PU = 0.6  # of the rating: a step of the load that is not small

@@ -72,7 +72,7 @@ class Shape:
     the late one. delay_s: effective delay of the loop; where it takes ramps alone, of what is not foreseen. at_once:
     the prompt filter is 1. ahead: else, the late one is careful, and takes what is foreseen from the start. wide: the
     late one itself where that has room to spare, or where there is no other. begin_pu: of gain, what the law begins
-    with; below 1: nothing keeps the span; 0: it rests until a load of slow ramps is seen."""
+    with; below 1: nothing keeps the span; 0: it rests until a load of slow ramps or of small steps is seen."""
 
     delay_s: float
     gain: float
@@ -260,7 +260,7 @@ def _slow(times: Times) -> Shape:
         return Shape(times.delay_s, 1.0, 1.0, False, made, made, made, begin_pu=BEGIN_PU)
     nothing, all_at_once = rest(tap_s), whole(tap_s)
     if LATEST * times.busy_s <= RAMPS_S_MAX:
-        wide, helps = _wide(times, WIDE if 0.5 / times.period_s > HARM_HZ else LATE_WIDE)
+        wide, helps = _wide(times, WIDE if times.period_s * HARM_HZ < 0.5 else LATE_WIDE)
         return Shape(
             times.busy_s, 1.0, 1.0, False, all_at_once, nothing, wide if helps else nothing, begin_pu=0.0
         )

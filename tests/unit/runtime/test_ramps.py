@@ -357,3 +357,11 @@ def test_a_line_that_is_harmed_ends_it_for_long(left: float, stays: bool) -> Non
     ramps._taken[:] = abs(ramps._cross) ** 2 / ramps._square
     assert ramps._next() == (float(stays), WIDE)
     assert ramps._due_s == (WARM_S if stays else 100.0 + SHY_S)
+
+
+def test_a_wire_without_an_exchange_has_a_filter_too() -> None:
+    """Dead time alone, so much that nothing keeps the span: no division by nothing on the way."""
+    found = shape_of(
+        frame_s=1e-4, dead_s=0.0449, period_s=0.0, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW
+    )
+    assert (found.gain, found.begin_pu, found.prompt_pu) == (1.0, 0.0, 1.0)
