@@ -46,6 +46,7 @@ cdef struct Status:         # what one frame publishes, by sequence lock
     uint64_t charge_cuts    # by the frame itself, see ext.fast
     uint64_t discharge_cuts
     double loop_delay_s     # effective delay of the setpoint path, by the law
+    double owed_s           # of each edge that is expected, what is given ahead, over the edge
     int32_t loop_at         # which of its loops the law uses, see ext.law.LawSetup
     Track track
     Command command

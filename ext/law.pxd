@@ -20,6 +20,7 @@ cdef struct LoopSetup:          # of those that take part, as one
     double read_s               # a read between two of them, in the mean
     double rating_kw            # of all of them
     double delay_s              # effective delay of the whole loop
+    double owed_s               # what it leaves of an edge that passes at once, over the edge; 0: whatever it is
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
     double prompt_pu            # of it, the part that may pass at once, 0 or 1; the rest passes through the shape
     ShapeSetup shape
@@ -53,6 +54,8 @@ cdef struct Law:
     int32_t reads_next          # 1: a read follows what is told now, so it holds for longer
     double read_lead            # share of the lead that is left then, see follow_longer
     int64_t t_alike_ns          # when a new one would last have differed little
+    int32_t owed_frames         # after an edge, in which the loop has answered it
+    double left_kw              # sum over frames of what the battery has missed since the last edge began
     double wished_kw            # what was wanted of the batteries in the last frame that knew the load
     double bridge_kw            # what is left of the step that a change of the loop would have made in it
     int32_t turned              # 1: the loop has changed since

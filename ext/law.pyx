@@ -16,9 +16,10 @@ from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
+from ext.dwell cimport DwellSetup, dwell_kw
 from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_longer, follow_step, follow_turn, lead_init
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
-from ext.preview cimport PreviewSetup, preview_init, preview_look, preview_step
+from ext.preview cimport Preview, PreviewSetup, preview_init, preview_look, preview_step
 from ext.shape cimport shape_fits, shape_init, shape_kw, shape_mix, shape_take, shape_turn
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
@@ -28,6 +29,12 @@ cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an e
 cdef double BRIDGE_S = 0.1          # how fast what a change of the loop would have stepped by fades
 cdef double BRIDGE_KW_MIN = 0.1
 cdef double SHARE_STEP = 0.15       # of the prompt share from one lease to the next: it moves by 0.02 else
+cdef double DUE_PROMPT_PU = 0.95    # share from which on what is due is given: a filter on its way is near its limits
+cdef double OWED_S = 0.05           # after an edge: the loop has answered it
+cdef double OWED_PU_MIN = 0.1       # of the rating: an edge that tells
+cdef double OWED_SHARE = 0.8        # that is given ahead: too little harms nothing, twice as much would
+cdef double OWED_PULL = 0.1         # towards what it tells
+cdef double OWED_MAX = 2.0          # of what the loop was reckoned to leave
 cdef int64_t HOLD_NS = 10_000_000   # F06: a lost load measurement is bridged this long
 
 
@@ -42,6 +49,10 @@ cdef inline FollowSetup as_one(const LoopSetup *loop) noexcept nogil:
 cdef inline double horizon_s(const Law *w) noexcept nogil:
     """From the measurement to the middle of the exchange that answers it."""
     return w.setup.frame_s + w.loop.dead_s + 0.5 * w.loop.period_s
+
+
+cdef inline DwellSetup dwell_of(const Law *w) noexcept nogil:
+    return DwellSetup(w.setup.frame_s, OWED_SHARE * w.loop.owed_s, w.loop.period_s)
 
 
 cdef bint law_fits(const LawSetup *setup) noexcept nogil:
@@ -68,9 +79,11 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     converters = as_one(w.loop)
     follow_init(&w.all, &converters, &w.leads[0], setup.frame_s)
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
+    w.owed_frames = <int32_t>(OWED_S / setup.frame_s + 0.5)
     shape_init(&w.shape, &w.loop.shape)
     preview.frame_s = setup.frame_s
     preview.horizon_s = horizon_s(w)
+    preview.dwell = dwell_of(w)
     preview.rating_kw = w.loop.rating_kw
     preview_init(&w.preview, &preview)
 
@@ -78,6 +91,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
 cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     """Another loop: its times, filters and tables. Target, command, models and all that is known of the load stay."""
     cdef FollowSetup converters = as_one(&w.setup.loops[loop_at])
+    cdef DwellSetup dwell
     w.loop = &w.setup.loops[loop_at]
     w.loop_at = loop_at
     w.exchange_ns = <int64_t>(w.loop.period_s * 1e9)
@@ -85,7 +99,8 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     follow_turn(&w.all, &converters, &w.leads[loop_at])
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
     shape_turn(&w.shape, &w.loop.shape)
-    preview_look(&w.preview, horizon_s(w))
+    dwell = dwell_of(w)
+    preview_look(&w.preview, horizon_s(w), &dwell)
 
 
 cdef void take_turn(Law *w, int32_t living) noexcept nogil:
@@ -119,14 +134,37 @@ cdef void target_step(Law *w, double load_kw, const Limits *limits, double room_
 
 cdef inline bint foresees(const Law *w, const Command *command) noexcept nogil:
     """Whether the filter takes the load ahead, and its battery may rest."""
-    return not w.loop.shape.at_once and (w.loop.shape.ahead or command.prompt_pu > 0.0)
+    return w.loop.shape.ahead or command.prompt_pu > 0.0
 
 
-cdef double wish(Law *w, double load_kw, const Command *command, double dt_s) noexcept nogil:
+cdef void owe(Law *w, const Track *track, const Command *command, bint due) noexcept nogil:
+    """What the loop leaves of an edge, by the area between load and battery from its beginning on: learned of each that
+    the load rests after. What was due for it has an area of its own. Several as one are too rough a model."""
+    cdef Preview *v = &w.preview
+    cdef double step_kw, owed_s
+    if v.rest_frames > w.owed_frames or w.setup.pcs_count != 1 or w.loop.owed_s <= 0.0 or not w.engaged:
+        return
+    if v.edge_at == v.at:
+        w.left_kw = 0.0
+    w.left_kw += command.gain * (track.load_kw - w.target_kw) - w.leak_kw + command.support_kw - track.battery_kw
+    if due:
+        w.left_kw += command.gain * dwell_kw(&v.dwells, v.at - <int64_t>(v.setup.dwell.late_s / w.setup.frame_s))
+    step_kw = track.load_kw - v.before_kw
+    if (v.rest_frames == w.owed_frames and v.edge_at and command.gain > 0.0
+            and fabs(step_kw) > OWED_PU_MIN * v.rating_kw):
+        owed_s = clip(w.left_kw * w.setup.frame_s / (command.gain * step_kw), 0.0, OWED_MAX * w.loop.owed_s)
+        v.setup.dwell.late_s += OWED_PULL * (OWED_SHARE * owed_s - v.setup.dwell.late_s)
+
+
+cdef double wish(Law *w, const Track *track, const Command *command, double dt_s) noexcept nogil:
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
-    cdef double swing_kw = preview_step(&w.preview, load_kw) - w.target_kw
+    cdef double swing_kw = preview_step(&w.preview, track.load_kw) - w.target_kw
     cdef int32_t frames = max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5))
-    shape_take(&w.shape, swing_kw if foresees(w, command) else load_kw - w.target_kw, frames)
+    cdef bint due = command.prompt_pu >= DUE_PROMPT_PU or command.prompt_pu > 0.0 and w.loop.shape.at_once
+    owe(w, track, command, due)
+    if due:
+        swing_kw += dwell_kw(&w.preview.dwells, w.preview.at)
+    shape_take(&w.shape, swing_kw if foresees(w, command) else track.load_kw - w.target_kw, frames)
     if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.loop.shape.at_once):
         shape_mix(&w.shape, 0.0 if w.loop.shape.at_once else command.prompt_pu)
         if w.loop.shape.at_once:
@@ -208,7 +246,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
             shape_init(&w.shape, &w.loop.shape)
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
-        wanted_kw = bridged(w, wish(w, track.load_kw, command, dt_s), dt_s) + command.support_kw
+        wanted_kw = bridged(w, wish(w, track, command, dt_s), dt_s) + command.support_kw
         if wanted_kw < track.load_kw - limits.import_kw_max:
             wanted_kw = track.load_kw - limits.import_kw_max
         if wanted_kw > track.load_kw + limits.export_kw_max:

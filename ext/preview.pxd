@@ -1,18 +1,19 @@
 """Where the load will be when a command that is sent now takes effect."""
 from libc.stdint cimport int32_t, int64_t
 
-from ext.period cimport Period
+from ext.dwell cimport DWELL_MAX, Dwells, DwellSetup
 
 
 cdef enum:
     BACK_MAX = 128              # frames of load history: 6 ms at 20 kHz, a power of two
-    LEVEL_MAX = 8
+    LEVEL_MAX = DWELL_MAX
 
 
 cdef struct PreviewSetup:
     double frame_s
     double horizon_s            # from the measurement to the middle of the exchange that answers it
     double rating_kw            # of all converters
+    DwellSetup dwell
 
 
 cdef struct Level:              # a power at which the load has rested
@@ -24,8 +25,7 @@ cdef enum Guess:
     GUESS_NONE = 0
     GUESS_EDGE = 1              # slope up to a known level
     GUESS_CALM = 2              # half of the slope between edges
-    GUESS_PERIOD = 3            # what the load did a period ago
-    GUESS_KINDS = 4
+    GUESS_KINDS = 3
 
 
 cdef struct Preview:
@@ -42,8 +42,8 @@ cdef struct Preview:
     double short_kw2            # mean square of what the load moves between edges in the shorter time
     double long_kw2             # and in the longer one
     double before_kw            # where the present edge began
-    int64_t edge_at             # and when, in frames of the period's memory
-    Period period
+    int64_t edge_at             # and when
+    Dwells dwells
     Level level[LEVEL_MAX]
     double sure_weight          # from which on a level is guessed
     double guess_kw[BACK_MAX]   # of the last frames
@@ -53,5 +53,5 @@ cdef struct Preview:
 
 
 cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil
-cdef void preview_look(Preview *v, double horizon_s) noexcept nogil
+cdef void preview_look(Preview *v, double horizon_s, const DwellSetup *dwell) noexcept nogil
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil

@@ -4,14 +4,13 @@ GPU sites move between a few powers, along edges of 1 to 50 ms. On an edge the s
 never past the level at which such an edge has ended before; without a level that fits, nothing is guessed. What moves
 less than noise does is no edge, and noise that passes for one teaches no level. Every guess is judged when its time
 has come, and a kind that has lately missed more than it won is not used. Between edges half of the slope of 2 ms is
-carried on, less what may be the waveform's ripple; and an edge that came a period ago is expected again, see
-ext.period.
+carried on, less what may be the waveform's ripple. How long the load rests at each level is learned too, see ext.dwell.
 """
 from libc.math cimport fabs
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from ext.period cimport period_init, period_load_kw, period_rise, period_take
+from ext.dwell cimport DwellSetup, dwell_came, dwell_expect, dwell_forget, dwell_init, dwell_next
 
 cdef double SHORT_S = 0.0003        # an edge: this much time and
 cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
@@ -25,7 +24,7 @@ cdef double CALM_SHARE = 1.0
 cdef double OVERRUN_S = 0.002       # a slope goes on that much longer: lag and slew hold back what follows an edge
 cdef double SETTLE_S = 0.0125       # after an edge: the load has reached its level
 cdef double SAME_PU = 0.04          # levels nearer than this are one
-cdef double RISE_PU = 0.1           # a rise as large as this counts for the period
+cdef double DUE_PU = 0.01           # what is due for an edge that is expected, at least
 cdef double SURE = 1.5              # weight of a level that has been met at least twice; enough, too, is
 cdef double SURE_SHARE = 0.3        # this share of all weights: a load of two levels is known when each has been met
 cdef double FADE = 0.97             # of all weights with every level met
@@ -40,7 +39,7 @@ cdef int32_t frames(const Preview *v, double seconds) noexcept nogil:
 
 cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     memset(v, 0, sizeof(Preview))       # all of it is touched now: no page of the memory is missing later
-    period_init(&v.period)
+    dwell_init(&v.dwells)
     v.setup = setup[0]
     v.sure_weight = SURE
     v.rating_kw = setup.rating_kw
@@ -48,15 +47,15 @@ cdef void preview_init(Preview *v, const PreviewSetup *setup) noexcept nogil:
     v.long_frames = frames(v, LONG_S)
     v.calm_frames = frames(v, CALM_S)
     v.settle_frames = <int32_t>(SETTLE_S / setup.frame_s + 0.5)
-    preview_look(v, setup.horizon_s)
+    preview_look(v, setup.horizon_s, &setup.dwell)
 
 
-cdef void preview_look(Preview *v, double horizon_s) noexcept nogil:
-    """From now on as far ahead as this; levels, period and what is known of the guesses stay."""
+cdef void preview_look(Preview *v, double horizon_s, const DwellSetup *dwell) noexcept nogil:
+    """From now on as far ahead as this; levels and what is known of them and of the guesses stay."""
     v.setup.horizon_s = horizon_s
+    v.setup.dwell = dwell[0]
     v.ahead_frames[<int32_t>GUESS_EDGE] = frames(v, horizon_s + OVERRUN_S)
     v.ahead_frames[<int32_t>GUESS_CALM] = frames(v, horizon_s)
-    v.ahead_frames[<int32_t>GUESS_PERIOD] = frames(v, horizon_s)
 
 
 cdef inline double back(const Preview *v, int32_t count) noexcept nogil:
@@ -64,9 +63,9 @@ cdef inline double back(const Preview *v, int32_t count) noexcept nogil:
     return v.load_kw[(v.at - 1 - count) & (BACK_MAX - 1)]
 
 
-cdef void learn(Preview *v, double kw) noexcept nogil:
-    """The load has come to rest here: strengthen the level that fits, or replace the weakest. Noise that passed for an
-    edge has led nowhere: what is known already stays as it is."""
+cdef int32_t learn(Preview *v, double kw) noexcept nogil:
+    """The load has come to rest here: strengthen the level that fits, or replace the weakest; which one, -1: none.
+    Noise that passed for an edge has led nowhere: what is known already stays as it is."""
     cdef double same_kw = SAME_PU * v.rating_kw
     cdef int32_t k, near = 0, weak = 0, known
     for k in range(LEVEL_MAX):
@@ -76,7 +75,7 @@ cdef void learn(Preview *v, double kw) noexcept nogil:
             near = k
     known = v.level[near].weight > 0 and fabs(v.level[near].kw - kw) < same_kw
     if known and fabs(kw - v.before_kw) <= 2 * same_kw:
-        return
+        return -1
     for k in range(LEVEL_MAX):
         v.level[k].weight *= FADE
     if known:
@@ -85,10 +84,24 @@ cdef void learn(Preview *v, double kw) noexcept nogil:
     else:
         v.level[weak].kw = kw
         v.level[weak].weight = 1.0
+        dwell_forget(&v.dwells, weak)
     v.sure_weight = 0.0
     for k in range(LEVEL_MAX):
         v.sure_weight += SURE_SHARE * v.level[k].weight
     v.sure_weight = min(SURE, v.sure_weight)
+    return near if known else weak
+
+
+cdef void settle(Preview *v, int32_t level) noexcept nogil:
+    """The load has come to rest at that level, and will go on to another. An edge seems to last long_frames more."""
+    cdef int64_t ended_at = v.at - v.settle_frames - v.long_frames
+    cdef int32_t then
+    if level < 0:
+        return
+    dwell_came(&v.dwells, level, 0.5 * <double>(v.edge_at + ended_at))
+    then = dwell_next(&v.dwells)
+    if then >= 0:
+        dwell_expect(&v.dwells, &v.setup.dwell, v.level[then].kw - v.level[level].kw, DUE_PU * v.rating_kw)
 
 
 cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) noexcept nogil:
@@ -129,7 +142,7 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
     cdef double guess_kw
     if v.rest_frames > v.long_frames:
         v.before_kw = back(v, v.long_frames)
-        v.edge_at = v.period.at
+        v.edge_at = v.at
     v.rest_frames = 0
     guess_kw = carried_on(v, load_kw, slope_kw_per_s)
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
@@ -141,15 +154,13 @@ cdef inline bint stands_out(double kw, double least_kw, double noise_kw2) noexce
 
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     """Load power now to load power at the horizon, kW."""
-    cdef double short_kw, long_kw, calm_kw, period_kw
+    cdef double short_kw, long_kw, calm_kw
     v.load_kw[v.at & (BACK_MAX - 1)] = load_kw
     v.at += 1
-    period_take(&v.period, load_kw)
     if v.at < BACK_MAX:
         return load_kw
     judge(v, GUESS_EDGE, load_kw)
     judge(v, GUESS_CALM, load_kw)
-    judge(v, GUESS_PERIOD, load_kw)
     short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
     if stands_out(short_kw, SHORT_PU * v.rating_kw, v.short_kw2):
         return on_edge(v, load_kw, short_kw / SHORT_S)
@@ -159,14 +170,9 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     v.long_kw2 += (long_kw * long_kw - v.long_kw2) * NOISE_PART
     v.rest_frames += 1
     if v.rest_frames == v.settle_frames:
-        learn(v, load_kw)
-        if load_kw - v.before_kw > RISE_PU * v.rating_kw:
-            period_rise(&v.period, v.edge_at)
+        settle(v, learn(v, load_kw))
     if v.rest_frames <= v.calm_frames:
         return note(v, GUESS_NONE, load_kw, load_kw)
-    period_kw = period_load_kw(&v.period, v.ahead_frames[<int32_t>GUESS_PERIOD], load_kw, SAME_PU * v.rating_kw)
-    if fabs(period_kw - load_kw) > LONG_PU * v.rating_kw:
-        return note(v, GUESS_PERIOD, period_kw, load_kw)
     calm_kw = load_kw - back(v, v.calm_frames)
     calm_kw -= min(max(calm_kw, -CALM_PU * v.rating_kw), CALM_PU * v.rating_kw)
     calm_kw *= CALM_SHARE * v.setup.horizon_s / CALM_S

@@ -32,6 +32,7 @@ TAPS, TAP_S = 24, 1e-3  # of ext.shape
 LAGS_S = (0.008, 0.032, 0.128)
 HARM_HZ, BAND_HZ, TOP_HZ = 50.0, 20.0, 250.0
 LAST_HZ = 36.0
+OWED_HZ = 1.0
 MEAN_S, STEP_MAX = 0.020, 1.25
 HARM_KEPT = 10 ** (0.5 / 20)  # what a design must keep to be used,
 SPAN_SLACK = 0.03  # and its span but for this
@@ -67,6 +68,11 @@ class Filter:
         """abs(E) at HZ; loop: G there."""
         found: Column = abs(1.0 - self.answer(OMEGA) * loop)
         return found
+
+    def owed_s(self, late_s: float) -> float:
+        """What a loop that late leaves of an edge, over the edge: slope of E at none."""
+        omega = np.array([2.0 * pi * OWED_HZ])
+        return float((1.0 - self.answer(omega) * np.exp(-1j * omega * late_s)).imag[0] / omega[0])
 
     def span(self, late_s: float) -> float:
         """Of the 20 ms mean of the grid, with H that late, over steps both ways; in steps."""

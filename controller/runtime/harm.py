@@ -269,10 +269,11 @@ class Harm:
         return found
 
     def _doubt(self) -> Column:
-        """Of D at the lines and above them, what may be chance. Only of a load that moves often and meets the late or
-        the wide filter: these harm nothing by design, and what speaks against it must be more than chance."""
+        """Of D at the lines and above them, what may be chance. Of a loop that answers at once, and of a load that
+        moves often and meets the late or the wide filter: these harm nothing by design, and what speaks against it
+        must be more than chance."""
         late_alone = (self._aim[1] <= 0.0 or self._manner is SLOW) and self._often >= OFTEN
-        error = self._manner.doubt * late_alone * self._errors()
+        error = self._manner.doubt * (late_alone or self._shape.at_once) * self._errors()
         return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
 
     def _errors(self) -> Column:

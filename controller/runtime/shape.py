@@ -83,6 +83,7 @@ class Shape:
     wide: Filter
     ahead: bool = False
     begin_pu: float = 1.0
+    owed_s: float = 0.0
 
     @property
     def wide_pu(self) -> float:
@@ -105,6 +106,7 @@ class Shape:
         """What ext.law.LoopSetup takes of it."""
         return {
             "delay_s": self.delay_s,
+            "owed_s": self.owed_s,
             "gain_max": self.gain,
             "prompt_pu": self.prompt_pu,
             "shape": {
@@ -241,14 +243,15 @@ def _shape(times: Times) -> Shape:
     made, made_keeps, careful = _late(times)
     all_at_once = whole(times.tap_s)
     if abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX:
-        return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made)
+        return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made, owed_s=times.delay_s)
     prompt, prompt_keeps = _for_edges(times, times.led_s, times.led_edge_s, PROMPT)
     if not made_keeps:
         return _slow(times)
     wide, wide_keeps = _wide(times, WIDE)
     if careful or not (wide_keeps and prompt_keeps):
         wide = made
-    return Shape(times.delay_s, 1.0, float(prompt_keeps), False, prompt, made, wide, careful)
+    owed_s = prompt.owed_s(times.led_s)
+    return Shape(times.delay_s, 1.0, float(prompt_keeps), False, prompt, made, wide, careful, owed_s=owed_s)
 
 
 def _slow(times: Times) -> Shape:

@@ -28,7 +28,7 @@ PIPELINE = (
         "ext.mailbox",
         "ext.fast",
         "ext.support",
-        "ext.period",
+        "ext.dwell",
         "ext.preview",
         "ext.shape",
         "ext.follow",

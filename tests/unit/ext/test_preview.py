@@ -26,8 +26,8 @@ def edges(levels: list[float], edge_ms: float, rest_s: float = 0.2) -> np.ndarra
 
 
 def wished(load_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(pcs_kw, load less target) of a run whose target stands still."""
-    frame = Executive(setup(target_lag_s=600.0))
+    """(pcs_kw, load less target) of a run whose target stands still, and that gives nothing for edges to come."""
+    frame = Executive(setup(target_lag_s=600.0, owed_s=0.0))
     t_ns = times(load_kw.size / RATE_HZ)
     counts = waveform(t_ns, load_kw)
     ahead_kw, plain_kw = [], []

@@ -77,8 +77,12 @@ def test_a_law_that_takes_all_stays_until_harm_is_seen(late_ms: float, made: Sha
     harm._aim = (1.0, 1.0)
     harm._square = 1e9 * EDGES_W
     harm._cross = harm._square * late(1e-3 * late_ms)
-    aim, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), WHOLE)
-    assert (aim == (1.0, 1.0)) == (seen <= manner(made).seen) == stays
+    aims = [
+        harm._aimed(np.ones(LINES_HZ.size, bool), WHOLE) for _ in range(40)
+    ]  # till the mean is what is seen
+    seen = aims[0][1]
+    assert made is LATE or aims[0][0] == (1.0, 1.0), "one look may be chance"
+    assert all(aim == (1.0, 1.0) for aim, *_ in aims) == (seen <= manner(made).seen) == stays
 
 
 @pytest.mark.parametrize("made", [FAST, LATE])
