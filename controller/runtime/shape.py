@@ -10,7 +10,7 @@ Three such filters are made. The prompt one is for the delay that is left while 
 loop that foresees nothing. The wide one is for a load of many small steps, of which none spans much: it need not keep
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
 every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
-and lead included; of what lies beside the rate of exchanges and would fold into 0 to 20 Hz it lets pass 0.7 at most, on
+and lead included; of what lies beside the rate of exchanges and would fold into 0 to 20 Hz it lets pass 1.3 at most, on
 a slow wire 0.3. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
 nearly the same for every step, as with a slow converter on a fast wire, there is one filter alone, for small swings, of
 which the lead takes most of the lag, without the limit on the span; the law begins with so little of it that no load
@@ -132,7 +132,7 @@ BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price)
-WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=0.7, last=0.9)
+WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 # Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 LATE_WIDE = Limits(10 ** (0.2 / 20), LATE.price, fold=0.3)
