@@ -29,6 +29,7 @@ cdef struct Box:                # so much for so long
 
 
 cdef struct Dwells:
+    int64_t at                  # frames by the clock, those without a sample counted, too
     Dwell of[DWELL_MAX]
     int32_t level               # at which the load rests, -1: none yet
     double came_at              # middle of the edge that led there, in frames
@@ -39,7 +40,7 @@ cdef struct Dwells:
 
 cdef void dwell_init(Dwells *d) noexcept nogil
 cdef void dwell_forget(Dwells *d, int32_t level) noexcept nogil
-cdef void dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil
+cdef bint dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil
 cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw) noexcept nogil
 
 
@@ -48,8 +49,9 @@ cdef inline int32_t dwell_next(const Dwells *d) noexcept nogil:
     return d.of[d.level].next_level if d.level >= 0 and d.of[d.level].sure >= DWELL_SURE else -1
 
 
-cdef inline double dwell_kw(const Dwells *d, int64_t at) noexcept nogil:
-    """What is due in this frame for edges that are expected, kW."""
+cdef inline double dwell_kw(const Dwells *d, int64_t later) noexcept nogil:
+    """What is due for edges that are expected, kW; now, or so many frames later."""
+    cdef int64_t at = d.at + later
     cdef double kw = 0.0
     cdef int32_t k
     if at >= d.until_at:

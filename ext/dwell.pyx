@@ -71,12 +71,22 @@ cdef void teach(Dwell *of, double frames, int32_t next_level) noexcept nogil:
     of.square = (1.0 - part) * (of.square + part * off * off)
 
 
-cdef void dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil:
-    """The load has come to rest at that level; came_at: middle of the edge."""
+cdef bint dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil:
+    """The load has come to rest at that level; came_at: middle of the edge. False: it is back where it was, as from a
+    spike, and its rest goes on. What was due later was due for the edge that has come; where that has led elsewhere,
+    what is being given, too, was not meant for it."""
+    cdef bint expected = level == dwell_next(d)
+    cdef int32_t k
+    if level == d.level:
+        return False
     if d.level >= 0:
         teach(&d.of[d.level], came_at - d.came_at, level)
+    for k in range(BOX_MAX):
+        if not expected or d.box[k].begins_at > d.at:
+            d.box[k].ends_at = d.box[k].begins_at
     d.level = level
     d.came_at = came_at
+    return True
 
 
 cdef inline void give(Dwells *d, double middle, double half, double kw) noexcept nogil:

@@ -55,7 +55,11 @@ cdef struct Law:
     double read_lead            # share of the lead that is left then, see follow_longer
     int64_t t_alike_ns          # when a new one would last have differed little
     int32_t owed_frames         # after an edge, in which the loop has answered it
-    double left_kw              # sum over frames of what the battery has missed since the last edge began
+    int32_t tail_frames         # the last of them
+    int32_t telling             # 1: the present edge tells how late the loop is
+    int32_t left_frames         # since it began
+    double left_kw              # sum of what the battery has missed in them
+    double tail_kw              # and in the last ones
     double wished_kw            # what was wanted of the batteries in the last frame that knew the load
     double bridge_kw            # what is left of the step that a change of the loop would have made in it
     int32_t turned              # 1: the loop has changed since

@@ -12,7 +12,7 @@ the rest through another that makes no frequency worse even while nothing is for
 rests where it is wanted, to 2 % of the rating, is told something new every ten exchanges only: the wire is free when
 an edge comes.
 """
-from libc.math cimport fabs
+from libc.math cimport fabs, isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
@@ -80,6 +80,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     follow_init(&w.all, &converters, &w.leads[0], setup.frame_s)
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
     w.owed_frames = <int32_t>(OWED_S / setup.frame_s + 0.5)
+    w.tail_frames = max(1, w.owed_frames / 5)
     shape_init(&w.shape, &w.loop.shape)
     preview.frame_s = setup.frame_s
     preview.horizon_s = horizon_s(w)
@@ -138,32 +139,44 @@ cdef inline bint foresees(const Law *w, const Command *command) noexcept nogil:
 
 
 cdef void owe(Law *w, const Track *track, const Command *command, bint due) noexcept nogil:
-    """What the loop leaves of an edge, by the area between load and battery from its beginning on: learned of each that
-    the load rests after. What was due for it has an area of its own. Several as one are too rough a model."""
+    """What the loop leaves of an edge, by the area between load and battery: learned of each that has the loop to
+    itself, before and after, all of it taken at once and within every limit. What is missed in the end, by a dead zone
+    or an error of the battery, is no lateness; what was due has an area of its own."""
     cdef Preview *v = &w.preview
-    cdef double step_kw, owed_s
-    if v.rest_frames > w.owed_frames or w.setup.pcs_count != 1 or w.loop.owed_s <= 0.0 or not w.engaged:
+    cdef double missed_kw, step_kw, owed_s
+    if v.edge_at == v.dwells.at:
+        w.telling = (w.setup.pcs_count == 1 and w.loop.owed_s > 0.0 and w.engaged and command.gain > 0.0
+                     and command.prompt_pu >= DUE_PROMPT_PU and v.rested_frames > w.owed_frames)
+        w.left_kw = w.tail_kw = 0.0
+        w.left_frames = 0
+    if not w.telling:
         return
-    if v.edge_at == v.at:
-        w.left_kw = 0.0
-    w.left_kw += command.gain * (track.load_kw - w.target_kw) - w.leak_kw + command.support_kw - track.battery_kw
+    missed_kw = command.gain * (track.load_kw - w.target_kw) - w.leak_kw + command.support_kw - track.battery_kw
     if due:
-        w.left_kw += command.gain * dwell_kw(&v.dwells, v.at - <int64_t>(v.setup.dwell.late_s / w.setup.frame_s))
+        missed_kw += command.gain * dwell_kw(&v.dwells, -<int64_t>(v.setup.dwell.late_s / w.setup.frame_s))
+    w.left_kw += missed_kw
+    w.left_frames += 1
+    if v.rest_frames > w.owed_frames - w.tail_frames:
+        w.tail_kw += missed_kw
+    if v.rest_frames < w.owed_frames:
+        return
+    w.telling = 0
     step_kw = track.load_kw - v.before_kw
-    if (v.rest_frames == w.owed_frames and v.edge_at and command.gain > 0.0
-            and fabs(step_kw) > OWED_PU_MIN * v.rating_kw):
-        owed_s = clip(w.left_kw * w.setup.frame_s / (command.gain * step_kw), 0.0, OWED_MAX * w.loop.owed_s)
-        v.setup.dwell.late_s += OWED_PULL * (OWED_SHARE * owed_s - v.setup.dwell.late_s)
+    owed_s = (w.left_kw - w.tail_kw * w.left_frames / w.tail_frames) * w.setup.frame_s / (command.gain * step_kw)
+    if fabs(step_kw) > OWED_PU_MIN * v.rating_kw and isfinite(owed_s):
+        owed_s = OWED_SHARE * clip(owed_s, 0.0, OWED_MAX * w.loop.owed_s)
+        v.setup.dwell.late_s += OWED_PULL * (owed_s - v.setup.dwell.late_s)
 
 
 cdef double wish(Law *w, const Track *track, const Command *command, double dt_s) noexcept nogil:
     """Wanted battery power, kW: the shaped deviation of the load that is coming, less the leak."""
     cdef double swing_kw = preview_step(&w.preview, track.load_kw) - w.target_kw
     cdef int32_t frames = max(1, <int32_t>(dt_s / w.setup.frame_s + 0.5))
-    cdef bint due = command.prompt_pu >= DUE_PROMPT_PU or command.prompt_pu > 0.0 and w.loop.shape.at_once
+    cdef bint due = w.engaged and (
+        command.prompt_pu >= DUE_PROMPT_PU or command.prompt_pu > 0.0 and w.loop.shape.at_once)
     owe(w, track, command, due)
     if due:
-        swing_kw += dwell_kw(&w.preview.dwells, w.preview.at)
+        swing_kw += dwell_kw(&w.preview.dwells, 0)
     shape_take(&w.shape, swing_kw if foresees(w, command) else track.load_kw - w.target_kw, frames)
     if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.loop.shape.at_once):
         shape_mix(&w.shape, 0.0 if w.loop.shape.at_once else command.prompt_pu)
@@ -232,6 +245,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
     if living != w.living:
         take_turn(w, living)
     w.preview.rating_kw = live_kw if live_kw > 0.0 else w.loop.rating_kw     # of what still takes part
+    w.preview.dwells.at += max(1, <int64_t>((now_ns - w.t_ns) * 1e-9 / w.setup.frame_s + 0.5)) if w.t_ns else 1
     w.t_ns = now_ns
     # What one that is out was told last says nothing of those that are left; where all are out they are on their way.
     follow_step(&w.all, sent_kw if living else all_kw, dt_s)
@@ -249,14 +263,19 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         wanted_kw = bridged(w, wish(w, track, command, dt_s), dt_s) + command.support_kw
         if wanted_kw < track.load_kw - limits.import_kw_max:
             wanted_kw = track.load_kw - limits.import_kw_max
+            w.telling = 0
         if wanted_kw > track.load_kw + limits.export_kw_max:
             wanted_kw = track.load_kw + limits.export_kw_max
+            w.telling = 0
     elif now_ns - w.t_good_ns <= HOLD_NS:
         wanted_kw = command.pcs_kw
+        w.telling = 0
     else:
         wanted_kw = command.pcs_kw - clip(command.pcs_kw, -limits.fall_kw_per_s * dt_s, limits.fall_kw_per_s * dt_s)
     command.target_kw = w.target_kw + w.leak_kw - command.support_kw
     command.pcs_kw = clip(wanted_kw, -low_kw, high_kw)
+    if command.pcs_kw != wanted_kw or not w.engaged:
+        w.telling = 0
     if now_ns == w.t_good_ns:
         command.lead_kw = clip(rested(w, command, low_kw, high_kw, now_ns), -low_kw, high_kw)
     else:

@@ -39,10 +39,11 @@ cdef struct Preview:
     double load_kw[BACK_MAX]    # of the last frames
     int64_t at                  # frames seen; 32 bits would run over after 60 h
     int32_t rest_frames         # since the last edge
+    int32_t rested_frames       # and before it
     double short_kw2            # mean square of what the load moves between edges in the shorter time
     double long_kw2             # and in the longer one
     double before_kw            # where the present edge began
-    int64_t edge_at             # and when
+    int64_t edge_at             # and when, by the clock of the dwells
     Dwells dwells
     Level level[LEVEL_MAX]
     double sure_weight          # from which on a level is guessed

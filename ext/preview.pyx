@@ -94,11 +94,10 @@ cdef int32_t learn(Preview *v, double kw) noexcept nogil:
 
 cdef void settle(Preview *v, int32_t level) noexcept nogil:
     """The load has come to rest at that level, and will go on to another. An edge seems to last long_frames more."""
-    cdef int64_t ended_at = v.at - v.settle_frames - v.long_frames
+    cdef int64_t ended_at = v.dwells.at - v.settle_frames - v.long_frames
     cdef int32_t then
-    if level < 0:
+    if level < 0 or not dwell_came(&v.dwells, level, 0.5 * <double>(v.edge_at + ended_at)):
         return
-    dwell_came(&v.dwells, level, 0.5 * <double>(v.edge_at + ended_at))
     then = dwell_next(&v.dwells)
     if then >= 0:
         dwell_expect(&v.dwells, &v.setup.dwell, v.level[then].kw - v.level[level].kw, DUE_PU * v.rating_kw)
@@ -142,7 +141,8 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
     cdef double guess_kw
     if v.rest_frames > v.long_frames:
         v.before_kw = back(v, v.long_frames)
-        v.edge_at = v.at
+        v.edge_at = v.dwells.at
+        v.rested_frames = v.rest_frames
     v.rest_frames = 0
     guess_kw = carried_on(v, load_kw, slope_kw_per_s)
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)

@@ -84,7 +84,7 @@ class Harm:
         self._begin()
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
         self._inverse = np.full(LINES_HZ.size, inf, complex)
-        self._since_s, self._mean = 0.0, 1.0
+        self._since_s = 0.0
         self._often = self._still = 0.0  # shares of time with and without news: at first neither is known
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
         self.reset()
@@ -96,6 +96,7 @@ class Harm:
 
     def reset(self) -> None:
         """Forget what was measured; the share stays."""
+        self._mean = 1.0
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
         self._trying = False  # what is foreseen, for TRIAL_S
         # Seen by the last judgement: far from harm, were all taken likewise; a span not kept.

@@ -250,7 +250,8 @@ def _shape(times: Times) -> Shape:
     wide, wide_keeps = _wide(times, WIDE)
     if careful or not (wide_keeps and prompt_keeps):
         wide = made
-    owed_s = prompt.owed_s(times.led_s)
+    # What is given ahead keeps a slower wire from the edges themselves, and such a filter is at its limits.
+    owed_s = prompt.owed_s(times.led_s) if times.period_s <= STEADY_S_MAX else 0.0
     return Shape(times.delay_s, 1.0, float(prompt_keeps), False, prompt, made, wide, careful, owed_s=owed_s)
 
 

@@ -1,8 +1,7 @@
 """Goal: what every edge of a load that comes back will owe is given about the instant at which it is expected.
 
 Method: square loads through the real frame, their rests exact, trembling or random; what is wished beyond the load
-between two edges. No bus is there, so no battery answers: of edges up the law learns that they owe all they may, of
-edges down nothing, in the mean what was reckoned.
+between two edges. Of several converters nothing is learnt of how late they are: 0.8 of what was reckoned is given.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MS = RATE_HZ // 1000
 LOW_KW, HIGH_KW, EDGE_MS = 3000.0, 4600.0, 2
 STEP_KW = HIGH_KW - LOW_KW
 EXCHANGE_S = 0.0024
-OWED_S = 0.004  # of the setup: 0.8 of it is given at first
+OWED_S = 0.004  # of the setup
 GUESSED_MS = 2  # before an edge that is about to begin
 AFTER_MS = 90  # after one that its own box may still last
 
@@ -44,12 +43,15 @@ def squares(
 
 
 def beyond(
-    load_kw: np.ndarray, prompt_pu: float = 1.0, permit: int = 3, **law: Any
+    load_kw: np.ndarray, prompt_pu: float = 1.0, permit: int = 3, kept: np.ndarray | None = None, **law: Any
 ) -> tuple[np.ndarray, float]:
-    """What is wished beyond the load, kW (n), and the owed time in the end, s; the target stands still."""
-    frame = Executive(setup(target_lag_s=600.0, **{"owed_s": OWED_S} | law))
+    """What is wished beyond the load, kW (n), and the owed time in the end, s; the target stands still.
+    kept: the samples that come."""
+    frame = Executive(setup(target_lag_s=600.0, **{"owed_s": OWED_S, "pcs_count": 2} | law))
     t_ns = times(load_kw.size / RATE_HZ)
     counts = waveform(t_ns, load_kw)
+    if kept is not None:
+        t_ns, counts = t_ns[kept], counts[kept]
     found = []
     for k, first in enumerate(range(0, t_ns.size, RATE_HZ)):  # a lease lives for two seconds
         issue_ns = int(t_ns[first])
@@ -101,12 +103,12 @@ def test_the_box_is_wide_where_the_rests_tremble() -> None:
 @pytest.mark.parametrize("times_owed", [4.0, 10.0])
 def test_a_box_is_narrow_where_its_spectrum_turns_above_50_hz(times_owed: float) -> None:
     """A steady load on a fast wire: four times L to each side up to 10.5 ms, ten times beyond."""
-    found_kw, owed_s = height_kw(0.0, period_s=0.0004, owed_s=0.0028 if times_owed < 10 else 0.0038)
+    found_kw, owed_s = height_kw(0.0, period_s=0.0004, owed_s=0.0032 if times_owed < 10 else 0.0034)
     assert (4 * owed_s <= 0.0105) == (times_owed < 10)
     assert found_kw == pytest.approx(2000.0 / (2 * times_owed), rel=0.02)
 
 
-@pytest.mark.parametrize(("owed_s", "is_given"), [(0.0, False), (0.0014, False), (0.0018, True)])
+@pytest.mark.parametrize(("owed_s", "is_given"), [(0.0, False), (0.0014, False), (0.0016, True)])
 def test_what_is_not_worth_the_wire_is_not_given(owed_s: float, is_given: bool) -> None:
     """L below half an exchange; 0 stands for a loop that gives nothing ahead."""
     load_kw, middles = squares([400.0] * 40)
@@ -147,7 +149,7 @@ def test_an_edge_that_does_not_come_costs_one_box() -> None:
     kw, owed_s = beyond(load_kw)
     after = kw[middles[-1] + AFTER_MS * MS :]
     area = abs(after[abs(after) > 30]).sum() / RATE_HZ
-    assert area == pytest.approx(STEP_KW * owed_s, rel=0.12), "by what was known when it was made"
+    assert area == pytest.approx(STEP_KW * owed_s, rel=0.02)
     assert abs(after[int(1.2 * RATE_HZ) :]).max() < 30
 
 
@@ -174,11 +176,70 @@ def test_nothing_is_given_where_nobody_knows_what_comes() -> None:
     assert min(abs(parts[k]).max() for k in at_low) > 50
 
 
-@pytest.mark.parametrize(("permit", "pcs_count", "learns"), [(3, 1, True), (0, 1, False), (3, 2, False)])
-def test_what_an_edge_owes_is_learnt_of_one_battery_at_work(
-    permit: int, pcs_count: int, learns: bool
+def test_what_was_due_for_an_edge_that_has_come_is_not_given_later() -> None:
+    """Rests of 600 ms; then an edge comes after 200 and the load stays: nothing at the time that was meant."""
+    load_kw, middles = squares([600.0] * 20 + [200.0, 2000.0])
+    kw, _ = beyond(load_kw)
+    assert abs(kw[middles[-1] + AFTER_MS * MS : middles[-1] + 500 * MS]).max() < 30
+
+
+def test_a_spike_is_no_end_of_a_rest() -> None:
+    """7 ms up and back in the middle of a rest of 400 ms: its box comes when it was meant, and no other."""
+    load_kw, middles = squares([400.0] * 20)
+    plain_kw, _ = beyond(load_kw)
+    at = middles[-2] + 200 * MS
+    load_kw[at : at + 7 * MS] += 900.0
+    kw, _ = beyond(load_kw)
+    later = slice(at + 60 * MS, middles[-1] - GUESSED_MS * MS)
+    assert kw[later] == pytest.approx(plain_kw[later], abs=25)
+
+
+def test_samples_that_are_missing_are_time_that_passes() -> None:
+    """Goal: a gap moves no box. Method: 30 ms of samples are lost in a rest: what is given is given when it was."""
+    load_kw, middles = squares([400.0] * 20)
+    plain_kw, _ = beyond(load_kw)
+    at = middles[-2] + 200 * MS
+    gap = np.r_[0:at, at + 30 * MS : load_kw.size]
+    kw, _ = beyond(load_kw, kept=gap)
+    before = slice(middles[-1] - 20 * MS - 30 * MS, middles[-1] - GUESSED_MS * MS - 30 * MS)
+    assert kw[before] == pytest.approx(plain_kw[before.start + 30 * MS : before.stop + 30 * MS], abs=25)
+
+
+def test_a_level_that_is_forgotten_takes_what_was_known_of_it_along() -> None:
+    """Ten levels in a row, more than are kept, then the first two: nothing is given until they are known again."""
+    many = [LOW_KW + 100.0 + 180.0 * k for k in range(10)]
+    load_kw, middles = squares([400.0] * 20)
+    more_kw, _ = squares([60.0] * 150, many)
+    again_kw, again = squares([400.0] * 12)
+    kw, _ = beyond(np.concatenate([load_kw, more_kw, again_kw]))
+    assert abs(rests(kw, middles)[-1]).max() > 50
+    parts = rests(kw[load_kw.size + more_kw.size :], again)
+    assert abs(np.concatenate(parts[:3])).max() < 30
+    assert abs(parts[-1]).max() > 50
+
+
+def test_without_a_permit_nothing_is_given() -> None:
+    """Else a battery would begin its work with the step of a box."""
+    load_kw, middles = squares([400.0] * 24)
+    kw, _ = beyond(load_kw, permit=0)
+    assert abs(np.concatenate(rests(kw, middles))).max() < 30
+
+
+@pytest.mark.parametrize(("rests_ms", "law", "learns"), [
+    ([200.0] * 10, {}, True),
+    ([200.0] * 10, {"permit": 0}, False),  # no battery answers
+    ([200.0] * 10, {"pcs_count": 2}, False),  # several as one tell too little
+    ([200.0] * 10, {"prompt_pu": 0.94}, False),  # another filter
+    ([200.0] * 10, {"owed_s": 0.0}, False),
+    ([200.0] * 10, {"gain_max": 0.0}, False),
+    ([45.0] * 40, {}, False),  # the answer to the one before is not over, nor is its own
+])  # fmt: skip
+def test_what_an_edge_owes_is_learnt_where_the_battery_can_tell(
+    rests_ms: list[float], law: dict[str, Any], learns: bool
 ) -> None:
-    """Without a permit nothing is owed, and the model of several as one tells too little: 0.8 of the reckoned stays."""
-    load_kw, _ = squares([100.0] * 7)
-    _, owed_s = beyond(load_kw, permit=permit, pcs_count=pcs_count)
-    assert (owed_s != pytest.approx(0.8 * OWED_S, rel=1e-12)) == learns
+    """No bus is there and no battery answers: what is missed to the end is no lateness, so less and less is."""
+    owed_s = law.get("owed_s", OWED_S)
+    _, found_s = beyond(squares(rests_ms)[0], **{"pcs_count": 1} | law)
+    assert found_s == pytest.approx(
+        0.8 * owed_s * (0.9**10 if learns else 1.0), rel=0.15 if learns else 1e-12
+    )

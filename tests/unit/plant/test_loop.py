@@ -152,6 +152,16 @@ def test_what_the_edges_of_a_load_that_comes_back_owe_is_given_before(site_of, m
     assert none_s == 0.0
 
 
+def test_what_a_dead_zone_leaves_is_no_lateness(site_of):
+    """With 40 kW left to the grid, one way and the other, the same is learnt as without."""
+    checked = site_of("reference")
+    control = checked.site.control.model_copy(update={"dead_zone_kw": 40.0})
+    _, owed_s = left_of(
+        replace(checked, site=checked.site.model_copy(update={"control": control})), beating()
+    )
+    assert 0.0012 < owed_s < 0.0022
+
+
 def test_a_loop_that_owes_nothing_gives_nothing_ahead(site_of):
     """On a wire of 1 Mbaud an edge of 10 ms is met as it comes: of 1.2 ms that were reckoned a third stays."""
     _, owed_s = left_of(
