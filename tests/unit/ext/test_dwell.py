@@ -183,6 +183,17 @@ def test_what_was_due_for_an_edge_that_has_come_is_not_given_later() -> None:
     assert abs(kw[middles[-1] + AFTER_MS * MS : middles[-1] + 500 * MS]).max() < 30
 
 
+def test_what_is_being_given_ends_where_the_load_goes_elsewhere() -> None:
+    """20 ms before an edge is expected, to a level that nobody knows: its box, half given, is not for that."""
+    load_kw, middles = squares([400.0] * 20 + [380.0, 1000.0])
+    at = middles[-1]
+    load_kw[at - MS : at + MS] = np.linspace(load_kw[at - 2 * MS], 3700.0, 2 * MS)
+    load_kw[at + MS :] = 3700.0
+    kw, _ = beyond(load_kw)
+    assert abs(kw[at - 10 * MS : at - 2 * MS]).min() > 50
+    assert abs(kw[at + 20 * MS : at + 100 * MS]).max() < 30
+
+
 def test_a_spike_is_no_end_of_a_rest() -> None:
     """7 ms up and back in the middle of a rest of 400 ms: its box comes when it was meant, and no other."""
     load_kw, middles = squares([400.0] * 20)
@@ -206,13 +217,14 @@ def test_samples_that_are_missing_are_time_that_passes() -> None:
 
 
 def test_a_level_that_is_forgotten_takes_what_was_known_of_it_along() -> None:
-    """Ten levels in a row, more than are kept, then the first two: nothing is given until they are known again."""
-    many = [LOW_KW + 100.0 + 180.0 * k for k in range(10)]
+    """Nine levels in a row, more than are kept, then the first two: nothing is given until they are known again."""
+    many = [LOW_KW + 100.0 + 175.0 * k for k in range(9)]
     load_kw, middles = squares([400.0] * 20)
-    more_kw, _ = squares([60.0] * 150, many)
+    more_kw, more = squares([400.0] * 108, many)
     again_kw, again = squares([400.0] * 12)
     kw, _ = beyond(np.concatenate([load_kw, more_kw, again_kw]))
     assert abs(rests(kw, middles)[-1]).max() > 50
+    assert abs(np.concatenate(rests(kw[load_kw.size :], more))).max() < 30
     parts = rests(kw[load_kw.size + more_kw.size :], again)
     assert abs(np.concatenate(parts[:3])).max() < 30
     assert abs(parts[-1]).max() > 50
@@ -232,7 +244,7 @@ def test_without_a_permit_nothing_is_given() -> None:
     ([200.0] * 10, {"prompt_pu": 0.94}, False),  # another filter
     ([200.0] * 10, {"owed_s": 0.0}, False),
     ([200.0] * 10, {"gain_max": 0.0}, False),
-    ([45.0] * 40, {}, False),  # the answer to the one before is not over, nor is its own
+    ([45.0, 200.0] * 10, {}, False),  # the answer to the one is not over, nor was that to the one before
 ])  # fmt: skip
 def test_what_an_edge_owes_is_learnt_where_the_battery_can_tell(
     rests_ms: list[float], law: dict[str, Any], learns: bool
