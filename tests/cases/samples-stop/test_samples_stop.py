@@ -28,7 +28,7 @@ def test_the_setpoint_fades_and_never_passes_zero(phase_s: float, sign: float) -
     assert sent_kw.min() == 0.0 == sent_kw[-1]
     assert np.abs(sent_kw[:12] - was_kw).max() < 40.0  # the law's own last word, without its lead
     assert np.diff(sent_kw[5:]).max() <= 0.0
-    falls_ms = int(np.flatnonzero(sent_kw < sent_kw[5])[0])
+    falls_ms = 5 + int(np.flatnonzero(sent_kw[5:] < sent_kw[5])[0])
     assert STALE_MS + HOLD_MS <= falls_ms <= STALE_MS + HOLD_MS + EXCHANGE_MS + 1.0
     zero_ms = int(np.flatnonzero(sent_kw == 0.0)[0])
     assert zero_ms == pytest.approx(falls_ms + 1e3 * sent_kw[5] / FALL_KW_PER_S, abs=EXCHANGE_MS + 1.0)
