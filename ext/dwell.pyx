@@ -29,7 +29,7 @@ cdef double WIDE_OFF = 2.5          # the same of a wide one
 cdef double WIDE_LATE = 10.0
 cdef double LATE_EXCHANGES = 0.5    # a smaller L is not worth the time that its box takes of the wire
 cdef double OUT = 4.0               # times s: this far off it was another edge;
-cdef double OUT_SHARE = 0.125     # of the mean: so far, too
+cdef double OUT_SHARE = 0.125       # of the mean: so far, too
 cdef int32_t SURE_MAX = 8
 cdef int32_t DOUBT = 2              # one that was not expected outweighs so many that were
 

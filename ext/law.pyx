@@ -31,6 +31,7 @@ cdef double BRIDGE_KW_MIN = 0.1
 cdef double SHARE_STEP = 0.15       # of the prompt share from one lease to the next: it moves by 0.02 else
 cdef double DUE_PROMPT_PU = 0.95    # share from which on what is due is given: a filter on its way is near its limits
 cdef double OWED_S = 0.05           # after an edge: the loop has answered it
+cdef int32_t TAIL_PARTS = 5         # the last of so many tells what is missed to the end
 cdef double OWED_PU_MIN = 0.1       # of the rating: an edge that tells
 cdef double OWED_SHARE = 0.8        # that is given ahead: too little harms nothing, twice as much would
 cdef double OWED_PULL = 0.1         # towards what it tells
@@ -80,7 +81,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     follow_init(&w.all, &converters, &w.leads[0], setup.frame_s)
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
     w.owed_frames = <int32_t>(OWED_S / setup.frame_s + 0.5)
-    w.tail_frames = max(1, w.owed_frames / 5)
+    w.tail_frames = max(1, w.owed_frames // TAIL_PARTS)
     shape_init(&w.shape, &w.loop.shape)
     preview.frame_s = setup.frame_s
     preview.horizon_s = horizon_s(w)
