@@ -83,14 +83,15 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of a design. harm: abs(E) up to 50 Hz; price: above; span: of the 20 ms mean, in steps; fold: of what lies up to
-    20 Hz beside the rate of exchanges and twice that, which they fold into 0 to 20 Hz. inf: any. last: of harm, from
-    36 to 50 Hz, where a slew adds most that a design does not know."""
+    fold_hz beside the rate of exchanges and twice that, which they fold into 0 to fold_hz. inf: any. last: of harm,
+    from 36 to 50 Hz, where a slew adds most that a design does not know."""
 
     harm: float
     price: float
     span: float = inf
     fold: float = inf
     last: float = 1.0
+    fold_hz: float = BAND_HZ
 
 
 def whole(tap_s: float) -> Filter:
@@ -191,7 +192,7 @@ class _Task:
         seen = max(0.5 * rate_hz, HARM_HZ) >= HZ
         parts = _parts(OMEGA[seen], tap_s)
         self.ways = [parts * loop[seen, None] for loop in loops]
-        folds = [_folds(loop, tap_s, rate_hz) for loop in loops[: int(limits.fold < inf)]]
+        folds = [_folds(loop, tap_s, rate_hz, limits.fold_hz) for loop in loops[: int(limits.fold < inf)]]
         self.weight = BAND_W[seen]
         blocks = self.ways + folds
         self.lines = [block.shape[0] for block in blocks]
@@ -228,9 +229,9 @@ class _Task:
         return kept
 
 
-def _folds(loop: Answer, tap_s: float, rate_hz: float) -> Answer:
-    """Of H: what exchanges make of 0.1 to 20 Hz of what lies beside their rate and twice that, (lines, shares)."""
-    band = HZ <= BAND_HZ
+def _folds(loop: Answer, tap_s: float, rate_hz: float, fold_hz: float) -> Answer:
+    """Of H: what exchanges make of 0.1 Hz to fold_hz of what lies beside their rate and twice that, (lines, shares)."""
+    band = fold_hz >= HZ
     beside = [k * rate_hz + side * HZ[band] for k in (1, 2) for side in (-1.0, 1.0)]
     return np.vstack([_parts(2.0 * pi * hz, tap_s) * abs(loop[band])[:, None] for hz in beside])
 

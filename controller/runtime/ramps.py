@@ -33,9 +33,15 @@ SHY_S = 120.0  # of a load that moves, after harm that was not foreseen
 MEMORY_S = 12.0
 RISE_PER_S, FALL_PER_S = 0.08, 0.5
 WIDER_MAX = 0.01  # noise of the spans
+WINS = (
+    -0.1
+)  # what small steps must span less in the mean to be taken; squares spread over seconds are near none
 WIDER_ONCE_MAX = 0.3  # what ten seconds of small steps may span more by chance
 MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
+TELLS_SHARE = (
+    0.7  # of what the load spans in the mean; less tells nothing, the battery is on its way from steps before
+)
 STEP_PU = 0.6  # of the rating: a step of the load that is not small
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
@@ -101,11 +107,12 @@ class Ramps(Harm):
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
         small = self._spans.step_kw(EVERY_S) <= self._step_kw_max
-        fine = small and self._foreseen.mean <= 0.0 and not self._spans_far_more()
+        fine = small and self._foreseen.mean <= WINS and not self._spans_far_more()
         self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else 0.0
         still = self._spans.known and not self._seen.moves
         self._still_s = self._still_s + EVERY_S if still else 0.0
-        widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
+        widens = self._seen.much if self._aim[1] == WIDE else self._seen.once > WIDER_MAX
+        widens &= self._aim != (0.0, WIDE)  # on the way out, as was foreseen: that moves the grid, too
         if self._harms(loud) or (self._seen.moves and widens):
             self._due_s = self._moving_s + SHY_S
             return 0.0, self._aim[1]
@@ -122,7 +129,7 @@ class Ramps(Harm):
 
     def _spans_far_more(self) -> bool:
         """Whether the trial says so, of ten seconds or of the last ones alone."""
-        return self._foreseen.much or (self._soon.moves and self._soon.once > WIDER_ONCE_MAX)
+        return self._foreseen.much or (self._soon.moves and self._soon.far(self._foreseen.load_kw))
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""
@@ -131,32 +138,36 @@ class Ramps(Harm):
 
 
 class Widening:
-    """By how much the grid spans more than the load: moves: whether it is known now; once: the last value; mean: of
-    MEAN_S of a load that moves, what spans more counts for more."""
+    """By how much the grid spans more than the load: moves: whether it is known now; once: the last value, grid_kw: of
+    the grid; mean: of MEAN_S of a load that moves, what spans more counts for more; load_kw: of the load."""
 
     def __init__(self) -> None:
-        self.moves, self.once = False, 0.0
-        self._load_kw = self._grid_kw = 0.0
+        self.moves, self.once, self.grid_kw = False, 0.0, 0.0
+        self.load_kw = self._mean_kw = 0.0
 
     def take(self, ends_kw: tuple[float, float] | None, counts: bool = True) -> None:
         """What load and grid span now, every EVERY_S; None: not known. counts: in the mean; a share on its way moves
         the grid, too."""
         self.moves = ends_kw is not None
         if ends_kw:
-            self.once = ends_kw[1] / ends_kw[0] - 1.0
+            self.once, self.grid_kw = ends_kw[1] / ends_kw[0] - 1.0, ends_kw[1]
         if ends_kw and counts:
-            self._load_kw += (ends_kw[0] - self._load_kw) * EVERY_S / MEAN_S
-            self._grid_kw += (ends_kw[1] - self._grid_kw) * EVERY_S / MEAN_S
+            self.load_kw += (ends_kw[0] - self.load_kw) * EVERY_S / MEAN_S
+            self._mean_kw += (ends_kw[1] - self._mean_kw) * EVERY_S / MEAN_S
 
     @property
     def mean(self) -> float:
         """0 where nothing is known yet."""
-        return self._grid_kw / self._load_kw - 1.0 if self._load_kw else 0.0
+        return self._mean_kw / self.load_kw - 1.0 if self.load_kw else 0.0
 
     @property
     def much(self) -> bool:
         """More than small steps may."""
-        return self.once > WIDER_ONCE_MAX or self.mean > WIDER_MAX
+        return self.far(self.load_kw) or self.mean > WIDER_MAX
+
+    def far(self, load_kw: float) -> bool:
+        """More than small steps may by chance, that of a load which spans so much in the mean."""
+        return self.once > WIDER_ONCE_MAX and self.grid_kw > TELLS_SHARE * load_kw
 
 
 class Trial:

@@ -11,7 +11,7 @@ loop that foresees nothing. The wide one is for a load of many small steps, of w
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
 every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
 and lead included; of what lies beside the rate of exchanges and would fold into 0 to 20 Hz it lets pass 1.3 at most, on
-a slow wire 0.3. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
+a slow wire 0.1. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
 nearly the same for every step, as with a slow converter on a fast wire, there is one filter alone, for small swings, of
 which the lead takes most of the lag, without the limit on the span; the law begins with so little of it that no load
 spans 5 % more.
@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from controller.runtime.filters import (
+    BAND_HZ,
     BAND_W,
     HARM_HZ,
     LAGS_S,
@@ -135,7 +136,9 @@ SMALL = Limits(10 ** (0.2 / 20), LATE.price)
 WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 # Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
-LATE_WIDE = Limits(10 ** (0.2 / 20), LATE.price, fold=0.3)
+# The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
+# 0.5 dB for that grows with what the reads delay.
+LATE_WIDE_DB, READS_DB, LATE_WIDE_FOLD, FOLD_SHARE = 0.35, 0.3, 0.12, 0.4
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
 
@@ -264,11 +267,18 @@ def _slow(times: Times) -> Shape:
         return Shape(times.delay_s, 1.0, 1.0, False, made, made, made, begin_pu=BEGIN_PU)
     nothing, all_at_once = rest(tap_s), whole(tap_s)
     if LATEST * times.busy_s <= RAMPS_S_MAX:
-        wide, helps = _wide(times, WIDE if times.period_s * HARM_HZ < 0.5 else LATE_WIDE)
+        wide, helps = _wide(times, WIDE if times.period_s * HARM_HZ < 0.5 else _late_wide(times))
         return Shape(
             times.busy_s, 1.0, 1.0, False, all_at_once, nothing, wide if helps else nothing, begin_pu=0.0
         )
     return Shape(times.delay_s, 0.0, 1.0, True, all_at_once, nothing, nothing)
+
+
+def _late_wide(times: Times) -> Limits:
+    """Of the wide filter of a slow wire."""
+    harm_db = LATE_WIDE_DB - READS_DB * times.reads_s / times.period_s
+    fold_hz = max(BAND_HZ, FOLD_SHARE / times.period_s)
+    return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz)
 
 
 def _late(times: Times) -> tuple[Filter, bool, bool]:

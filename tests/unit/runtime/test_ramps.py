@@ -15,6 +15,7 @@ from controller.runtime.ramps import (
     SHY_S,
     SOON_S,
     STEP_PU,
+    TELLS_SHARE,
     WARM_S,
     WIDE,
     WIDER_MAX,
@@ -35,6 +36,14 @@ def shape(delay_ms: float = 20.0) -> Shape:
     return shape_of(
         frame_s=1e-4, dead_s=1e-3 * delay_ms - 0.0151, period_s=0.02, lag_s=0.0, slew_kw_per_s=0.0,
         rating_kw=RATING_KW,
+    )  # fmt: skip
+
+
+def bare_shape() -> Shape:
+    """Of a loop that is too late for a wide filter."""
+    return shape_of(
+        frame_s=1e-4, dead_s=0.037, period_s=0.011, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW,
+        reads_s=0.004,
     )  # fmt: skip
 
 
@@ -201,10 +210,8 @@ def test_small_steps_are_taken_through_the_wide_filter() -> None:
 
 
 def test_a_site_whose_filter_does_not_help_takes_ramps_alone() -> None:
-    """It is 45 ms late: a wide one would leave more than half of the energy of edges."""
-    found = shape_of(
-        frame_s=1e-4, dead_s=0.037, period_s=0.011, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW
-    )
+    """It is 45 ms late, and more for its reads: a wide one would leave more than half of the energy of edges."""
+    found = bare_shape()
     assert (found.gain, found.begin_pu, found.wide_pu) == (1.0, 0.0, 0.0)
     ramps = Ramps(RATING_KW, found)
     assert max(run(ramps, steps(60.0))) == 0.0
@@ -241,6 +248,32 @@ def test_it_is_left_for_long_where_the_grid_once_spans_far_more(widened: float, 
     ramps._seen.once = widened
     assert ramps._next() == (float(stays), WIDE)
     assert ramps._due_s == (WARM_S if stays else 100.0 + SHY_S)
+
+
+def test_what_moves_the_grid_on_the_way_out_is_no_harm() -> None:
+    """The trial has ended it already: what the battery still does fades within two seconds, and is no cause to stay
+    away for long. Of slow ramps it is."""
+    ramps = wide()
+    ramps._foreseen.take((1000.0, 700.0))
+    ramps._aim, ramps._seen.once = (0.0, WIDE), 2.0
+    assert ramps._next() == (1.0, WIDE) and ramps._due_s == WARM_S
+    ramps._aim = 0.0, ALL
+    assert ramps._next() == (0.0, ALL) and ramps._due_s == 100.0 + SHY_S
+
+
+@pytest.mark.parametrize("trial", ["ten seconds", "the last ones"])
+@pytest.mark.parametrize(
+    ("grid_kw", "stays"), [(TELLS_SHARE * 1000.0 - 1e-6, True), (TELLS_SHARE * 1000.0 + 1e-6, False)]
+)
+def test_a_lull_between_small_steps_tells_nothing(trial: str, grid_kw: float, stays: bool) -> None:
+    """The load spans a tenth of what it does in the mean, and the grid more than that: the battery is on its way from
+    steps before. To the edge, once 1000 kW are the mean."""
+    ramps = wide()
+    for _ in range(1000):
+        ramps._foreseen.take((1000.0, 700.0))
+    far = ramps._foreseen if trial == "ten seconds" else ramps._soon
+    far.take((100.0, grid_kw), counts=False)
+    assert ramps._next() == (float(stays), WIDE)
 
 
 def test_it_is_left_for_long_where_the_grid_spans_more_in_the_mean() -> None:
@@ -330,23 +363,19 @@ def test_a_loop_without_a_wide_filter_does_not_go_on_with_one() -> None:
     run(before, steps(60.0))
     other.follow(before)
     assert (other.gain, other.prompt_pu, other._aim) == (1.0, WIDE, (1.0, WIDE))
-    bare = Ramps(
-        RATING_KW,
-        shape_of(
-            frame_s=1e-4, dead_s=0.037, period_s=0.011, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW
-        ),
-    )
+    bare = Ramps(RATING_KW, bare_shape())
     bare.follow(before)
     assert (bare.gain, bare.prompt_pu, bare._aim) == (0.0, ALL, (0.0, ALL))
 
 
-def test_what_would_span_more_in_the_mean_is_not_begun() -> None:
-    """A trial that tells 1 % more each second: never."""
+@pytest.mark.parametrize(("grid_kw", "begins"), [(899.9, True), (900.1, False)])
+def test_what_wins_little_is_not_begun(grid_kw: float, begins: bool) -> None:
+    """A trial that tells in each second less than WINS asks: never."""
     ramps = wide()
     ramps._aim, ramps._fine_s = (0.0, WIDE), 0.0
-    for _ in range(100):
-        ramps._foreseen.take((1000.0, 1000.1))
-        assert ramps._next() == (0.0, WIDE)
+    for n in range(1, 100):
+        ramps._foreseen.take((1000.0, grid_kw))
+        assert ramps._next() == (float(begins and n >= WARM_S), WIDE)
 
 
 @pytest.mark.parametrize(("left", "stays"), [(HARM_AGAIN - 1e-6, True), (HARM_AGAIN + 1e-6, False)])
