@@ -39,9 +39,8 @@ WINS = (
 WIDER_ONCE_MAX = 0.3  # what ten seconds of small steps may span more by chance
 MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
-TELLS_SHARE = (
-    0.7  # of what the load spans in the mean; less tells nothing, the battery is on its way from steps before
-)
+# Of what the load spans in the mean: less may be a lull, the battery on its way from steps before, but not for so long.
+TELLS_SHARE, LULL_S = 0.7, 5.0
 STEP_PU = 0.6  # of the rating: a step of the load that is not small
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
@@ -61,7 +60,8 @@ class Ramps(Harm):
         """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
-        self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
+        # Since the last judgement; since the load does not move; since the trial says far more of the last seconds.
+        self._since_s = self._still_s = self._lull_s = 0.0
         # Of the grid as it is, as the trial has it, and as it has the last SOON_S.
         self._seen, self._foreseen, self._soon = Widening(), Widening(), Widening()
         self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
@@ -91,6 +91,8 @@ class Ramps(Harm):
             if self._trial:
                 self._foreseen.take(self._trial.ends_kw(self._span_floor_kw))
                 self._soon.take(self._trial.soon_kw(self._span_floor_kw))
+                lull = self._soon.moves and self._soon.once > WIDER_ONCE_MAX
+                self._lull_s = self._lull_s + EVERY_S if lull else 0.0
             self._moving_s += EVERY_S * self._seen.moves
             self._aim = self._next()
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
@@ -129,7 +131,8 @@ class Ramps(Harm):
 
     def _spans_far_more(self) -> bool:
         """Whether the trial says so, of ten seconds or of the last ones alone."""
-        return self._foreseen.much or (self._soon.moves and self._soon.far(self._foreseen.load_kw))
+        soon = self._soon.moves and self._soon.far(self._foreseen.load_kw)
+        return self._foreseen.much or soon or self._lull_s >= LULL_S
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""

@@ -138,7 +138,7 @@ WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay.
-LATE_WIDE_DB, READS_DB, LATE_WIDE_FOLD, FOLD_SHARE = 0.35, 0.3, 0.12, 0.4
+LATE_WIDE_DB, READS_DB, LATE_WIDE_FOLD, FOLD_SHARE = 0.36, 0.4, 0.12, 0.4
 CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
 
 

@@ -11,6 +11,7 @@ from controller.runtime.harm import CALM, HARM_AGAIN, Harm
 from controller.runtime.ramps import (
     ALL,
     FALL_PER_S,
+    LULL_S,
     RISE_PER_S,
     SHY_S,
     SOON_S,
@@ -273,6 +274,15 @@ def test_a_lull_between_small_steps_tells_nothing(trial: str, grid_kw: float, st
         ramps._foreseen.take((1000.0, 700.0))
     far = ramps._foreseen if trial == "ten seconds" else ramps._soon
     far.take((100.0, grid_kw), counts=False)
+    assert ramps._next() == (float(stays), WIDE)
+
+
+@pytest.mark.parametrize(("lull_s", "stays"), [(LULL_S - 1.0, True), (LULL_S, False)])
+def test_it_is_left_where_a_lull_lasts(lull_s: float, stays: bool) -> None:
+    """To the judgement."""
+    ramps = wide()
+    ramps._foreseen.take((1000.0, 700.0))
+    ramps._lull_s = lull_s
     assert ramps._next() == (float(stays), WIDE)
 
 
