@@ -65,6 +65,10 @@ LITTLE_PU = 0.2  # of a load that a slow converter would harm if it took all
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 # Share of time with news: a load that moves less often shows too little to dare more.
 OFTEN, OFTEN_S = 0.4, 15.0
+MANY, FEW_S = (
+    0.7,
+    40.0,
+)  # below it a careful filter is judged by so much news: of four edges two may meet a read
 FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
 AHEAD_RISE = 2.0  # so much faster where both filters are fed ahead: between them neither is at its best;
 FLIGHT_PER_S = 0.1  # while one is shy of harm
@@ -147,7 +151,8 @@ class Harm:
             self._moving_s += EVERY_S * told
             if told and self._moving_s == self._manner.learn_s:
                 self._forget()
-            if self._moving_s >= self._due_s and loud.any() and self._present > NEWS:
+            due_s = max(self._due_s, self._forgot_s + FEW_S) if self._few() else self._due_s
+            if self._moving_s >= due_s and loud.any() and self._present > NEWS:
                 self._aim = self._patient(*self._aimed(loud, law))
             self._often += (float(self._present > NEWS) - self._often) * EVERY_S / OFTEN_S
             self._still += (float(self._present <= NEWS) - self._still) * EVERY_S / OFTEN_S
@@ -162,8 +167,14 @@ class Harm:
 
     def _memory_s(self) -> float:
         """Of the means. A slow converter is another loop for every share of a swing: while that moves, less is kept."""
+        if self._few():
+            return FEW_S
         moves = self._manner is SLOW and self.gain != self._aim[0]
         return MOVING_S if moves else self._manner.memory_s
+
+    def _few(self) -> bool:
+        """Whether a careful filter, which harms nothing by design, sees few edges."""
+        return self._shape.ahead and self._often < MANY
 
     def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
         """What is aimed at in the end, and when it is time for the next.

@@ -16,15 +16,16 @@ nearly the same for every step, as with a slow converter on a fast wire, there i
 which the lead takes most of the lag, without the limit on the span; the law begins with so little of it that no load
 spans 5 % more.
 
-The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter with lead
-does up to 1.3 of what it is asked, and few edges tell the rest; up to 6 ms this room costs less than 1 dB of what is
-left, later ones have none to give. A careful filter may be fed what is foreseen from the start. Where nothing else is
-left, the loop rests but for slow ramps (runtime.ramps).
+The late one is careful where that is cheap: 1.2 to 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter
+with lead does up to 1.3 of what it is asked, few edges tell the rest, and each that meets a read of the wire is later
+by as much; up to 6 ms this room costs 2 dB of what is left at most, later ones have none to give. A careful filter may
+be fed what is foreseen from the start. Where nothing else is left, the loop rests but for slow ramps (runtime.ramps).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp, pi
 from typing import Any
@@ -139,7 +140,12 @@ WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay.
 LATE_WIDE_DB, READS_DB, LATE_WIDE_FOLD, FOLD_SHARE = 0.36, 0.4, 0.12, 0.4
-CAREFUL, CAREFUL_MAX = Limits(PROMPT.harm, LATE.price, LATE.span), 10 ** (1.0 / 10)  # of what LATE leaves
+CAREFUL_DB = (
+    -1.2,
+    -0.8,
+    -0.4,
+)  # of harm; the last where all may pass at once, of which more is left half-way then
+CAREFUL_MAX, CAREFUL_LEFT_MAX = 10 ** (2.1 / 10), 0.01  # of what LATE leaves, and of edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +249,10 @@ def slewing_of(slew_kw_per_s: float, rating_kw: float) -> float:
 def _shape(times: Times) -> Shape:
     if times.delay_s >= LATE_S_MAX:
         return _slow(times)
-    made, made_keeps, careful = _late(times)
+    at_once = abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX
+    made, made_keeps, careful = _late(times, CAREFUL_DB[-1:] if at_once else CAREFUL_DB)
     all_at_once = whole(times.tap_s)
-    if abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX:
+    if at_once:
         return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made, owed_s=times.delay_s)
     prompt, prompt_keeps = _for_edges(times, times.led_s, times.led_edge_s, PROMPT)
     if not made_keeps:
@@ -281,13 +288,17 @@ def _late_wide(times: Times) -> Limits:
     return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz)
 
 
-def _late(times: Times) -> tuple[Filter, bool, bool]:
-    """The late filter, whether it does what it was made for, and whether it is careful."""
+def _late(times: Times, careful_db: Sequence[float]) -> tuple[Filter, bool, bool]:
+    """The late filter, whether it does what it was made for, and whether it is careful: so much, the first that may."""
     made, keeps = _for_edges(times, times.busy_s, times.edge_s, LATE)
-    careful, careful_keeps = _for_edges(times, times.busy_s, times.edge_s, CAREFUL)
     loop = late(times.busy_s + times.edge_s)
-    bare, more = (BAND_W @ found.left(loop) ** 2 for found in (made, careful))
-    return (careful, True, True) if careful_keeps and more <= CAREFUL_MAX * bare else (made, keeps, False)
+    most = min(CAREFUL_MAX * float(BAND_W @ made.left(loop) ** 2), CAREFUL_LEFT_MAX)
+    for harm_db in careful_db:
+        limits = replace(LATE, harm=10 ** (harm_db / 20))
+        careful, careful_keeps = _for_edges(times, times.busy_s, times.edge_s, limits)
+        if careful_keeps and BAND_W @ careful.left(loop) ** 2 <= most:
+            return careful, True, True
+    return made, keeps, False
 
 
 def _for_edges(times: Times, late_s: float, edge_s: float, limits: Limits) -> tuple[Filter, bool]:

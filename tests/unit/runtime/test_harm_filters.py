@@ -101,28 +101,6 @@ def test_a_filter_with_room_waits_until_enough_edges_have_told(made: Shape, coun
     assert (harm._moving_s - moving_s > 3.0) == counts
 
 
-@pytest.mark.parametrize(
-    ("often", "kept", "at", "held"),
-    [
-        (1.0, True, (1.0, 0.2), (1.0, 0.2)),
-        (1.0, False, (1.0, 0.2), (0.9, 0.3)),
-        (1.0, True, (0.95, 0.2), (0.9, 0.3)),
-        (OFTEN - 0.01, False, (1.0, 0.2), (0.9, 0.2)),
-        (OFTEN, False, (1.0, 0.2), (0.9, 0.3)),
-    ],
-)
-def test_few_edges_allow_little(
-    often: float, kept: bool, at: tuple[float, float], held: tuple[float, float]
-) -> None:
-    """(0.9, 0.3) would be best: a law that takes all of a swing stays while no harm is seen, and no more is answered
-    promptly to a load that seldom moves, nor while one is shy of harm."""
-    harm = Harm(2000.0, LATE)
-    harm._often, harm._aim, harm.prompt_pu = often, at, at[1]
-    assert harm._held((0.9, 0.3), kept) == held
-    harm._shy_s = harm._moving_s + 1.0
-    assert harm._held((0.9, 0.3), kept)[1] == 0.2
-
-
 @pytest.mark.parametrize(("made", "part"), [(LATE, 1.0 / 3.0), (SLOW, 1.0)])
 def test_a_line_is_told_by_its_neighbours_too(made: Shape, part: float) -> None:
     """One line that says twice what the others do: of it a third is believed by a law that is fed ahead."""
