@@ -212,6 +212,9 @@ class Harm:
         if self._manner is SLOW and whole > self._manner.seen:
             self._shy_s = self._moving_s + self._manner.patience_s
             return min(aim[0], LITTLE_PU), aim[1]
+        if self._manner is SLOW and whole <= 1.0 and not shy and aim[0] > self.gain:
+            # The gain moves slowly and all news judge it again; step by step a load of few edges took minutes.
+            aim = 1.0, aim[1]
         if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)

@@ -133,7 +133,7 @@ STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same
 BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
-SMALL = Limits(10 ** (0.2 / 20), LATE.price)
+SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
 WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 # Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0

@@ -290,7 +290,7 @@ def test_a_loop_that_keeps_no_span_begins_with_a_little_and_takes_what_is_seen_t
     harm = Harm(2000.0, slow)
     assert (harm.gain, harm.prompt_pu, manner(slow)) == (BEGIN_PU, 1.0, SLOW_MANNER)
     harm._often, harm._moving_s = 1.0, 500.0
-    assert harm._patient((0.15, 1.0), 1.0, 1.0) == (0.15, 1.0)
+    assert harm._patient((0.15, 1.0), 1.0, 1.0 + 1e-9) == (0.15, 1.0)
     assert (harm._manner, harm._trying) == (SLOW_MANNER, False)
     at = best(late(0.007), EDGES_W, slow, BEGIN_PU, 1.0, -0.02)
     assert BEGIN_PU < at[0] <= BEGIN_PU + REACH + 1e-9
@@ -322,6 +322,26 @@ def test_of_a_load_that_a_slow_converter_would_harm_as_a_whole_it_takes_little(
     harm = Harm(2000.0, slow_converter())
     harm.gain, harm._often, harm._moving_s = 0.5, 1.0, 50.0
     assert harm._patient((0.55, 1.0), 0.9, whole) == (aim, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("best_pu", "whole", "shy_s", "aim"),
+    [
+        (0.15, 1.0, 0.0, 1.0),
+        (0.15, 1.0 + 1e-9, 0.0, 0.15),
+        (0.10, 1.0, 0.0, 0.10),
+        (0.05, 0.9, 0.0, 0.05),
+        (0.15, 1.0, 501.0, 0.15),
+    ],
+)
+def test_what_no_line_speaks_against_a_slow_converter_takes_whole(
+    best_pu: float, whole: float, shy_s: float, aim: float
+) -> None:
+    """Were all of a swing taken, no line would be above the load, and more than now would be best: all is aimed at. Not
+    above it, not where less is best or nothing more, as where the span widens, nor soon after harm."""
+    harm = Harm(2000.0, slow_converter())
+    harm.gain, harm._often, harm._moving_s, harm._shy_s = 0.1, 1.0, 500.0, shy_s
+    assert harm._patient((best_pu, 1.0), 0.9, whole) == (aim, 1.0)
 
 
 @pytest.mark.parametrize(("whole", "hurries"), [(SURE - 1e-9, True), (SURE, False)])
