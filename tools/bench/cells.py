@@ -34,6 +34,17 @@ LINKS = ("9600-spec", "19200-spec", "115200-spec", "115200-true", "1M-true")
 CONVERTERS: Mapping[str, tuple[float | None, float]] = MappingProxyType(
     {f"lag {lag_ms:g}": (lag_ms, 200.0) for lag_ms in (2.0, 5.0, 10.0, 50.0)} | {"slew 2": (None, 2.0)}
 )  # lag in ms, None: the link's own; slew in ratings/s
+# The reference's own links: a wire, and the converter at its end.
+PRESETS = (
+    ("9600-spec", "lag 10"),
+    ("19200-spec", "lag 10"),
+    ("115200-spec", "lag 10"),
+    ("115200-true", "lag 5"),
+    ("115200-true", "lag 10"),
+    ("115200-true", "lag 50"),
+    ("115200-true", "slew 2"),
+    ("1M-true", "lag 2"),
+)
 # M2 in dB, no-harm rows of the reference's table "The bound of a linear law", each designed for its cell alone.
 BOUND_DB: Mapping[tuple[str, str, str], float] = MappingProxyType(
     {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tools.bench.bounds import answer
+from tools.bench.cells import BOUND_DB, PRESETS, SCENES
 from tools.bench.scored import Score
 
 
@@ -31,3 +32,17 @@ from tools.bench.scored import Score
 def test_a_cell_is_reached_or_beyond_a_bound_or_missed(ours: Score, best: Score, said: str) -> None:
     """1 dB beside the law at 1.2 of the rating, -25.0, or beside the best one at 1.0; harm of ours is never excused."""
     assert answer(ours, best, -25.0) == said
+
+
+@pytest.mark.parametrize(("m2_db", "said"), [(-23.9, "as the law found"), (-23.8, "MISSED")])
+def test_a_cell_of_which_nothing_is_published_is_measured_beside_the_law_at_1(
+    m2_db: float, said: str
+) -> None:
+    """1 dB, to the edge."""
+    ours, best = Score(m2_db, 0.0, 700.0, 1600.0), Score(-24.9, 0.0, 700.0, 1600.0)
+    assert answer(ours, best, None) == said
+
+
+def test_every_scene_has_every_link_of_the_reference() -> None:
+    """What is published is a part of the table."""
+    assert {(scene, *preset) for scene in SCENES for preset in PRESETS} >= BOUND_DB.keys()
