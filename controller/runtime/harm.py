@@ -62,13 +62,16 @@ FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothi
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
 LITTLE_PU = 0.2  # of a load that a slow converter would harm if it took all
+LARGE_PU, DARE_PU = (
+    0.5,
+    0.5,
+)  # of the rating: it saw large steps; so much more it takes then, until it is judged again
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 # Share of time with news: a load that moves less often shows too little to dare more.
 OFTEN, OFTEN_S = 0.4, 15.0
-MANY, FEW_S = (
-    0.7,
-    40.0,
-)  # below it a careful filter is judged by so much news: of four edges two may meet a read
+# Below MANY a careful filter is judged by so much news since all was forgotten: of four edges two may meet a read of
+# the wire. FAR of harm is none of that.
+MANY, FEW_S, FAR = 0.7, 40.0, 10 ** (4.0 / 20)
 FALL_PER_S, RISE_PER_S = 0.05, 0.02  # how fast the shares move: no step of their own;
 AHEAD_RISE = 2.0  # so much faster where both filters are fed ahead: between them neither is at its best;
 FLIGHT_PER_S = 0.1  # while one is shy of harm
@@ -91,6 +94,7 @@ class Harm:
         self._since_s = 0.0
         self._often = self._still = 0.0  # shares of time with and without news: at first neither is known
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
+        self._large_kw = LARGE_PU * rating_kw
         self.reset()
 
     def _begin(self) -> None:
@@ -151,9 +155,9 @@ class Harm:
             self._moving_s += EVERY_S * told
             if told and self._moving_s == self._manner.learn_s:
                 self._forget()
-            due_s = max(self._due_s, self._forgot_s + FEW_S) if self._few() else self._due_s
-            if self._moving_s >= due_s and loud.any() and self._present > NEWS:
-                self._aim = self._patient(*self._aimed(loud, law))
+            if self._moving_s >= self._due_s and loud.any() and self._present > NEWS:
+                aimed = self._aimed(loud, law)
+                self._aim = self._aim if self._early(aimed[1]) else self._patient(*aimed)
             self._often += (float(self._present > NEWS) - self._often) * EVERY_S / OFTEN_S
             self._still += (float(self._present <= NEWS) - self._still) * EVERY_S / OFTEN_S
             self._present = 0.0
@@ -165,6 +169,10 @@ class Harm:
         self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, gain_s)
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
 
+    def _large(self) -> bool:
+        """Whether what was seen spans so much that it tells of large steps."""
+        return self._spans.ends_kw(self._large_kw) is not None
+
     def _memory_s(self) -> float:
         """Of the means. A slow converter is another loop for every share of a swing: while that moves, less is kept."""
         if self._few():
@@ -173,8 +181,15 @@ class Harm:
         return MOVING_S if moves else self._manner.memory_s
 
     def _few(self) -> bool:
-        """Whether a careful filter, which harms nothing by design, sees few edges."""
+        """Whether a careful filter, which harms nothing by design, sees few edges, or none yet."""
         return self._shape.ahead and self._often < MANY
+
+    def _early(self, harm: float) -> bool:
+        """Whether so few edges were seen that they are no cause to leave a careful filter, but for harm by far or a
+        span that is not kept."""
+        widened = self._spans.widened(self._span_floor_kw)
+        far = harm > FAR or (widened is not None and widened > self._manner.span_max)
+        return self._few() and self._moving_s < self._forgot_s + FEW_S and not far
 
     def _patient(self, aim: tuple[float, float], harm: float, whole: float) -> tuple[float, float]:
         """What is aimed at in the end, and when it is time for the next.
@@ -212,9 +227,9 @@ class Harm:
         if self._manner is SLOW and whole > self._manner.seen:
             self._shy_s = self._moving_s + self._manner.patience_s
             return min(aim[0], LITTLE_PU), aim[1]
-        if self._manner is SLOW and whole <= 1.0 and not shy and aim[0] > self.gain:
-            # The gain moves slowly and all news judge it again; step by step a load of few edges took minutes.
-            aim = 1.0, aim[1]
+        if self._manner is SLOW and whole <= 1.0 and not shy and aim[0] > self.gain and self._large():
+            # All news judge it again on the way; by steps of REACH a load of few edges would take minutes.
+            aim = min(self.gain + DARE_PU, 1.0), aim[1]
         if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
@@ -284,11 +299,15 @@ class Harm:
         return found
 
     def _doubt(self) -> Column:
-        """Of D at the lines and above them, what may be chance. Of a loop that answers at once, and of a load that
-        moves often and meets the late or the wide filter: these harm nothing by design, and what speaks against it
-        must be more than chance."""
-        late_alone = (self._aim[1] <= 0.0 or self._manner is SLOW) and self._often >= OFTEN
-        error = self._manner.doubt * (late_alone or self._shape.at_once) * self._errors()
+        """Of D at the lines and above them, what may be chance. Of a loop that answers at once, of a load that moves
+        often and meets the late or the wide filter, and of a slow converter, one error at least: these harm nothing by
+        design, and what speaks against it must be more than chance."""
+        often = self._often >= OFTEN
+        if self._manner is SLOW:
+            doubt = self._manner.doubt if often else 1.0
+        else:
+            doubt = self._manner.doubt * (self._shape.at_once or (often and self._aim[1] <= 0.0))
+        error = doubt * self._errors()
         return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
 
     def _errors(self) -> Column:

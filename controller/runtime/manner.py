@@ -54,7 +54,7 @@ takes, the less its lead can do: another loop, so less harm is allowed; and of 3
 AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)
 """Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
 a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they
-harm is kept the farther from the limit."""
+harm is kept the farther from the limit. Of few edges more must be seen, and is remembered (runtime.harm)."""
 
 
 def manner(shape: Shape) -> Manner:

@@ -7,8 +7,9 @@ told could come near harm, were the loop as late as it may be, all of the swing 
 
 Else the wide filter may stand, which no line of any load is worse for, but a large step: the battery is still away from
 its middle when the next one comes, and the grid would span more than the load. What it would have spanned is reckoned
-while the battery rests, from the load as it was (Trial); where it would have been less all the time, it is taken. The
-span is convex in the share that is taken, so every smaller share on the way spans less, too.
+while the battery rests, from the load as it was (Trial); where it would have been less by a tenth in the mean, and
+never far more, it is taken. The span is convex in the share that is taken, so every smaller share on the way spans
+less, too. In a lull between small steps the battery is still on its way from those before, which tells nothing yet.
 
 As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, a large step is
 seen, or the load has stood still for so long that what comes may be another one, nothing is taken.
@@ -30,12 +31,11 @@ from controller.runtime.waveform import Column
 
 WARM_S = 16.0  # of a load that moves, before any of it is taken
 SHY_S = 120.0  # of a load that moves, after harm that was not foreseen
+AGAIN_S = 60.0  # before small steps are taken again after a large one: there may be more of them
 MEMORY_S = 12.0
 RISE_PER_S, FALL_PER_S = 0.08, 0.5
 WIDER_MAX = 0.01  # noise of the spans
-WINS = (
-    -0.1
-)  # what small steps must span less in the mean to be taken; squares spread over seconds are near none
+WINS = -0.1  # so much less, or below, the trial must span in the mean; squares spread over seconds are near 0
 WIDER_ONCE_MAX = 0.3  # what ten seconds of small steps may span more by chance
 MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
@@ -60,8 +60,7 @@ class Ramps(Harm):
         """Forget what was measured; so nothing is taken until it is known again."""
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
-        # Since the last judgement; since the load does not move; since the trial says far more of the last seconds.
-        self._since_s = self._still_s = self._lull_s = 0.0
+        self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
         # Of the grid as it is, as the trial has it, and as it has the last SOON_S.
         self._seen, self._foreseen, self._soon = Widening(), Widening(), Widening()
         self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
@@ -91,8 +90,6 @@ class Ramps(Harm):
             if self._trial:
                 self._foreseen.take(self._trial.ends_kw(self._span_floor_kw))
                 self._soon.take(self._trial.soon_kw(self._span_floor_kw))
-                lull = self._soon.moves and self._soon.once > WIDER_ONCE_MAX
-                self._lull_s = self._lull_s + EVERY_S if lull else 0.0
             self._moving_s += EVERY_S * self._seen.moves
             self._aim = self._next()
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
@@ -110,10 +107,10 @@ class Ramps(Harm):
         worst = float(self._late[loud].max()) if loud.any() else 0.0
         small = self._spans.step_kw(EVERY_S) <= self._step_kw_max
         fine = small and self._foreseen.mean <= WINS and not self._spans_far_more()
-        self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else 0.0
+        self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else min(self._fine_s, 0.0)
         still = self._spans.known and not self._seen.moves
         self._still_s = self._still_s + EVERY_S if still else 0.0
-        widens = self._seen.much if self._aim[1] == WIDE else self._seen.once > WIDER_MAX
+        widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
         widens &= self._aim != (0.0, WIDE)  # on the way out, as was foreseen: that moves the grid, too
         if self._harms(loud) or (self._seen.moves and widens):
             self._due_s = self._moving_s + SHY_S
@@ -122,17 +119,20 @@ class Ramps(Harm):
             self._aim, self._fine_s = (0.0, ALL), 0.0  # another load than it was
         if self._aim == (1.0, WIDE) and (not small or self._still_s >= SPAN_S or self._spans_far_more()):
             # What comes may be large steps, and then the grid would span more.
-            self._aim, self._fine_s = (0.0, WIDE), 0.0
+            self._aim, self._fine_s = (0.0, WIDE), 0.0 if small else WARM_S - AGAIN_S
         if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
         if worst <= CALM:
             return 1.0, ALL
-        return (1.0, WIDE) if self._trial and self._fine_s >= WARM_S else self._aim
+        if not self._trial or self._fine_s < WARM_S:
+            return self._aim
+        if self._aim != (1.0, WIDE):
+            self._seen.rest()  # it may hold what the battery did on its way out
+        return 1.0, WIDE
 
     def _spans_far_more(self) -> bool:
         """Whether the trial says so, of ten seconds or of the last ones alone."""
-        soon = self._soon.moves and self._soon.far(self._foreseen.load_kw)
-        return self._foreseen.much or soon or self._lull_s >= LULL_S
+        return self._foreseen.much or (self._soon.moves and self._soon.far(self._foreseen.load_kw))
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""
@@ -147,6 +147,11 @@ class Widening:
     def __init__(self) -> None:
         self.moves, self.once, self.grid_kw = False, 0.0, 0.0
         self.load_kw = self._mean_kw = 0.0
+        self._more_s = 0.0  # since it is more than small steps may by chance
+
+    def rest(self) -> None:
+        """In the mean the battery did nothing."""
+        self._mean_kw = self.load_kw
 
     def take(self, ends_kw: tuple[float, float] | None, counts: bool = True) -> None:
         """What load and grid span now, every EVERY_S; None: not known. counts: in the mean; a share on its way moves
@@ -154,6 +159,7 @@ class Widening:
         self.moves = ends_kw is not None
         if ends_kw:
             self.once, self.grid_kw = ends_kw[1] / ends_kw[0] - 1.0, ends_kw[1]
+        self._more_s = self._more_s + EVERY_S if ends_kw and self.once > WIDER_ONCE_MAX else 0.0
         if ends_kw and counts:
             self.load_kw += (ends_kw[0] - self.load_kw) * EVERY_S / MEAN_S
             self._mean_kw += (ends_kw[1] - self._mean_kw) * EVERY_S / MEAN_S
@@ -169,8 +175,9 @@ class Widening:
         return self.far(self.load_kw) or self.mean > WIDER_MAX
 
     def far(self, load_kw: float) -> bool:
-        """More than small steps may by chance, that of a load which spans so much in the mean."""
-        return self.once > WIDER_ONCE_MAX and self.grid_kw > TELLS_SHARE * load_kw
+        """More than small steps may by chance, that of a load which spans so much in the mean: or for longer."""
+        large = self.grid_kw > TELLS_SHARE * load_kw
+        return (self.once > WIDER_ONCE_MAX and large) or self._more_s >= LULL_S
 
 
 class Trial:

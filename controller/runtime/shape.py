@@ -11,15 +11,16 @@ loop that foresees nothing. The wide one is for a load of many small steps, of w
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
 every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
 and lead included; of what lies beside the rate of exchanges and would fold into 0 to 20 Hz it lets pass 1.3 at most, on
-a slow wire 0.1. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
+a slow wire 0.12. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
 nearly the same for every step, as with a slow converter on a fast wire, there is one filter alone, for small swings, of
 which the lead takes most of the lag, without the limit on the span; the law begins with so little of it that no load
 spans 5 % more.
 
 The late one is careful where that is cheap: 1.2 to 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter
 with lead does up to 1.3 of what it is asked, few edges tell the rest, and each that meets a read of the wire is later
-by as much; up to 6 ms this room costs 2 dB of what is left at most, later ones have none to give. A careful filter may
-be fed what is foreseen from the start. Where nothing else is left, the loop rests but for slow ramps (runtime.ramps).
+by as much; up to 6 ms this room costs 2.1 dB of what is left at most, later ones have none to give. A careful filter
+may be fed what is foreseen from the start. Where nothing else is left, the loop rests but for slow ramps
+(runtime.ramps).
 """
 
 from __future__ import annotations
@@ -138,13 +139,11 @@ WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 # Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
-# 0.5 dB for that grows with what the reads delay.
-LATE_WIDE_DB, READS_DB, LATE_WIDE_FOLD, FOLD_SHARE = 0.36, 0.4, 0.12, 0.4
-CAREFUL_DB = (
-    -1.2,
-    -0.8,
-    -0.4,
-)  # of harm; the last where all may pass at once, of which more is left half-way then
+# 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
+LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.36, 0.2, 0.4, 0.12
+FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
+# Of harm; the last where all may pass at once, of which more is left half-way then.
+CAREFUL_DB = -1.2, -0.8, -0.4
 CAREFUL_MAX, CAREFUL_LEFT_MAX = 10 ** (2.1 / 10), 0.01  # of what LATE leaves, and of edges
 
 
@@ -283,8 +282,8 @@ def _slow(times: Times) -> Shape:
 
 def _late_wide(times: Times) -> Limits:
     """Of the wide filter of a slow wire."""
-    harm_db = LATE_WIDE_DB - READS_DB * times.reads_s / times.period_s
-    fold_hz = max(BAND_HZ, FOLD_SHARE / times.period_s)
+    harm_db = max(LATE_WIDE_DB - READS_DB * times.reads_s / times.period_s, LATE_WIDE_DB_MIN)
+    fold_hz = min(max(BAND_HZ, FOLD_SHARE / times.period_s), FOLD_SHARE_MAX / times.period_s)
     return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from controller.image import Frame
-from controller.runtime.harm import EVERY_S, FEW_S, MANY, OFTEN, Harm
+from controller.runtime.harm import EVERY_S, FAR, FEW_S, MANY, OFTEN, Harm
 from controller.runtime.manner import AHEAD
+from controller.runtime.manner import SLOW as SLOW_MANNER
 from tests.unit.runtime.test_harm import EDGES_W, FAST, LATE, SLOW, late
+from tests.unit.runtime.test_harm_filters import slow_converter
 
 
 @pytest.mark.parametrize(("often", "seen_s"), [(MANY, 0.0), (MANY - 0.01, FEW_S)])
@@ -26,6 +28,45 @@ def test_few_edges_are_no_cause_to_leave_a_careful_filter(
     harm.judge(Frame(gain=1.0, prompt_pu=0.0), EVERY_S)
     assert (harm._aim != (1.0, 0.0)) == (not before_s)
     assert not Harm(2000.0, SLOW)._few() and not Harm(2000.0, FAST)._few()
+
+
+@pytest.mark.parametrize(
+    ("harm", "widened", "early"),
+    [(FAR, 0.03, True), (FAR, None, True), (FAR + 1e-9, None, False), (1.0, 0.03 + 1e-9, False)],
+)
+def test_of_few_edges_harm_by_far_and_a_span_that_is_not_kept_tell(
+    harm: float, widened: float | None, early: bool
+) -> None:
+    """To the edge of each, while FEW_S are not seen; a moment later all tells."""
+    few = Harm(2000.0, LATE)
+    few._spans.widened = lambda floor_kw: widened  # type: ignore[method-assign]
+    few._forgot_s, few._moving_s = 6.0, 6.0 + FEW_S - EVERY_S
+    assert few._early(harm) == early
+    few._moving_s += EVERY_S
+    assert not few._early(harm)
+
+
+def test_few_edges_are_not_judged_before_it_is_time_for_the_next() -> None:
+    """FEW_S are long seen, and patience asks for a second more."""
+    harm = Harm(2000.0, LATE)
+    harm._moving_s, harm._due_s, harm._present = 100.0, 102.0, 1.0
+    harm._square = 1e9 * EDGES_W
+    harm._cross = harm._square * late(0.009)
+    aims = []
+    for _ in range(2):
+        harm.judge(Frame(gain=1.0, prompt_pu=0.0), EVERY_S)
+        aims.append(harm._aim)
+        harm._present = 1.0
+    assert aims[0] == (1.0, 0.0) != aims[1]
+
+
+@pytest.mark.parametrize(("often", "errors"), [(OFTEN, SLOW_MANNER.doubt), (OFTEN - 0.01, 1.0)])
+def test_a_slow_converter_that_sees_few_edges_is_doubted_by_one_error(often: float, errors: float) -> None:
+    """Of many, by three."""
+    harm = Harm(2000.0, slow_converter())
+    harm._often, harm._moving_s = often, 50.0
+    harm._square, harm._taken = 1e9 * EDGES_W, 2e9 * EDGES_W
+    assert harm._doubt()[0] == pytest.approx(errors * harm._errors()[0]) != 0.0
 
 
 @pytest.mark.parametrize(

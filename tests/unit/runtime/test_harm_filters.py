@@ -10,6 +10,7 @@ from controller.runtime.choice import ABOVE_HZ, LINES_HZ, REACH, best, excess
 from controller.runtime.harm import (
     AHEAD_RISE,
     CALM,
+    DARE_PU,
     EVERY_S,
     FALL_PER_S,
     FORESEEN_S,
@@ -325,23 +326,28 @@ def test_of_a_load_that_a_slow_converter_would_harm_as_a_whole_it_takes_little(
 
 
 @pytest.mark.parametrize(
-    ("best_pu", "whole", "shy_s", "aim"),
+    ("best_pu", "whole", "shy_s", "span_kw", "aim"),
     [
-        (0.15, 1.0, 0.0, 1.0),
-        (0.15, 1.0 + 1e-9, 0.0, 0.15),
-        (0.10, 1.0, 0.0, 0.10),
-        (0.05, 0.9, 0.0, 0.05),
-        (0.15, 1.0, 501.0, 0.15),
+        (0.15, 1.0, 0.0, 1000.1, 0.1 + DARE_PU),
+        (0.15, 1.0, 0.0, 1000.0, 0.15),
+        (0.15, 1.0 + 1e-9, 0.0, 1000.1, 0.15),
+        (0.10, 1.0, 0.0, 1000.1, 0.10),
+        (0.05, 0.9, 0.0, 1000.1, 0.05),
+        (0.15, 1.0, 501.0, 1000.1, 0.15),
     ],
 )
-def test_what_no_line_speaks_against_a_slow_converter_takes_whole(
-    best_pu: float, whole: float, shy_s: float, aim: float
+def test_what_no_line_speaks_against_a_slow_converter_takes_much_of(
+    best_pu: float, whole: float, shy_s: float, span_kw: float, aim: float
 ) -> None:
-    """Were all of a swing taken, no line would be above the load, and more than now would be best: all is aimed at. Not
-    above it, not where less is best or nothing more, as where the span widens, nor soon after harm."""
+    """Were all of a swing taken, no line would be above the load, more than now would be best, and large steps were
+    seen, of half the rating: DARE_PU more. Not above the load, not where less is best or nothing more, as where the
+    span widens, nor soon after harm, nor of small steps, after which large ones may come."""
     harm = Harm(2000.0, slow_converter())
     harm.gain, harm._often, harm._moving_s, harm._shy_s = 0.1, 1.0, 500.0, shy_s
+    harm._spans.ends_kw = lambda floor_kw: (span_kw, span_kw) if span_kw > floor_kw else None  # type: ignore[method-assign]
     assert harm._patient((best_pu, 1.0), 0.9, whole) == (aim, 1.0)
+    harm.gain, harm._shy_s = 0.6, 0.0
+    assert harm._patient((0.65, 1.0), 0.9, 1.0)[0] == (1.0 if span_kw > 1000.0 else 0.65)
 
 
 @pytest.mark.parametrize(("whole", "hurries"), [(SURE - 1e-9, True), (SURE, False)])

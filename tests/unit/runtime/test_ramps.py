@@ -9,6 +9,7 @@ from controller.image import Frame
 from controller.runtime.choice import LINES_HZ
 from controller.runtime.harm import CALM, HARM_AGAIN, Harm
 from controller.runtime.ramps import (
+    AGAIN_S,
     ALL,
     FALL_PER_S,
     RISE_PER_S,
@@ -300,7 +301,7 @@ def test_steps_that_come_seldom_are_not_small() -> None:
 @pytest.mark.parametrize(("kw", "stays"), [(STEP_PU * RATING_KW, True), (STEP_PU * RATING_KW + 1.0, False)])
 def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
     """Within two cycles, wherever their bounds lie."""
-    ramps, fine_s = wide(), WARM_S + 1.0 if stays else 0.0
+    ramps, fine_s = wide(), WARM_S + 1.0 if stays else WARM_S - AGAIN_S
     ramps._foreseen.take((1000.0, 700.0))
     for load_kw in np.split(np.repeat([2000.0, 2000.0 + kw], [500, 300]), 20):
         ramps._spans.take(np.array([load_kw, load_kw]))
@@ -310,6 +311,17 @@ def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
     for load_kw in np.split(np.full(480, 2000.0 + kw), 12):
         ramps._spans.take(np.array([load_kw, load_kw]))
     assert ramps._spans.step_kw(1.0) == 0.0
+
+
+def test_after_a_large_step_small_ones_must_be_so_for_long() -> None:
+    """AGAIN_S of what a trial finds well, not WARM_S; a while that is not is none of them."""
+    ramps, aims = wide(), []
+    ramps._foreseen.take((1000.0, 700.0))
+    ramps._aim, ramps._fine_s = (0.0, WIDE), WARM_S - AGAIN_S
+    for n in range(round(AGAIN_S) + 1):
+        ramps._foreseen.once = 2.0 if n == 7 else -0.3
+        aims.append(ramps._next()[0])
+    assert aims.index(1.0) == round(AGAIN_S)
 
 
 def test_a_load_that_has_stood_still_may_come_back_as_another_one() -> None:
