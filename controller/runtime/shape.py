@@ -142,9 +142,9 @@ WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
 LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.36, 0.2, 0.4, 0.12
 FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
-# Of harm; the last where all may pass at once, of which more is left half-way then.
-CAREFUL_DB = -1.2, -0.8, -0.4
-CAREFUL_MAX, CAREFUL_LEFT_MAX = 10 ** (2.1 / 10), 0.01  # of what LATE leaves, and of edges
+# Of harm, and of what LATE leaves at most; the last where all may pass at once, of which more is left half-way then.
+CAREFUL = (-1.2, 2.1), (-0.8, 1.5), (-0.4, 1.0)
+CAREFUL_LEFT_MAX = 0.01  # of edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ def _shape(times: Times) -> Shape:
     if times.delay_s >= LATE_S_MAX:
         return _slow(times)
     at_once = abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX
-    made, made_keeps, careful = _late(times, CAREFUL_DB[-1:] if at_once else CAREFUL_DB)
+    made, made_keeps, careful = _late(times, CAREFUL[-1:] if at_once else CAREFUL)
     all_at_once = whole(times.tap_s)
     if at_once:
         return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made, owed_s=times.delay_s)
@@ -287,16 +287,18 @@ def _late_wide(times: Times) -> Limits:
     return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz)
 
 
-def _late(times: Times, careful_db: Sequence[float]) -> tuple[Filter, bool, bool]:
+def _late(times: Times, careful: Sequence[tuple[float, float]]) -> tuple[Filter, bool, bool]:
     """The late filter, whether it does what it was made for, and whether it is careful: so much, the first that may."""
     made, keeps = _for_edges(times, times.busy_s, times.edge_s, LATE)
     loop = late(times.busy_s + times.edge_s)
-    most = min(CAREFUL_MAX * float(BAND_W @ made.left(loop) ** 2), CAREFUL_LEFT_MAX)
-    for harm_db in careful_db:
-        limits = replace(LATE, harm=10 ** (harm_db / 20))
-        careful, careful_keeps = _for_edges(times, times.busy_s, times.edge_s, limits)
-        if careful_keeps and BAND_W @ careful.left(loop) ** 2 <= most:
-            return careful, True, True
+    bare = float(BAND_W @ made.left(loop) ** 2)
+    for harm_db, costs_db in careful:
+        found, found_keeps = _for_edges(
+            times, times.busy_s, times.edge_s, replace(LATE, harm=10 ** (harm_db / 20))
+        )
+        most = min(10 ** (costs_db / 10) * bare, CAREFUL_LEFT_MAX)
+        if found_keeps and BAND_W @ found.left(loop) ** 2 <= most:
+            return found, True, True
     return made, keeps, False
 
 
