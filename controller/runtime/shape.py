@@ -142,8 +142,9 @@ WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
 LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.36, 0.2, 0.4, 0.12
 FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
-# Of harm, and of what LATE leaves at most; the last where all may pass at once, of which more is left half-way then.
-CAREFUL = (-1.2, 2.1), (-0.8, 1.5), (-0.4, 1.0)
+# Of harm, and of what LATE leaves at most. The last alone where all may pass at once, of which more is left half-way
+# then, and where the lag is short: an edge that the rating does not let be led is late by most of it.
+CAREFUL, CAREFUL_LAG_S = ((-1.2, 2.1), (-0.8, 1.5), (-0.4, 1.0)), 0.008
 CAREFUL_LEFT_MAX = 0.01  # of edges
 
 
@@ -249,7 +250,9 @@ def _shape(times: Times) -> Shape:
     if times.delay_s >= LATE_S_MAX:
         return _slow(times)
     at_once = abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX
-    made, made_keeps, careful = _late(times, CAREFUL[-1:] if at_once else CAREFUL)
+    made, made_keeps, careful = _late(
+        times, CAREFUL[-1:] if at_once or times.lag_s < CAREFUL_LAG_S else CAREFUL
+    )
     all_at_once = whole(times.tap_s)
     if at_once:
         return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made, owed_s=times.delay_s)

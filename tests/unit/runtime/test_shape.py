@@ -144,6 +144,8 @@ def test_what_is_foreseen_is_later_where_the_rating_has_not_the_lead(
     ("lag_s", "careful_db", "ahead"),
     [
         (0.005, -0.4, False),
+        (0.0079, -0.4, True),
+        (0.008, -1.2, True),
         (0.010, -1.2, True),
         (0.011, -0.8, True),
         (0.012, -0.4, True),
