@@ -62,10 +62,8 @@ FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothi
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
 LITTLE_PU = 0.2  # of a load that a slow converter would harm if it took all
-LARGE_PU, DARE_PU = (
-    0.5,
-    0.5,
-)  # of the rating: it saw large steps; so much more it takes then, until it is judged again
+# Of the rating: it saw large steps; so much more it takes then, until it is judged again.
+LARGE_PU, DARE_PU = 0.5, 0.5
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 # Share of time with news: a load that moves less often shows too little to dare more.
 OFTEN, OFTEN_S = 0.4, 15.0
