@@ -12,6 +12,7 @@ cdef struct DwellSetup:
     double frame_s
     double late_s               # what the loop leaves of an edge, over the edge; 0: nothing is given
     double exchange_s           # of the wire
+    double given_pu             # of an edge that is given at a time, in a wide box
 
 
 cdef struct Dwell:              # at one level

@@ -26,7 +26,6 @@ cdef double NARROW_S = 0.0105       # half of a narrow box at most: 1 / (2 half)
 cdef double NARROW_OFF = 3.0        # it is at least so many times s,
 cdef double NARROW_LATE = 4.0       # and L
 cdef double WIDE_OFF = 2.5          # the same of a wide one
-cdef double WIDE_LATE = 10.0
 cdef double LATE_EXCHANGES = 0.5    # a smaller L is not worth the time that its box takes of the wire
 cdef double OUT = 4.0               # times s: this far off it was another edge;
 cdef double OUT_SHARE = 0.125       # of the mean: so far, too
@@ -103,7 +102,7 @@ cdef inline double half_s(double off_s, const DwellSetup *setup) noexcept nogil:
     """Half of a box. off_s: s above."""
     cdef double clear_s = BUSY_OFF * off_s + BUSY_EXCHANGES * setup.exchange_s
     cdef double narrow_s = max(clear_s, NARROW_OFF * off_s, NARROW_LATE * setup.late_s)
-    return narrow_s if narrow_s <= NARROW_S else max(clear_s, WIDE_OFF * off_s, WIDE_LATE * setup.late_s)
+    return narrow_s if narrow_s <= NARROW_S else max(clear_s, WIDE_OFF * off_s, 0.5 * setup.late_s / setup.given_pu)
 
 
 cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw) noexcept nogil:

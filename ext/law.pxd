@@ -21,6 +21,7 @@ cdef struct LoopSetup:          # of those that take part, as one
     double rating_kw            # of all of them
     double delay_s              # effective delay of the whole loop
     double owed_s               # what it leaves of an edge that passes at once, over the edge; 0: none is given ahead
+    double given_pu             # of an edge, so much of that at a time
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
     double prompt_pu            # of it, the part that may pass at once, 0 or 1; the rest passes through the shape
     ShapeSetup shape

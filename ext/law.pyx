@@ -53,7 +53,7 @@ cdef inline double horizon_s(const Law *w) noexcept nogil:
 
 
 cdef inline DwellSetup dwell_of(const Law *w) noexcept nogil:
-    return DwellSetup(w.setup.frame_s, OWED_SHARE * w.loop.owed_s, w.loop.period_s)
+    return DwellSetup(w.setup.frame_s, OWED_SHARE * w.loop.owed_s, w.loop.period_s, w.loop.given_pu)
 
 
 cdef bint law_fits(const LawSetup *setup) noexcept nogil:

@@ -29,6 +29,8 @@ from controller.runtime.feeder import Feeder
 from controller.runtime.frame_setup import shapes_in
 from controller.runtime.harm import Harm
 from controller.runtime.ramps import Ramps
+from controller.runtime.shape import Shape
+from controller.runtime.slow import Slow
 from controller.runtime.spans import RATE_HZ as HARM_HZ
 from controller.runtime.waveform import Column, Powers, Waveform
 from controller.units import seconds
@@ -59,6 +61,12 @@ KW_PER_STEP = 1.0 / np.sin(pi * LINES_HZ / RATE_HZ)  # 2 |z| over 2 sin
 SQUARE_PER_STEP = KW_PER_STEP**2
 WARM_S = WARM_MEMORIES * (PERIODS / LINES_HZ)  # the lowest line is the last
 TURN = KEEP * np.exp(2j * pi * LINES_HZ / RATE_HZ)
+
+
+def watcher(rating_kw: float, shape: Shape) -> Harm:
+    """Of a loop with that shape: what is taken of a swing."""
+    kind = Harm if shape.begin_pu == 1.0 else Slow if shape.begin_pu > 0.0 else Ramps
+    return kind(rating_kw, shape)
 
 
 class Spectrum:
@@ -161,10 +169,7 @@ class Backstop:
             round(checked.site.sampling.rate_hz / HARM_HZ), round(HARM_HZ / RATE_HZ)
         )
         rating_kw = sum(line.rating_kw for line in checked.table.pcs)
-        self._harms = [
-            (Harm if shape.begin_pu else Ramps)(rating_kw, shape)
-            for shape in shapes_in(checked, checked.table)
-        ]
+        self._harms = [watcher(rating_kw, shape) for shape in shapes_in(checked, checked.table)]
         self._harm = self._harms[0]
         self._spectrum = Spectrum()
         self.feeder = Feeder(checked.site.utility)

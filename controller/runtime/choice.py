@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.runtime.manner import LINES, SLOW, UNFORESEEN, Manner, manner
+from controller.runtime.manner import LINES, UNFORESEEN, Manner, manner
 from controller.runtime.shape import Shape
 from controller.runtime.spans import MEAN_S
 from controller.runtime.waveform import Column
@@ -96,7 +96,7 @@ def best(
     if not harmless.any():
         harmless, left = (
             (abs(prompts) == abs(prompts).min())
-            & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0) | (how is SLOW)),
+            & ((gains > gain - 0.5 * REACH) | (prompt_pu == 0.0) | how.alone),
             harm,
         )
     k = int(np.where(harmless, left, np.inf).argmin())
@@ -122,7 +122,9 @@ def _left(loop: Loop, load_w: Column, shape: Shape, gains: Column, prompts: Colu
 
 def _reach(shape: Shape, how: Manner, gain: float, prompt_pu: float) -> tuple[Column, Column]:
     """Gains and prompt shares that may come next."""
-    low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (float(how is SLOW), shape.prompt_pu)
+    low, high = (-shape.wide_pu, 0.0) if how is UNFORESEEN else (0.0, shape.prompt_pu)
+    if how.alone:
+        low = high = prompt_pu
     # A share that is on its way to none is beyond what is allowed for a while.
     reached = min(max(prompt_pu, low), high)
     near = (

@@ -13,9 +13,6 @@ and is measured again.
 
 Where a trial shows that nothing of the load is foreseen, the prompt share goes below 0: that much of the wide filter
 stands in place of P, as far as the span that is seen allows. Many small steps leave it all; a few large ones nothing.
-
-A slow converter has one filter alone, so its gain moves alone: up while the whole of a swing would harm nothing, fast
-where it would harm nothing by far, else to LITTLE_PU.
 """
 
 from __future__ import annotations
@@ -43,7 +40,7 @@ from controller.runtime.choice import (
     wider,
 )
 from controller.runtime.fastlink import watch
-from controller.runtime.manner import SLOW, UNFORESEEN, manner
+from controller.runtime.manner import UNFORESEEN, manner
 from controller.runtime.shape import Shape
 from controller.runtime.spans import RATE_HZ, Spans
 from controller.runtime.waveform import Column
@@ -53,7 +50,6 @@ QUIET = 0.03  # share of its memory that a load loses at least while it does not
 NEWS = 0.5  # a second with less of it judges nothing: what was measured has been acted upon
 FLOOR_PU = 1.5e-3  # of the rating: amplitude below which a line does not count; noise stays below
 HARM_AGAIN = 10 ** (1.0 / 20)  # grid over load: above it a law that lets nothing pass at once takes less
-MOVING_S = 12.0  # memory of a slow converter while its gain moves
 SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the battery's slow motions beside it
 EVERY_S = 1.0  # between two judgements
 CALM = 0.9  # grid over load: nothing is near harm, so a late filter without room is moved faster
@@ -61,9 +57,6 @@ SURE, SURE_RISE = 0.7, 4.0  # the same, were all taken at once: both shares are 
 FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothing
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
-LITTLE_PU = 0.2  # of a load that a slow converter would harm if it took all
-# Of the rating: it saw large steps; so much more it takes then, until it is judged again.
-LARGE_PU, DARE_PU = 0.5, 0.5
 SELDOM_PU = 0.5  # of a load that seldom moves, by a late filter without room: few edges may all wait long
 # Share of time with news: a load that moves less often shows too little to dare more.
 OFTEN, OFTEN_S = 0.4, 15.0
@@ -84,7 +77,8 @@ class Harm:
     much of the wide filter."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
-        self._bare = not shape.at_once and not shape.ahead  # a late filter without room
+        # A late filter without room.
+        self._bare = not shape.at_once and not shape.ahead and shape.begin_pu == 1.0
         self._shape, self._answers = shape, answers(shape, OMEGA[: LINES_HZ.size])
         self._begin()
         self._law = (0.0, 0.0)  # gain and prompt share of which _inverse holds 1 / F
@@ -92,7 +86,6 @@ class Harm:
         self._since_s = 0.0
         self._often = self._still = 0.0  # shares of time with and without news: at first neither is known
         self._floor_kw, self._span_floor_kw = FLOOR_PU * rating_kw, SPAN_FLOOR_PU * rating_kw
-        self._large_kw = LARGE_PU * rating_kw
         self.reset()
 
     def _begin(self) -> None:
@@ -167,16 +160,9 @@ class Harm:
         self.gain = _moved(self.gain, min(self._aim[0], SELDOM_PU if seldom else 1.0), fall, gain_s)
         self.prompt_pu = _moved(self.prompt_pu, self._aim[1] if self._shape.prompt_pu else 1.0, fall, rise_s)
 
-    def _large(self) -> bool:
-        """Whether what was seen spans so much that it tells of large steps."""
-        return self._spans.ends_kw(self._large_kw) is not None
-
     def _memory_s(self) -> float:
-        """Of the means. A slow converter is another loop for every share of a swing: while that moves, less is kept."""
-        if self._few():
-            return FEW_S
-        moves = self._manner is SLOW and self.gain != self._aim[0]
-        return MOVING_S if moves else self._manner.memory_s
+        """Of the means."""
+        return FEW_S if self._few() else self._manner.memory_s
 
     def _few(self) -> bool:
         """Whether a careful filter, which harms nothing by design, sees few edges, or none yet."""
@@ -204,7 +190,7 @@ class Harm:
             return self.gain, 0.0
         alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s
-        self._calm = self._sure or (self._bare and harm < CALM and self._manner is not SLOW)
+        self._calm = self._sure or (self._bare and harm < CALM)
         if harm > HARM_AGAIN:
             self._shy_s = self._moving_s + self._manner.shy_s
         if (
@@ -222,12 +208,6 @@ class Harm:
             aim = aim[0], 0.0
         if self._manner is UNFORESEEN:
             return self._wide(aim)
-        if self._manner is SLOW and whole > self._manner.seen:
-            self._shy_s = self._moving_s + self._manner.patience_s
-            return min(aim[0], LITTLE_PU), aim[1]
-        if self._manner is SLOW and whole <= 1.0 and not shy and aim[0] > self.gain and self._large():
-            # All news judge it again on the way; by steps of REACH a load of few edges would take minutes.
-            aim = min(self.gain + DARE_PU, 1.0), aim[1]
         if (not shy and harm <= HARM_AGAIN) or whole <= HARM_AGAIN:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
@@ -265,9 +245,7 @@ class Harm:
         grid = excess(loop, law.gain, law.prompt_pu, self._shape, doubt)
         judged, seen = told_by(loud), self._manner.seen
         within = np.concatenate([loud, np.zeros(ABOVE_HZ.size, bool)])
-        if self._manner is SLOW:
-            judged = within
-        elif self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
+        if self._aim[1] == 0.0 and (self._often < OFTEN or not self._shape.ahead):
             judged, seen = within, HARM_AGAIN
         widened = self._spans.widened(self._span_floor_kw)
         if widened is None:
@@ -284,7 +262,7 @@ class Harm:
         if self._aim == (1.0, self._shape.prompt_pu) and kept:
             return self._aim, *harms
         present = self.gain, self.prompt_pu * self._shape.prompt_pu
-        if not (self._shape.at_once or self._manner is SLOW) and harms[0] > HARM_AGAIN and present[1] != 0.0:
+        if not self._shape.at_once and harms[0] > HARM_AGAIN and present[1] != 0.0:
             return (present[0], 0.0), *harms
         aim = best(loop, load_w, self._shape, *present, widened, doubt, self._manner)
         return self._held(aim, kept) if self._shape.ahead else aim, *harms
@@ -297,15 +275,15 @@ class Harm:
         return found
 
     def _doubt(self) -> Column:
-        """Of D at the lines and above them, what may be chance. Of a loop that answers at once, of a load that moves
-        often and meets the late or the wide filter, and of a slow converter, one error at least: these harm nothing by
-        design, and what speaks against it must be more than chance."""
+        """Of D at the lines and above them, what may be chance. Of a loop that answers at once, and of a load that
+        moves often and meets the late or the wide filter, one error at least: these harm nothing by design, and what
+        speaks against it must be more than chance."""
         often = self._often >= OFTEN
-        if self._manner is SLOW:
-            doubt = self._manner.doubt if often else 1.0
-        else:
-            doubt = self._manner.doubt * (self._shape.at_once or (often and self._aim[1] <= 0.0))
-        error = doubt * self._errors()
+        return self._doubted(self._manner.doubt * (self._shape.at_once or (often and self._aim[1] <= 0.0)))
+
+    def _doubted(self, errors: float) -> Column:
+        """So many standard errors of D at the lines and above them."""
+        error = errors * self._errors()
         return np.concatenate([error, np.repeat(error[-1], ABOVE_HZ.size)])
 
     def _errors(self) -> Column:

@@ -19,7 +19,7 @@ class Manner:
     before more is tried. part: of what is seen in a second that enters its mean, which is judged. hold: by so much more
     may be left where all is prompt than where nothing is. known: lines that tell; those above are carried on. doubt:
     standard errors of a line that pass for chance. memory_s: of the means, while the load moves as it did. span_max: by
-    how much the 20 ms mean of the grid may span more than the load's.
+    how much the 20 ms mean of the grid may span more than the load's. alone: the gain moves, the prompt share stays.
     """
 
     seen: float
@@ -34,6 +34,7 @@ class Manner:
     doubt: float = 0.0
     memory_s: float = 12.0
     span_max: float = 0.03
+    alone: bool = False
 
 
 AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 6.0, 16.0, 0.0, 0.0, 0.3, 0.0, LINES - 1, 1.0)
@@ -47,10 +48,18 @@ UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.
 """Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
 them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
 SLOW = replace(
-    UNFORESEEN, seen=10 ** (0.3 / 20), kept=10 ** (0.15 / 20), patience_s=5.0, doubt=3.0, span_max=0.0
+    UNFORESEEN,
+    seen=10 ** (0.3 / 20),
+    kept=10 ** (0.15 / 20),
+    patience_s=5.0,
+    doubt=3.0,
+    span_max=0.0,
+    alone=True,
 )
 """Nothing keeps the span of a large step; so none may be seen that spans more. The more of a swing a slow converter
 takes, the less its lead can do: another loop, so less harm is allowed; and of 33 lines one is three errors off soon."""
+STEPS = replace(SLOW, kept=10 ** (0.2 / 20), span_max=0.02)
+"""Large steps, often: what is judged is the loop that they meet, and what they span is seen in every ten seconds."""
 AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)
 """Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and
 a line is told by its neighbours too. Edges faster than the slew come later the more of a swing is taken: what they

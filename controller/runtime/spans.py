@@ -52,6 +52,10 @@ class Spans:
         most, least = ends[:, 0, 0], ends[:, 1, 0]
         return float((np.maximum(most[1:], most[:-1]) - np.minimum(least[1:], least[:-1])).max())
 
+    def edge_kw(self) -> float:
+        """The most that the load has moved in the last cycle: of edges, what ramps do not."""
+        return float(self._ends[-1][0, 0] - self._ends[-1][1, 0]) if self._ends else 0.0
+
     def widened(self, floor_kw: float) -> float | None:
         """Grid over load, less 1; None where ends_kw tells nothing."""
         ends_kw = self.ends_kw(floor_kw)

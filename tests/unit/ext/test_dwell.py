@@ -108,6 +108,13 @@ def test_a_box_is_narrow_where_its_spectrum_turns_above_50_hz(times_owed: float)
     assert found_kw == pytest.approx(2000.0 / (2 * times_owed), rel=0.02)
 
 
+@pytest.mark.parametrize("given_pu", [0.04, 0.1])
+def test_so_much_of_an_edge_is_given_at_a_time(given_pu: float) -> None:
+    """In a wide box of a steady load."""
+    found_kw, _ = height_kw(0.0, given_pu=given_pu)
+    assert found_kw == pytest.approx(2000.0 * given_pu, rel=0.02)
+
+
 @pytest.mark.parametrize(("owed_s", "is_given"), [(0.0, False), (0.0014, False), (0.0016, True)])
 def test_what_is_not_worth_the_wire_is_not_given(owed_s: float, is_given: bool) -> None:
     """L below half an exchange; 0 stands for a loop that gives nothing ahead."""

@@ -7,9 +7,7 @@ import pytest
 from controller.image import Frame
 from controller.runtime.harm import EVERY_S, FAR, FEW_S, MANY, OFTEN, Harm
 from controller.runtime.manner import AHEAD
-from controller.runtime.manner import SLOW as SLOW_MANNER
 from tests.unit.runtime.test_harm import EDGES_W, FAST, LATE, SLOW, late
-from tests.unit.runtime.test_harm_filters import slow_converter
 
 
 @pytest.mark.parametrize(("often", "seen_s"), [(MANY, 0.0), (MANY - 0.01, FEW_S)])
@@ -58,15 +56,6 @@ def test_few_edges_are_not_judged_before_it_is_time_for_the_next() -> None:
         aims.append(harm._aim)
         harm._present = 1.0
     assert aims[0] == (1.0, 0.0) != aims[1]
-
-
-@pytest.mark.parametrize(("often", "errors"), [(OFTEN, SLOW_MANNER.doubt), (OFTEN - 0.01, 1.0)])
-def test_a_slow_converter_that_sees_few_edges_is_doubted_by_one_error(often: float, errors: float) -> None:
-    """Of many, by three."""
-    harm = Harm(2000.0, slow_converter())
-    harm._often, harm._moving_s = often, 50.0
-    harm._square, harm._taken = 1e9 * EDGES_W, 2e9 * EDGES_W
-    assert harm._doubt()[0] == pytest.approx(errors * harm._errors()[0]) != 0.0
 
 
 @pytest.mark.parametrize(

@@ -10,24 +10,18 @@ from controller.runtime.choice import ABOVE_HZ, LINES_HZ, REACH, best, excess
 from controller.runtime.harm import (
     AHEAD_RISE,
     CALM,
-    DARE_PU,
     EVERY_S,
     FALL_PER_S,
     FORESEEN_S,
-    LITTLE_PU,
     MOSTLY,
-    MOVING_S,
     OFTEN,
     PERIODS,
     RISE_PER_S,
     SELDOM_PU,
-    SURE,
-    SURE_RISE,
     Harm,
 )
 from controller.runtime.manner import AHEAD, FILTERED, UNFORESEEN, manner
-from controller.runtime.manner import SLOW as SLOW_MANNER
-from controller.runtime.shape import BEGIN_PU, Shape, shape_of
+from controller.runtime.shape import Shape
 from tests.unit.runtime.test_harm import EDGES_W, FAST, LATE, SLOW, WHOLE, late, run
 
 MUCH = 10 ** (1.0 / 20)
@@ -275,97 +269,6 @@ def test_a_share_goes_out_slowly_and_back_fast(now: float, aim: float, moved: fl
     harm.prompt_pu, harm._aim = now, (1.0, aim)
     harm.judge(WHOLE, 0.1)
     assert harm.prompt_pu == pytest.approx(moved)
-
-
-def slow_converter() -> Shape:
-    """7 ms late for small swings, of which its lead takes most of the lag."""
-    return shape_of(
-        frame_s=1e-4, dead_s=0.0029, period_s=0.0, lag_s=0.05, slew_kw_per_s=0.0, rating_kw=2000.0
-    )
-
-
-def test_a_loop_that_keeps_no_span_begins_with_a_little_and_takes_what_is_seen_to_be_harmless() -> None:
-    """Goal: a slow converter helps with small steps. Method: 7 ms late by its filter and in fact, a load that moves
-    often: from BEGIN_PU on up, nothing tried; where the span is seen to widen, less, and at least BEGIN_PU."""
-    slow = slow_converter()
-    harm = Harm(2000.0, slow)
-    assert (harm.gain, harm.prompt_pu, manner(slow)) == (BEGIN_PU, 1.0, SLOW_MANNER)
-    harm._often, harm._moving_s = 1.0, 500.0
-    assert harm._patient((0.15, 1.0), 1.0, 1.0 + 1e-9) == (0.15, 1.0)
-    assert (harm._manner, harm._trying) == (SLOW_MANNER, False)
-    at = best(late(0.007), EDGES_W, slow, BEGIN_PU, 1.0, -0.02)
-    assert BEGIN_PU < at[0] <= BEGIN_PU + REACH + 1e-9
-    assert at[1] == 1.0
-    assert best(late(0.007), EDGES_W, slow, BEGIN_PU, 1.0, 0.01)[0] == pytest.approx(BEGIN_PU)
-    assert best(late(0.012), EDGES_W, slow, 0.5, 1.0, 0.01)[0] == pytest.approx(0.5 - REACH)
-
-
-@pytest.mark.parametrize(("late_s", "stays"), [(0.0071, True), (0.0073, False)])
-def test_a_slow_loop_that_takes_all_takes_less_as_soon_as_it_harms(late_s: float, stays: bool) -> None:
-    """Goal: the filter taken whole keeps the limit as on its way there. Method: it was made for 7.0 ms; at 7.1 ms 0.27
-    dB are harmed, of the 0.3 that pass, at 7.3 ms 0.44, less than the 1 dB that ends a trial."""
-    harm = Harm(2000.0, slow_converter())
-    harm.gain, harm._aim, harm._often, harm._moving_s = 1.0, (1.0, 1.0), 1.0, 50.0
-    harm._square = harm._taken = 1e9 * EDGES_W
-    harm._cross = harm._square * late(late_s)
-    harm._spans.widened = lambda floor_kw: -0.2  # type: ignore[method-assign]
-    for _ in range(20):
-        aim, seen, _ = harm._aimed(np.ones(LINES_HZ.size, bool), Frame(gain=1.0, prompt_pu=1.0))
-    assert seen < MUCH and (seen <= SLOW_MANNER.seen) == stays
-    assert (aim == (1.0, 1.0)) == stays
-
-
-@pytest.mark.parametrize(("whole", "aim"), [(SLOW_MANNER.seen, 0.55), (SLOW_MANNER.seen + 1e-9, LITTLE_PU)])
-def test_of_a_load_that_a_slow_converter_would_harm_as_a_whole_it_takes_little(
-    whole: float, aim: float
-) -> None:
-    """A larger swing is another, later loop: what harms is not on the way to what helps. At the exact edge."""
-    harm = Harm(2000.0, slow_converter())
-    harm.gain, harm._often, harm._moving_s = 0.5, 1.0, 50.0
-    assert harm._patient((0.55, 1.0), 0.9, whole) == (aim, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("best_pu", "whole", "shy_s", "span_kw", "aim"),
-    [
-        (0.15, 1.0, 0.0, 1000.1, 0.1 + DARE_PU),
-        (0.15, 1.0, 0.0, 1000.0, 0.15),
-        (0.15, 1.0 + 1e-9, 0.0, 1000.1, 0.15),
-        (0.10, 1.0, 0.0, 1000.1, 0.10),
-        (0.05, 0.9, 0.0, 1000.1, 0.05),
-        (0.15, 1.0, 501.0, 1000.1, 0.15),
-    ],
-)
-def test_what_no_line_speaks_against_a_slow_converter_takes_much_of(
-    best_pu: float, whole: float, shy_s: float, span_kw: float, aim: float
-) -> None:
-    """Were all of a swing taken, no line would be above the load, more than now would be best, and large steps were
-    seen, of half the rating: DARE_PU more. Not above the load, not where less is best or nothing more, as where the
-    span widens, nor soon after harm, nor of small steps, after which large ones may come."""
-    harm = Harm(2000.0, slow_converter())
-    harm.gain, harm._often, harm._moving_s, harm._shy_s = 0.1, 1.0, 500.0, shy_s
-    harm._spans.ends_kw = lambda floor_kw: (span_kw, span_kw) if span_kw > floor_kw else None  # type: ignore[method-assign]
-    assert harm._patient((best_pu, 1.0), 0.9, whole) == (aim, 1.0)
-    harm.gain, harm._shy_s = 0.6, 0.0
-    assert harm._patient((0.65, 1.0), 0.9, 1.0)[0] == (1.0 if span_kw > 1000.0 else 0.65)
-
-
-@pytest.mark.parametrize(("whole", "hurries"), [(SURE - 1e-9, True), (SURE, False)])
-def test_a_slow_converter_far_from_harm_takes_more_at_once(whole: float, hurries: bool) -> None:
-    """A load of slow ramps: all of a swing would leave half of it at most. Its gain moves SURE_RISE as fast then."""
-    harm = Harm(2000.0, slow_converter())
-    harm._often, harm._moving_s = 1.0, 50.0
-    harm._aim = harm._patient((0.15, 1.0), 0.95, whole)
-    harm.judge(Frame(gain=BEGIN_PU, prompt_pu=1.0), 0.1)
-    assert harm.gain - BEGIN_PU == pytest.approx(0.002 * (SURE_RISE if hurries else 1.0))
-
-
-@pytest.mark.parametrize(("gain", "memory_s"), [(1.0, SLOW_MANNER.memory_s), (0.99, MOVING_S)])
-def test_while_its_gain_moves_less_is_remembered_of_a_slow_converter(gain: float, memory_s: float) -> None:
-    """What is measured on the way belongs to another loop; at rest more is asked, against chance."""
-    harm = Harm(2000.0, slow_converter())
-    harm.gain, harm._aim = gain, (1.0, 1.0)
-    assert harm._memory_s() == memory_s
 
 
 @pytest.mark.parametrize(

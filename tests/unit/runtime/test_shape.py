@@ -297,10 +297,34 @@ def test_a_slow_converters_filter_is_below_the_load_where_it_is_led_most(lag_s: 
         frame_s=1e-4, dead_s=0.0014, period_s=0.0024, lag_s=lag_s, slew_kw_per_s=400e3, rating_kw=2000.0
     )
     late_s = 1e-4 + 0.0014 + 0.75 * 0.0024 + 0.08 * lag_s
-    left = abs(1 - found.prompt.answer(2 * np.pi * HZ) * np.exp(-2j * np.pi * HZ * late_s))
+    left = abs(1 - found.late.answer(2 * np.pi * HZ) * np.exp(-2j * np.pi * HZ * late_s))
     assert found.begin_pu == BEGIN_PU
     assert 20 * np.log10(left[HZ > 36.5].max()) < -1.35
     assert 20 * np.log10(left.max()) < 0.25
+
+
+@pytest.mark.parametrize(("dead_ms", "for_steps"), [(4.949, True), (4.951, False)])
+def test_a_slow_lag_is_led_less_for_large_steps(dead_ms: float, for_steps: bool) -> None:
+    """25 ms, of 50 ms of lag, of which 7.5 ms are the lead's: 0.3 at once, the rest through a lag of 25 ms, between
+    those of 8 and 32 ms; and what steps owe is given ahead, a tenth of them at a time. Where a converter begins to
+    answer within a quarter of that, 6.25 ms, to the thousandth of a millisecond: a frame, the dead time, half of an
+    exchange; else one filter does for all."""
+    found = shape_of(
+        frame_s=1e-4,
+        dead_s=1e-3 * dead_ms,
+        period_s=0.0024,
+        lag_s=0.05,
+        slew_kw_per_s=0.0,
+        rating_kw=2000.0,
+    )
+    assert found.begin_pu == BEGIN_PU
+    assert (found.prompt is not found.late) == for_steps
+    if for_steps:
+        assert (found.prompt.taps_pu[0], sum(found.prompt.taps_pu)) == pytest.approx((0.3, 0.3))
+        assert found.prompt.lags_pu == pytest.approx((0.7 * 7 / 24, 0.7 * 17 / 24, 0.0))
+        assert (found.owed_s, found.given_pu) == (pytest.approx(0.0251 + 1e-3 * dead_ms), 0.1)
+    else:
+        assert (found.owed_s, found.given_pu) == (0.0, 0.05)
 
 
 @pytest.mark.parametrize("rate_hz", [2_000, 10_000, 20_000])
