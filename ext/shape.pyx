@@ -11,17 +11,21 @@ from libc.string cimport memset
 
 
 cdef void shape_init(Shape *s, const ShapeSetup *setup) noexcept nogil:
-    cdef int32_t i
     memset(s, 0, sizeof(Shape))
     shape_turn(s, setup)
-    for i in range(LAG_MAX):
-        s.part[i] = setup.frame_s / (setup.lags_s[i] + setup.frame_s)
 
 
 cdef void shape_turn(Shape *s, const ShapeSetup *setup) noexcept nogil:
-    """From now on with these filters, of what was taken so far; lags are the same in all, taps may lie elsewhere."""
+    """From now on with these filters, of what was taken so far; taps may lie elsewhere, a lag that is another one
+    begins anew."""
+    cdef double part
+    cdef int32_t i
     s.setup = setup
     s.prompt_pu = NAN
+    for i in range(LAG_MAX):
+        part = setup.frame_s / (setup.lags_s[i] + setup.frame_s)
+        if part != s.part[i]:
+            s.part[i], s.lag_kw[i] = part, 0.0
 
 
 cdef void shape_mix(Shape *s, double prompt_pu) noexcept nogil:

@@ -53,15 +53,16 @@ NO_TAPS, NO_LAGS = (0.0,) * TAPS, (0.0,) * len(LAGS_S)
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One H. tap_s: time between two taps."""
+    """One H. tap_s: time between two taps; lags_s: T."""
 
     tap_s: float
     taps_pu: tuple[float, ...]
     lags_pu: tuple[float, ...]
+    lags_s: tuple[float, ...] = LAGS_S
 
     def answer(self, omega: Column) -> Answer:
         """H at every angular frequency (rad/s)."""
-        found: Answer = _parts(omega, self.tap_s) @ np.array([*self.taps_pu, *self.lags_pu])
+        found: Answer = _parts(omega, self.tap_s, self.lags_s) @ np.array([*self.taps_pu, *self.lags_pu])
         return found
 
     def left(self, loop: Answer) -> Column:
@@ -77,7 +78,7 @@ class Filter:
     def span(self, late_s: float) -> float:
         """Of the 20 ms mean of the grid, with H that late, over steps both ways; in steps."""
         shares = np.array([*self.taps_pu, *self.lags_pu])
-        return float(2.0 * abs(MEAN_BARE - _means(self.tap_s, late_s) @ shares).max())
+        return float(2.0 * abs(MEAN_BARE - _means(self.tap_s, late_s, self.lags_s) @ shares).max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,34 +135,35 @@ def designed(
     turn_pu: float,
     tap_s: float,
     rate_hz: float = 2.0 * TOP_HZ,
+    lags_s: tuple[float, ...] = LAGS_S,
 ) -> tuple[Filter, bool]:
     """The best H for all of those loops, G at HZ each, and whether it does what it was made for, and helps.
 
     lates_s: for which the span is kept; turn_pu: the most that a step changes from tap to tap; rate_hz: of exchanges,
     above half of it nothing is looked at but what folds.
     """
-    shares = _design(_Task(loops, lates_s, limits, turn_pu, tap_s, rate_hz))
-    made = Filter(tap_s, tuple(shares[:TAPS].tolist()), tuple(shares[TAPS:].tolist()))
+    shares = _design(_Task(loops, lates_s, limits, turn_pu, tap_s, rate_hz, lags_s))
+    made = Filter(tap_s, tuple(shares[:TAPS].tolist()), tuple(shares[TAPS:].tolist()), lags_s)
     left = [made.left(loop) for loop in loops]
     harmless = all(found[HZ <= HARM_HZ].max() <= HARM_KEPT for found in left)
     narrow = all(made.span(late_s) <= limits.span + SPAN_SLACK for late_s in lates_s)
     return made, harmless and narrow and all(BAND_W @ found**2 <= HELP_MIN for found in left)
 
 
-def _parts(omega: Column, tap_s: float) -> Answer:
+def _parts(omega: Column, tap_s: float, lags_s: Sequence[float]) -> Answer:
     """Of H: one column a tap and a lag, (lines, shares)."""
     taps = [np.exp(-1j * omega * tap_s * k) for k in range(TAPS)]
-    return np.array(taps + [1.0 / (1.0 + 1j * omega * lag_s) for lag_s in LAGS_S]).T
+    return np.array(taps + [1.0 / (1.0 + 1j * omega * lag_s) for lag_s in lags_s]).T
 
 
-def _means(tap_s: float, late_s: float) -> Column:
+def _means(tap_s: float, late_s: float, lags_s: Sequence[float]) -> Column:
     """Of H: 20 ms mean of the answer to a step, late, about the middle of its levels; (times, shares)."""
 
     def mean(t_s: Column, lag_s: float) -> Column:
         return (_area(t_s, lag_s) - _area(t_s - MEAN_S, lag_s)) / MEAN_S
 
     taps = [mean(STEP_S - late_s - tap_s * k, 0.0) for k in range(TAPS)]
-    return np.array(taps + [mean(STEP_S - late_s, lag_s) for lag_s in LAGS_S]).T - 0.5
+    return np.array(taps + [mean(STEP_S - late_s, lag_s) for lag_s in lags_s]).T - 0.5
 
 
 def _area(t_s: Column, lag_s: float) -> Column:
@@ -170,11 +172,11 @@ def _area(t_s: Column, lag_s: float) -> Column:
     return after_s - lag_s * (1.0 - np.exp(-after_s / lag_s)) if lag_s > 0 else after_s
 
 
-def _steps(tap_s: float) -> Column:
+def _steps(tap_s: float, lags_s: Sequence[float]) -> Column:
     """Of H: command after a step, over all taps at least, (times, shares)."""
     step_s = STEP_S * max(1.0, TAPS * tap_s / STEP_S[-1])
     taps = [(tap_s * k <= step_s + 1e-9) * 1.0 for k in range(TAPS)]
-    return np.array(taps + [1.0 - np.exp(-step_s / lag_s) for lag_s in LAGS_S]).T
+    return np.array(taps + [1.0 - np.exp(-step_s / lag_s) for lag_s in lags_s]).T
 
 
 class _Task:
@@ -188,18 +190,21 @@ class _Task:
         turn_pu: float,
         tap_s: float,
         rate_hz: float,
+        lags_s: Sequence[float],
     ) -> None:
         seen = max(0.5 * rate_hz, HARM_HZ) >= HZ
-        parts = _parts(OMEGA[seen], tap_s)
+        parts = _parts(OMEGA[seen], tap_s, lags_s)
         self.ways = [parts * loop[seen, None] for loop in loops]
-        folds = [_folds(loop, tap_s, rate_hz, limits.fold_hz) for loop in loops[: int(limits.fold < inf)]]
+        folds = [
+            _folds(loop, tap_s, lags_s, rate_hz, limits.fold_hz) for loop in loops[: int(limits.fold < inf)]
+        ]
         self.weight = BAND_W[seen]
         blocks = self.ways + folds
         self.lines = [block.shape[0] for block in blocks]
         self.rows = np.vstack(
             [part for block in blocks for part in (block.real, block.imag)]
-            + [_means(tap_s, late_s) for late_s in lates_s]
-            + [_steps(tap_s), TURNS]
+            + [_means(tap_s, late_s, lags_s) for late_s in lates_s]
+            + [_steps(tap_s, lags_s), TURNS]
         )
         ones = [part for block in self.ways for part in (np.ones(block.shape[0]), np.zeros(block.shape[0]))]
         nothing = np.zeros(2 * sum(block.shape[0] for block in folds))
@@ -229,11 +234,11 @@ class _Task:
         return kept
 
 
-def _folds(loop: Answer, tap_s: float, rate_hz: float, fold_hz: float) -> Answer:
+def _folds(loop: Answer, tap_s: float, lags_s: Sequence[float], rate_hz: float, fold_hz: float) -> Answer:
     """Of H: what exchanges make of 0.1 Hz to fold_hz of what lies beside their rate and twice that, (lines, shares)."""
     band = fold_hz >= HZ
     beside = [k * rate_hz + side * HZ[band] for k in (1, 2) for side in (-1.0, 1.0)]
-    return np.vstack([_parts(2.0 * pi * hz, tap_s) * abs(loop[band])[:, None] for hz in beside])
+    return np.vstack([_parts(2.0 * pi * hz, tap_s, lags_s) * abs(loop[band])[:, None] for hz in beside])
 
 
 def _design(task: _Task) -> Column:

@@ -11,6 +11,9 @@ while the battery rests, from the load as it was (Trial); where it would have be
 never far more, it is taken. The span is convex in the share that is taken, so every smaller share on the way spans
 less, too. In a lull between small steps the battery is still on its way from those before, which tells nothing yet.
 
+Large steps that are seldom may pass the late filter, which fades: so slow that its lateness harms little, and the
+battery is back before the next one comes. It is taken while a trial of it spans as much as the load and leaves less.
+
 As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, a large step is
 seen, or the load has stood still for so long that what comes may be another one, nothing is taken.
 """
@@ -23,7 +26,7 @@ from numpy.typing import NDArray
 from controller.image import Frame
 from controller.runtime.choice import LINES_HZ
 from controller.runtime.fastlink import watch
-from controller.runtime.filters import LAGS_S, Filter
+from controller.runtime.filters import Filter
 from controller.runtime.harm import CALM, EVERY_S, HARM_AGAIN, KEEP, KW_PER_STEP, QUIET, TURN, Harm
 from controller.runtime.shape import LATEST, Shape
 from controller.runtime.spans import RATE_HZ, SPAN_S, Spans
@@ -40,15 +43,19 @@ WIDER_ONCE_MAX = 0.3  # what ten seconds of small steps may span more by chance
 MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
 # Of what the load spans in the mean: less may be a lull, the battery on its way from steps before, but not for so long.
-TELLS_SHARE, LULL_S = 0.7, 5.0
+TELLS_SHARE, LULL_S = 1.0, 5.0
 STEP_PU = 0.6  # of the rating: a step of the load that is not small
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
-ALL, WIDE = 1.0, -1.0  # prompt share: of slow ramps all passes at once, else through the wide filter
+# Prompt share: of slow ramps all passes at once, else through the wide filter, or the late one.
+ALL, WIDE, FADING = 1.0, -1.0, 0.0
+# Of the last: how much more the grid may span, and would once at most; and what it may leave of 0.1 to 5 Hz.
+FADES_MAX, FADES_FAR, HELPS_MAX = 0.03, 0.1, 0.8
+SLOW_S = 1.6  # what is slower is below 0.1 Hz
 
 
 class Ramps(Harm):
-    """As Harm; the gain moves, and the prompt share is ALL or WIDE."""
+    """As Harm; the gain moves, and the prompt share is ALL, WIDE or FADING."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
         self._step_kw_max = STEP_PU * rating_kw
@@ -61,22 +68,24 @@ class Ramps(Harm):
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
         self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
-        # Of the grid as it is, as the trial has it, and as it has the last SOON_S.
-        self._seen, self._foreseen, self._soon = Widening(), Widening(), Widening()
-        self._trial = Trial(self._shape.wide, LATEST * self._shape.delay_s) if self._shape.wide_pu else None
+        self._fades_s = 0.0
+        self._seen = Widening()
+        late_s = LATEST * self._shape.delay_s
+        self._trial = Trial(self._shape.wide, late_s) if self._shape.wide_pu else None
+        self._fading = Trial(self._shape.late, late_s) if any(self._shape.late.lags_pu) else None
 
     def follow(self, before: Harm) -> None:
         """As Harm; what this loop cannot do ends."""
         super().follow(before)
-        if self.prompt_pu == WIDE and not self._trial:
+        if (self.prompt_pu == WIDE and not self._trial) or (self.prompt_pu == FADING and not self._fading):
             self._begin()
             self._aim = 0.0, ALL
 
     def take(self, sides_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, grid; while the battery rests, too."""
         self._spans.take(sides_kw)
-        if self._trial:
-            self._trial.take(sides_kw[0], law.target_kw)
+        for trial in self._trials:
+            trial.take(sides_kw[0], law.target_kw)
         forget = 1.0 / (MEMORY_S * RATE_HZ)
         means = self._state, self._square, self._cross, self._taken
         watch.correlate(sides_kw, self._last_kw, KEEP, TURN, forget, QUIET, DIRECT, *means)
@@ -87,9 +96,8 @@ class Ramps(Harm):
         if self._since_s >= EVERY_S:
             self._since_s = 0.0
             self._seen.take(self._spans.ends_kw(self._span_floor_kw), self.gain == self._aim[0])
-            if self._trial:
-                self._foreseen.take(self._trial.ends_kw(self._span_floor_kw))
-                self._soon.take(self._trial.soon_kw(self._span_floor_kw))
+            for trial in self._trials:
+                trial.judge(self._span_floor_kw)
             self._moving_s += EVERY_S * self._seen.moves
             self._aim = self._next()
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
@@ -106,33 +114,65 @@ class Ramps(Harm):
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
         small = self._spans.step_kw(EVERY_S) <= self._step_kw_max
-        fine = small and self._foreseen.mean <= WINS and not self._spans_far_more()
-        self._fine_s = self._fine_s + EVERY_S * self._seen.moves if fine else min(self._fine_s, 0.0)
-        still = self._spans.known and not self._seen.moves
-        self._still_s = self._still_s + EVERY_S if still else 0.0
-        widens = self._seen.much if self._aim == (1.0, WIDE) else self._seen.once > WIDER_MAX
-        widens &= self._aim != (0.0, WIDE)  # on the way out, as was foreseen: that moves the grid, too
-        if self._harms(loud) or (self._seen.moves and widens):
+        self._see(small)
+        if self._harms(loud) or (self._seen.moves and self._spans_more()):
             self._due_s = self._moving_s + SHY_S
             return 0.0, self._aim[1]
         if self._aim == (1.0, ALL) and worst > 1.0:
-            self._aim, self._fine_s = (0.0, ALL), 0.0  # another load than it was
-        if self._aim == (1.0, WIDE) and (not small or self._still_s >= SPAN_S or self._spans_far_more()):
+            self._aim, self._fine_s, self._fades_s = (0.0, ALL), 0.0, 0.0  # another load than it was
+        if self._aim == (1.0, WIDE) and (not small or self._still_s >= SPAN_S or self._far_more()):
             # What comes may be large steps, and then the grid would span more.
             self._aim, self._fine_s = (0.0, WIDE), 0.0 if small else WARM_S - AGAIN_S
+        if self._aim == (1.0, FADING) and self._fades_s == 0.0:
+            self._aim = 0.0, FADING
         if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
         if worst <= CALM:
             return 1.0, ALL
-        if not self._trial or self._fine_s < WARM_S:
-            return self._aim
-        if self._aim != (1.0, WIDE):
-            self._seen.rest()  # it may hold what the battery did on its way out
-        return 1.0, WIDE
+        return self._through_filters()
 
-    def _spans_far_more(self) -> bool:
-        """Whether the trial says so, of ten seconds or of the last ones alone."""
-        return self._foreseen.much or (self._soon.moves and self._soon.far(self._foreseen.load_kw))
+    def _through_filters(self) -> tuple[float, float]:
+        """Where edges are told: what is aimed at."""
+        if self._trial and self._fine_s >= WARM_S:
+            if self._aim != (1.0, WIDE):
+                self._seen.rest()  # it may hold what the battery did on its way out
+            return 1.0, WIDE
+        if self._fading and self._fades_s >= WARM_S and self._aim != (1.0, WIDE):
+            return 1.0, FADING
+        return self._aim
+
+    def _see(self, small: bool) -> None:
+        """For how long the filters would have been fine, of a load that moves."""
+        step_s = EVERY_S * self._seen.moves
+        fine = self._trial and small and self._trial.foreseen.mean <= WINS and not self._far_more()
+        self._fine_s = self._fine_s + step_s if fine else min(self._fine_s, 0.0)
+        more = self._fading.foreseen.once if self._fading else FADES_FAR
+        helps = self._fading is not None and self._fading.left <= HELPS_MAX
+        fades = helps and more <= FADES_MAX
+        self._fades_s = (
+            self._fades_s + step_s if fades else self._fades_s if helps and more < FADES_FAR else 0.0
+        )
+        still = self._spans.known and not self._seen.moves
+        self._still_s = self._still_s + EVERY_S if still else 0.0
+
+    def _spans_more(self) -> bool:
+        """Whether the grid spans more than it may. On the way out, as was foreseen: that moves the grid, too."""
+        if self._aim[1] == FADING:
+            return self._seen.once > FADES_MAX and self._aim[0] > 0.0
+        if self._aim[1] == WIDE:
+            return self._seen.much and self._aim[0] > 0.0
+        return self._seen.once > WIDER_MAX
+
+    def _far_more(self) -> bool:
+        """Whether the trial of the wide filter says so, of ten seconds or of the last ones alone."""
+        trial = self._trial
+        return trial is not None and (
+            trial.foreseen.much or (trial.soon.moves and trial.soon.far(trial.foreseen.load_kw))
+        )
+
+    @property
+    def _trials(self) -> list[Trial]:
+        return [trial for trial in (self._trial, self._fading) if trial]
 
     def _harms(self, loud: NDArray[np.bool_]) -> bool:
         """Whether a line of the load is left with more than it had, by more than chance."""
@@ -187,6 +227,9 @@ class Trial:
         self._answer = _answer(made, late_s)
         self._past_kw: Column = np.empty(0)
         self._spans, self._soon = Spans(spare=0), Spans(0, SOON_S)
+        self.foreseen, self.soon = Widening(), Widening()  # of ten seconds, and of the last SOON_S
+        self._slow_kw = np.full(2, np.nan)  # of swing and rest
+        self._energy = np.zeros(2)
 
     def take(self, load_kw: Column, target_kw: float) -> None:
         """The next values of the load, 2.5 ms apart, and the target of the grid."""
@@ -198,27 +241,38 @@ class Trial:
         swing_kw = np.concatenate([self._past_kw, swing_kw])
         battery_kw = np.convolve(swing_kw, self._answer, "valid")
         self._past_kw = swing_kw[1 - self._answer.size :]
+        swing_kw = swing_kw[self._answer.size - 1 :]
+        self._weigh(np.array([swing_kw.mean(), (swing_kw - battery_kw).mean()]), load_kw.size / RATE_HZ)
         sides_kw = np.array([load_kw, load_kw - battery_kw])
         self._spans.take(sides_kw)
         self._soon.take(sides_kw)
 
-    def soon_kw(self, floor_kw: float) -> tuple[float, float] | None:
-        """As ends_kw, of the last SOON_S: large steps are seen there while ten seconds still hold what was before."""
-        return self._soon.ends_kw(floor_kw)
+    def _weigh(self, kw: Column, dt_s: float) -> None:
+        """What it would have left, of all that is not slow."""
+        self._slow_kw = np.where(np.isnan(self._slow_kw), kw, self._slow_kw)
+        self._slow_kw += (kw - self._slow_kw) * (dt_s / SLOW_S)
+        self._energy += ((kw - self._slow_kw) ** 2 - self._energy) * (dt_s / MEAN_S)
 
-    def ends_kw(self, floor_kw: float) -> tuple[float, float] | None:
-        """What the load spans, and what the grid would have; as runtime.spans has it."""
-        return self._spans.ends_kw(floor_kw)
+    @property
+    def left(self) -> float:
+        """Of the energy of the load from 0.1 to 5 Hz; 1 where nothing is known."""
+        return float(self._energy[1] / self._energy[0]) if self._energy[0] else 1.0
+
+    def judge(self, floor_kw: float) -> None:
+        """Every EVERY_S: what would have been spanned; large steps are seen in the last SOON_S while ten seconds still
+        hold what was before."""
+        self.foreseen.take(self._spans.ends_kw(floor_kw))
+        self.soon.take(self._soon.ends_kw(floor_kw))
 
 
 def _answer(made: Filter, late_s: float) -> Column:
     """Of a filter to one value, that late, a value every 2.5 ms."""
     taps_s = late_s + made.tap_s * np.arange(len(made.taps_pu))
     at, part = np.divmod(taps_s * RATE_HZ, 1.0)
-    after = np.arange(int(at[-1] + FADED * max(LAGS_S) * RATE_HZ)) - round(late_s * RATE_HZ)
+    after = np.arange(int(at[-1] + FADED * max(made.lags_s) * RATE_HZ)) - round(late_s * RATE_HZ)
     lags = [
         (after >= 0) * share * -np.expm1(-1.0 / (lag_s * RATE_HZ)) * np.exp(-after / (lag_s * RATE_HZ))
-        for lag_s, share in zip(LAGS_S, made.lags_pu, strict=True)
+        for lag_s, share in zip(made.lags_s, made.lags_pu, strict=True)
     ]
     answer: Column = np.sum(lags, axis=0)
     np.add.at(answer, at.astype(int), (1.0 - part) * made.taps_pu)

@@ -37,11 +37,14 @@ from controller.runtime.filters import (
     BAND_HZ,
     BAND_W,
     HARM_HZ,
+    HZ,
     LAGS_S,
     NO_TAPS,
+    OMEGA,
     STEP_MAX,
     TAP_S,
     TAPS,
+    Answer,
     Filter,
     Limits,
     designed,
@@ -131,12 +134,15 @@ class Shape:
                 "wide_lags_pu": self.wide.lags_pu,
                 "late_taps_pu": self.late.taps_pu,
                 "late_lags_pu": self.late.lags_pu,
-                "lags_s": LAGS_S,
+                "lags_s": self.wide.lags_s,
             },
         }
 
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
+SLOW_LAGS_S = (0.128, 0.512, 1.536)  # of the filters of a slow wire
+# Of a fading one: from 0.5 dB is taken what few edges scatter by, the more the longer an exchange is.
+FADING_DB, FADING_DB_PER_S, FADING_DB_MIN, FADING_STEP = 0.5, 10.0, 0.1, 0.02
 STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same for every step
 BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
@@ -294,9 +300,11 @@ def _slow(times: Times) -> Shape:
         return replace(kept, **_steps(times)) if times.large_s >= LARGE_LATES * times.answer_s else kept
     nothing, all_at_once = rest(tap_s), whole(tap_s)
     if LATEST * times.busy_s <= RAMPS_S_MAX:
-        wide, helps = _wide(times, WIDE if times.period_s * HARM_HZ < 0.5 else _late_wide(times))
+        slow = times.period_s * HARM_HZ >= 0.5
+        wide, helps = _wide(times, _late_wide(times) if slow else WIDE, SLOW_LAGS_S if slow else LAGS_S)
+        late_one = _fading(times) if slow else nothing
         return Shape(
-            times.busy_s, 1.0, 1.0, False, all_at_once, nothing, wide if helps else nothing, begin_pu=0.0
+            times.busy_s, 1.0, 1.0, False, all_at_once, late_one, wide if helps else late_one, begin_pu=0.0
         )
     return Shape(times.delay_s, 0.0, 1.0, True, all_at_once, nothing, nothing)
 
@@ -309,6 +317,20 @@ def _steps(times: Times) -> dict[str, Any]:
     mixed = [(1.0 - at_once) * np.interp(times.large_s, lags_s, one) for one in np.eye(lags_s.size)]
     large = Filter(times.tap_s, (float(at_once + mixed[0]), *NO_TAPS[1:]), tuple(map(float, mixed[1:])))
     return {"prompt": large, "owed_s": times.slow_s + times.large_s, "given_pu": SLOW_GIVEN_PU}
+
+
+def _fading(times: Times) -> Filter:
+    """Of a slow wire, for large steps that are seldom: so slow that its lateness harms little, and gone before the next
+    one comes, so that the battery is where it was: 1 / (1 + j w T), less the same of three times T; as much of it as
+    keeps what is left of 0.5 dB for the measurement."""
+    slow_s, gone_s = SLOW_LAGS_S[-2:]
+    whole_pu = gone_s / (gone_s - slow_s)
+    shares = (0.0,) * (len(SLOW_LAGS_S) - 2) + (whole_pu, -whole_pu)
+    made = Filter(times.tap_s, NO_TAPS, shares, SLOW_LAGS_S)
+    answer = made.answer(OMEGA)[HZ <= HARM_HZ] * _told(times, SMALL_LATE_S[-1])[HZ <= HARM_HZ]
+    harm = 10 ** (max(FADING_DB - FADING_DB_PER_S * times.period_s, FADING_DB_MIN) / 20)
+    share = next((s for s in np.arange(1.0, 0.0, -FADING_STEP) if abs(1.0 - s * answer).max() <= harm), 0.0)
+    return replace(made, lags_pu=tuple(float(share) * pu for pu in shares))
 
 
 def _late_wide(times: Times) -> Limits:
@@ -339,16 +361,19 @@ def _for_edges(times: Times, late_s: float, edge_s: float, limits: Limits) -> tu
     return designed([late(s) for s in lates_s], lates_s, limits, times.turn_pu(times.tap_s), times.tap_s)
 
 
-def _wide(times: Times, limits: Limits) -> tuple[Filter, bool]:
+def _wide(times: Times, limits: Limits, lags_s: tuple[float, ...] = LAGS_S) -> tuple[Filter, bool]:
     """The best for small swings while the wire is never free, and whether it does what it was made for."""
     tap_frames = round(max(times.period_s / WIDE_TAPS, TAP_S) / times.frame_s)
     tap_frames = min(max(tap_frames, 1), PAST_FRAMES // (TAPS - 1))
     tap_s = tap_frames * times.frame_s
     period_s = max(times.period_s, times.frame_s)
-    dead_s = times.frame_s + times.dead_s + times.reads_s
-    loops = [
-        told(dead_s + more_s, period_s, times.lag_s, max(times.lead_s, times.frame_s))
-        for more_s in SMALL_LATE_S
-    ]
+    loops = [_told(times, more_s) for more_s in SMALL_LATE_S]
     turn_pu = min(times.turn_pu(tap_s), WIDE_TURN, WIDE_LED_TURN / times.lead)
-    return designed(loops, (), limits, turn_pu, tap_s, 1.0 / period_s)
+    return designed(loops, (), limits, turn_pu, tap_s, 1.0 / period_s, lags_s)
+
+
+def _told(times: Times, more_s: float) -> Answer:
+    """Of a loop that is told something new with every exchange, small swings that come so much later."""
+    dead_s = times.frame_s + times.dead_s + times.reads_s + more_s
+    period_s = max(times.period_s, times.frame_s)
+    return told(dead_s, period_s, times.lag_s, max(times.lead_s, times.frame_s))

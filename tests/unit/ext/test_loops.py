@@ -111,3 +111,28 @@ def test_a_step_that_one_alone_is_told_from_rest_is_a_step() -> None:
     found = executive.replay(t_ns, waveform(t_ns, np.full(t_ns.size, 3000.0)), SCALE)
     assert executive.status()["loop_at"] != 1
     assert found["pcs_kw"][-1] == pytest.approx(300.0, abs=1.0)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_lag_that_is_another_one_begins_anew(same: bool) -> None:
+    """Loops that answer through one lag each: where it is the same it goes on from where it was, else from nothing; the
+    step that this would make fades."""
+    base = setup(lag_s=0.010)["law"]["loops"][0]
+    nothing = {
+        f"{way}_{part}_pu": [0.0] * n
+        for way in ("prompt", "wide", "late")
+        for part, n in (("taps", 24), ("lags", 3))
+    }
+    shape = (
+        base["shape"] | nothing | {"late_lags_pu": [1.0, 0.0, 0.0], "at_once": 0, "lags_s": [0.128, 0.5, 1.5]}
+    )
+    loops = [base | {"prompt_pu": 0.0, "shape": shape | {"lags_s": [lag_s, 0.5, 1.5]}}
+             for lag_s in (0.128, 0.128 if same else 0.2)]  # fmt: skip
+    kw = played(loops)
+    gone_s = (GONE - AT) / RATE_HZ
+    after_s = 0.3
+    whole = 1.0 - np.exp(-(after_s + gone_s) / 0.128) if same else 1.0 - np.exp(-after_s / 0.2)
+    rest = 0.0 if same else (1.0 - np.exp(-gone_s / 0.128)) * np.exp(-after_s / 0.1)
+    found = kw[GONE + round(after_s * RATE_HZ)]
+    assert found == pytest.approx(400.0 * (whole + rest), abs=8.0)
+    assert abs(np.diff(kw[GONE - 1 : GONE + 4])).max() < 6.0

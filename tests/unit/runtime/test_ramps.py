@@ -25,7 +25,7 @@ from controller.runtime.ramps import (
 )
 from controller.runtime.shape import Shape, shape_of
 from controller.runtime.spans import RATE_HZ, SPAN_S
-from tests.unit.runtime.test_harm import FAST
+from tests.unit.runtime.test_harm import FAST, LATE
 
 RATING_KW = 2000.0
 CYCLE_S = 0.1
@@ -42,7 +42,7 @@ def shape(delay_ms: float = 20.0) -> Shape:
 def bare_shape() -> Shape:
     """Of a loop that is too late for a wide filter."""
     return shape_of(
-        frame_s=1e-4, dead_s=0.037, period_s=0.011, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW,
+        frame_s=1e-4, dead_s=0.037, period_s=0.009, lag_s=0.0, slew_kw_per_s=0.0, rating_kw=RATING_KW,
         reads_s=0.004,
     )  # fmt: skip
 
@@ -184,17 +184,17 @@ def steps(seconds: float, seed: int = 1) -> np.ndarray:
 
 def test_the_trial_is_what_steps_leave() -> None:
     """Squares that settle: the span of the filter's own formula; none before ten seconds are seen, or SOON_S."""
-    made = shape().wide
+    made = LATE.late
     for late_s in (0.020, 0.030):
         trial = Trial(made, late_s)
         for n, part in enumerate(np.array_split(squares(20.0, half_s=1.5), 200)):
             trial.take(part, 1000.0)
-            assert (trial.ends_kw(200.0) is None) == (n < 99)
-            assert (trial.soon_kw(200.0) is None) == (n < round(SOON_S / CYCLE_S) - 1)
-        assert trial.soon_kw(200.0) == pytest.approx(trial.ends_kw(200.0))
-        load_kw, grid_kw = trial.ends_kw(200.0) or (0.0, 0.0)
-        assert load_kw == pytest.approx(1600.0)
-        assert grid_kw / load_kw == pytest.approx(made.span(late_s), abs=0.03)
+            trial.judge(200.0)
+            assert trial.foreseen.moves == (n >= 99)
+            assert trial.soon.moves == (n >= round(SOON_S / CYCLE_S) - 1)
+        assert trial.soon.once == pytest.approx(trial.foreseen.once, abs=1e-3)
+        assert trial.foreseen.load_kw == pytest.approx(1600.0, rel=0.05)
+        assert 1.0 + trial.foreseen.once == pytest.approx(made.span(late_s), abs=0.03)
     trial.take(np.empty(0), 1000.0)
 
 
@@ -273,10 +273,11 @@ def test_it_is_left_where_it_will_span_more(tried: float, stays: bool) -> None:
     """Before the grid does, however long it was well; and taken again once it has been well for WARM_S."""
     ramps = wide()
     for _ in range(100):
-        ramps._foreseen.take((1000.0, 700.0))
-    ramps._fine_s, ramps._foreseen.once = 1000.0, tried
+        ramps._trial.foreseen.take((1000.0, 700.0))
+    ramps._trial.foreseen.grid_kw = 1001.0
+    ramps._fine_s, ramps._trial.foreseen.once = 1000.0, tried
     assert ramps._next() == (float(stays), WIDE)
-    ramps._aim, ramps._foreseen.once = (float(stays), WIDE), -0.3
+    ramps._aim, ramps._trial.foreseen.once = (float(stays), WIDE), -0.3
     if not stays:
         aims = [ramps._next()[0] for _ in range(round(WARM_S))]
         assert aims.index(1.0) == round(WARM_S) - 1
@@ -286,9 +287,9 @@ def test_it_is_left_where_it_will_span_more(tried: float, stays: bool) -> None:
 def test_it_is_left_where_the_last_seconds_alone_would_span_more(soon: float, stays: bool) -> None:
     """Ten seconds still hold what was before."""
     ramps = wide()
-    ramps._foreseen.take((1000.0, 700.0))
-    ramps._soon.take((1000.0, 700.0))
-    ramps._soon.once = soon
+    ramps._trial.foreseen.take((1000.0, 700.0))
+    ramps._trial.soon.take((1000.0, 1001.0))
+    ramps._trial.soon.once = soon
     assert ramps._next() == (float(stays), WIDE)
 
 
@@ -302,7 +303,7 @@ def test_steps_that_come_seldom_are_not_small() -> None:
 def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
     """Within two cycles, wherever their bounds lie."""
     ramps, fine_s = wide(), WARM_S + 1.0 if stays else WARM_S - AGAIN_S
-    ramps._foreseen.take((1000.0, 700.0))
+    ramps._trial.foreseen.take((1000.0, 700.0))
     for load_kw in np.split(np.repeat([2000.0, 2000.0 + kw], [500, 300]), 20):
         ramps._spans.take(np.array([load_kw, load_kw]))
     assert ramps._spans.step_kw(1.0) == pytest.approx(kw)
@@ -316,10 +317,10 @@ def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
 def test_after_a_large_step_small_ones_must_be_so_for_long() -> None:
     """AGAIN_S of what a trial finds well, not WARM_S; a while that is not is none of them."""
     ramps, aims = wide(), []
-    ramps._foreseen.take((1000.0, 700.0))
+    ramps._trial.foreseen.take((1000.0, 700.0))
     ramps._aim, ramps._fine_s = (0.0, WIDE), WARM_S - AGAIN_S
     for n in range(round(AGAIN_S) + 1):
-        ramps._foreseen.once = 2.0 if n == 7 else -0.3
+        ramps._trial.foreseen.once = 2.0 if n == 7 else -0.3
         aims.append(ramps._next()[0])
     assert aims.index(1.0) == round(AGAIN_S)
 
@@ -327,7 +328,7 @@ def test_after_a_large_step_small_ones_must_be_so_for_long() -> None:
 def test_a_load_that_has_stood_still_may_come_back_as_another_one() -> None:
     """SPAN_S after ten seconds have shown nothing, not before; and then it takes WARM_S again."""
     ramps, aims = wide(), []
-    ramps._foreseen.take((1000.0, 700.0))
+    ramps._trial.foreseen.take((1000.0, 700.0))
     for _ in range(2 * round(SPAN_S)):  # after a loss nothing is known at first
         ramps._seen.take(None)
         assert ramps._next() == (1.0, WIDE)
@@ -359,7 +360,7 @@ def test_what_wins_little_is_not_begun(grid_kw: float, begins: bool) -> None:
     ramps = wide()
     ramps._aim, ramps._fine_s = (0.0, WIDE), 0.0
     for n in range(1, 100):
-        ramps._foreseen.take((1000.0, grid_kw))
+        ramps._trial.foreseen.take((1000.0, grid_kw))
         assert ramps._next() == (float(begins and n >= WARM_S), WIDE)
 
 

@@ -14,7 +14,7 @@ def test_what_moves_the_grid_on_the_way_out_is_no_harm() -> None:
     """The trial has ended it already: what the battery still does fades within two seconds, and is no cause to stay
     away for long. Of slow ramps it is."""
     ramps = wide()
-    ramps._foreseen.take((1000.0, 700.0))
+    ramps._trial.foreseen.take((1000.0, 700.0))
     ramps._aim, ramps._seen.once = (0.0, WIDE), 2.0
     assert ramps._next() == (1.0, WIDE) and ramps._due_s == WARM_S
     ramps._aim = 0.0, ALL
@@ -30,8 +30,8 @@ def test_a_lull_between_small_steps_tells_nothing(trial: str, grid_kw: float, st
     steps before. To the edge, once 1000 kW are the mean."""
     ramps = wide()
     for _ in range(1000):
-        ramps._foreseen.take((1000.0, 700.0))
-    far = ramps._foreseen if trial == "ten seconds" else ramps._soon
+        ramps._trial.foreseen.take((1000.0, 700.0))
+    far = ramps._trial.foreseen if trial == "ten seconds" else ramps._trial.soon
     far.take((100.0, grid_kw), counts=False)
     assert ramps._next() == (float(stays), WIDE)
 
@@ -41,10 +41,10 @@ def test_a_lull_does_not_last(told: str) -> None:
     """As before, a second at a time: left once LULL_S have told it, by what the grid spans for long; one that tells
     nothing between them, and they count anew."""
     ramps = wide()
-    for far in (ramps._foreseen, ramps._seen):
+    for far in (ramps._trial.foreseen, ramps._seen):
         for _ in range(1000):
             far.take((1000.0, 700.0))
-    far = {"trial": ramps._foreseen, "soon": ramps._soon, "seen": ramps._seen}[told]
+    far = {"trial": ramps._trial.foreseen, "soon": ramps._trial.soon, "seen": ramps._seen}[told]
     for ends_kw in (*[(100.0, 200.0)] * 4, None, *[(100.0, 200.0)] * 4):
         far.take(ends_kw, counts=False)
         assert ramps._next() == (1.0, WIDE)
@@ -66,7 +66,7 @@ def test_squares_of_a_few_kw_after_small_steps_are_left() -> None:
 def test_what_the_battery_did_on_its_way_out_is_not_held_against_it() -> None:
     """The grid spanned more while the share faded: begun again, that is forgotten; what is seen then counts."""
     ramps = wide()
-    ramps._foreseen.take((1000.0, 700.0))
+    ramps._trial.foreseen.take((1000.0, 700.0))
     for _ in range(10):
         ramps._seen.take((1000.0, 1200.0))
     ramps._aim = 0.0, WIDE

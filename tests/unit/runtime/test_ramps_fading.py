@@ -1,0 +1,161 @@
+"""Goal: seldom large steps pass a slow wire, so slowly that nothing is harmed, and gone before the next one comes.
+
+Method: the filter by its own formula; powers made here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from controller.image import Frame
+from controller.runtime.choice import LINES_HZ
+from controller.runtime.filters import HARM_HZ, HZ, told
+from controller.runtime.ramps import (
+    ALL,
+    FADES_FAR,
+    FADES_MAX,
+    FADING,
+    HELPS_MAX,
+    SHY_S,
+    SLOW_S,
+    WARM_S,
+    WIDE,
+    Ramps,
+    Trial,
+)
+from controller.runtime.shape import SLOW_LAGS_S, shape_of
+from controller.runtime.spans import RATE_HZ
+from tests.unit.runtime.test_ramps import CYCLE_S, RATING_KW, bare_shape, run, shape, sine, squares, steps
+
+
+@pytest.mark.parametrize(("period_ms", "most_db"), [(10.0, 0.4), (14.2, 0.358), (27.4, 0.226), (45.0, 0.1)])
+def test_a_fading_filter_harms_less_the_longer_an_exchange_is(period_ms: float, most_db: float) -> None:
+    """0.5 dB, less a tenth for 10 ms of exchange, at least 0.1; a twentieth of less of it would be kept, too. Of a step
+    4 % are left after five seconds; all of its shares are of two lags."""
+    period_s = 1e-3 * period_ms
+    times = {"frame_s": 1e-4, "dead_s": 0.0005 * period_ms if period_ms < 30 else 0.0, "lag_s": 0.0}
+    made = shape_of(**times, period_s=period_s, slew_kw_per_s=0.0, rating_kw=RATING_KW).late
+    loop = told(times["dead_s"] + 1e-4 + 0.0006, period_s, 0.0, period_s)
+    harmed_db = 20 * np.log10(made.left(loop)[HZ <= HARM_HZ].max())
+    assert 0.7 * most_db < harmed_db <= most_db + 1e-9 or (made.lags_pu[1] == 1.5 and harmed_db <= most_db)
+    assert made.lags_s == SLOW_LAGS_S and not any(made.taps_pu)
+    assert made.lags_pu[0] == 0.0 and 0.0 < made.lags_pu[1] == -made.lags_pu[2] <= 1.5
+    left = sum(-pu * np.exp(-5.0 / lag_s) for pu, lag_s in zip(made.lags_pu, made.lags_s, strict=True))
+    assert abs(left) < 0.06
+
+
+def test_a_faster_wire_has_none() -> None:
+    """Below 10 ms of exchange: what it takes it takes otherwise, or rests."""
+    assert not any(bare_shape().late.lags_pu) and not any(bare_shape().late.taps_pu)
+
+
+def drops(seconds: float, every_s: float = 20.0, for_s: float = 5.0) -> np.ndarray:
+    """A load of 4600 kW that falls to 2600 kW."""
+    t_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return np.where(t_s % every_s < for_s, 2600.0, 4600.0)
+
+
+def test_seldom_large_steps_are_taken_and_frequent_ones_are_not() -> None:
+    """5 s each 20 s, once they have moved for WARM_S; each second, the battery is away when the next one comes."""
+    ramps = Ramps(RATING_KW, shape())
+    gains = run(ramps, drops(90.0))
+    assert max(gains[: round((WARM_S + 10.0) / CYCLE_S) - 12]) == 0.0
+    assert (gains[-1], ramps.prompt_pu) == (1.0, FADING)
+    assert max(run(Ramps(RATING_KW, shape()), squares(60.0))) == 0.0
+
+
+def fading(left: float = 0.5, more: float = 0.0) -> Ramps:
+    """It is taken, of a load of 12 Hz; what its trial would leave, and by how much more it would span."""
+    ramps = Ramps(RATING_KW, shape())
+    ramps._late, ramps._square[:] = np.full(LINES_HZ.size, 2.0), 1e9
+    ramps._moving_s, ramps._aim, ramps._fades_s = 100.0, (1.0, FADING), WARM_S
+    ramps._seen.take((1000.0, 1000.0))
+    assert ramps._fading is not None
+    ramps._fading.foreseen.take((1000.0, 1000.0 * (1.0 + more)))
+    ramps._fading._energy[:] = 1.0, left
+    return ramps
+
+
+@pytest.mark.parametrize(("once", "stays"), [(FADES_MAX, True), (FADES_MAX + 1e-9, False)])
+def test_it_is_left_for_long_where_the_grid_spans_more(once: float, stays: bool) -> None:
+    """To the edge; but not on the way out."""
+    ramps = fading()
+    ramps._seen.once = once
+    assert ramps._next() == (float(stays), FADING)
+    assert ramps._due_s == (WARM_S if stays else 100.0 + SHY_S)
+    ramps._aim, ramps._due_s = (0.0, FADING), WARM_S
+    ramps._next()
+    assert ramps._due_s == WARM_S
+
+
+@pytest.mark.parametrize(
+    ("more", "left", "seconds"),
+    [
+        (FADES_MAX - 1e-6, HELPS_MAX, WARM_S + 1.0),
+        (FADES_MAX + 1e-6, HELPS_MAX, WARM_S),
+        (FADES_FAR - 1e-6, HELPS_MAX, WARM_S),
+        (FADES_FAR, HELPS_MAX, 0.0),
+        (0.0, HELPS_MAX + 1e-9, 0.0),
+    ],
+)
+def test_a_trial_that_would_span_far_more_ends_it(more: float, left: float, seconds: float) -> None:
+    """Or one that would leave more than is worth it; a little more is no cause to begin, nor to end."""
+    ramps = fading(left, more)
+    assert ramps._next() == (float(seconds > 0.0), FADING)
+    assert ramps._fades_s == seconds
+
+
+def test_slow_ramps_and_small_steps_come_first() -> None:
+    """A wide filter that would be fine is taken in its place, and stays; of ramps all, at once."""
+    ramps = fading()
+    assert ramps._trial is not None
+    ramps._trial.foreseen.take((1000.0, 700.0))
+    ramps._fine_s = WARM_S
+    assert ramps._next() == (1.0, WIDE)
+    ramps._aim = 1.0, WIDE
+    assert ramps._next() == (1.0, WIDE)
+    ramps._square[:] = 0.0
+    assert ramps._next() == (1.0, ALL)
+
+
+def test_a_loop_that_fades_nothing_does_not_go_on_with_it() -> None:
+    """A converter is lost, and those that are left are on a faster wire: the share ends. On one alike it stays."""
+    before, other, bare = Ramps(RATING_KW, shape()), Ramps(RATING_KW, shape()), Ramps(RATING_KW, bare_shape())
+    before.gain, before.prompt_pu, before._aim = 1.0, FADING, (1.0, FADING)
+    other.follow(before)
+    assert (other.gain, other.prompt_pu) == (1.0, FADING)
+    bare.follow(before)
+    assert (bare.gain, bare.prompt_pu, bare._aim) == (0.0, ALL, (0.0, ALL))
+
+
+@pytest.mark.parametrize("hz", [0.2, 0.5, 1.0])
+def test_what_a_trial_leaves_of_a_sine_is_what_its_filter_leaves(hz: float) -> None:
+    """And all where nothing is known. In the mean of half a minute; of means of a tenth of a second."""
+    made = shape().late
+    trial = Trial(made, 0.0)
+    assert trial.left == 1.0
+    for part in np.array_split(sine(hz, 60.0), 600):
+        trial.take(part, 3000.0)
+    left = abs(1.0 - made.answer(np.array([2 * np.pi * hz]))[0]) ** 2
+    assert trial.left == pytest.approx(left, rel=0.06)
+
+
+def test_what_is_slow_is_no_part_of_it() -> None:
+    """A load that goes on to another power within minutes: next to nothing of the energy of a sine of half a hertz."""
+    made = shape().late
+    moved = [Trial(made, 0.0), Trial(made, 0.0)]
+    ramp_kw = np.linspace(0.0, 1000.0, round(60.0 * RATE_HZ))
+    for trial, kw in zip(moved, (sine(0.5, 60.0), sine(0.5, 60.0) + ramp_kw), strict=True):
+        for part in np.array_split(kw, 600):
+            trial.take(part, 3000.0)
+    assert moved[1].left == pytest.approx(moved[0].left, abs=0.02)
+    assert 1.0 / (2 * np.pi * SLOW_S) == pytest.approx(0.1, rel=0.01)
+
+
+def test_small_steps_are_still_taken_through_the_wide_filter() -> None:
+    """Through all that judges, the frame's share as it is."""
+    ramps = Ramps(RATING_KW, shape())
+    for part in np.array_split(steps(60.0), 600):
+        ramps.take(np.array([part, 0.7 * part]), Frame(gain=ramps.gain, prompt_pu=ramps.prompt_pu))
+        ramps.judge(Frame(gain=ramps.gain, prompt_pu=ramps.prompt_pu), CYCLE_S)
+    assert (ramps.gain, ramps.prompt_pu) == (1.0, WIDE)
