@@ -182,6 +182,7 @@ class Frame:
     gain: float = 0.0  # share of the deviation that the law takes; 0: the loop is too slow to help
     prompt_pu: float = 1.0  # of it, the part that passes at once; below 0: the wide filter's, see ext.shape
     loop_delay_s: float = 0.0  # effective delay of the setpoint path
+    period_s: float = 0.0  # with which the load comes back, where its lines are followed; 0: not known
     loop_at: int = 0  # which of its loops the law uses: 0 of all converters, k of all but the k-th
     backstop: Backstop = field(default_factory=Backstop)
     drifts: tuple[

@@ -47,6 +47,7 @@ cdef struct Status:         # what one frame publishes, by sequence lock
     uint64_t discharge_cuts
     double loop_delay_s     # effective delay of the setpoint path, by the law
     double owed_s           # of each edge that is expected, what is given ahead, over the edge
+    double period_s         # with which the load comes back, where its lines are followed; 0: not known
     int32_t loop_at         # which of its loops the law uses, see ext.law.LawSetup
     Track track
     Command command

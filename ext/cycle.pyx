@@ -81,6 +81,7 @@ cdef void status_publish(Frame *f) noexcept nogil:
     s.discharge_cuts = f.fast.discharge_cuts
     s.loop_delay_s = f.law.loop.delay_s
     s.owed_s = f.law.preview.setup.dwell.late_s
+    s.period_s = f.law.lines.period_s
     s.loop_at = f.law.loop_at
     memcpy(&s.track, &f.track, sizeof(Track))        # an assignment would copy twice: Cython's goes by the stack
     memcpy(&s.command, &f.command, sizeof(Command))

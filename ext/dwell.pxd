@@ -61,3 +61,17 @@ cdef inline double dwell_kw(const Dwells *d, int64_t later) noexcept nogil:
         if d.box[k].begins_at <= at < d.box[k].ends_at:
             kw += d.box[k].kw
     return kw
+
+
+cdef inline double dwell_period(const Dwells *d) noexcept nogil:
+    """Frames until the load is back at the level at which it rests now, in the mean; 0: not known."""
+    cdef double frames = 0.0
+    cdef int32_t level = d.level, _
+    for _ in range(DWELL_MAX):
+        if level < 0 or d.of[level].sure < DWELL_SURE:
+            return 0.0
+        frames += d.of[level].frames
+        level = d.of[level].next_level
+        if level == d.level:
+            return frames
+    return 0.0

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.follow cimport Follow, FollowLead
 from ext.image cimport PCS_MAX, Command, Limits, Track
+from ext.lines cimport Lines
 from ext.preview cimport Preview
 from ext.shape cimport Shape, ShapeSetup
 
@@ -22,6 +23,7 @@ cdef struct LoopSetup:          # of those that take part, as one
     double delay_s              # effective delay of the whole loop
     double owed_s               # what it leaves of an edge that passes at once, over the edge; 0: none is given ahead
     double given_pu             # of an edge, so much of that at a time
+    double lines_late_s         # how late it is for slow swings; 0: lines of a load that comes back are not followed
     double gain_max             # share of a swing that such a loop may take, 0: whatever it did would harm
     double prompt_pu            # of it, the part that may pass at once, 0 or 1; the rest passes through the shape
     ShapeSetup shape
@@ -45,6 +47,7 @@ cdef struct Law:
     int32_t engaged             # 1: a target is being held
     Shape shape
     Preview preview
+    Lines lines
     double lagged_kw            # load through the first target lag
     double smooth_kw            # and through the second
     double target_kw            # grid power aimed at, SOC leak not included

@@ -19,6 +19,7 @@ from libc.string cimport memset
 from ext.dwell cimport DwellSetup, dwell_kw
 from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_longer, follow_step, follow_turn, lead_init
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
+from ext.lines cimport lines_init, lines_kw, lines_take, lines_turn
 from ext.preview cimport Preview, PreviewSetup, preview_init, preview_look, preview_step
 from ext.shape cimport shape_fits, shape_init, shape_kw, shape_mix, shape_take, shape_turn
 
@@ -83,6 +84,8 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     w.owed_frames = <int32_t>(OWED_S / setup.frame_s + 0.5)
     w.tail_frames = max(1, w.owed_frames // TAIL_PARTS)
     shape_init(&w.shape, &w.loop.shape)
+    lines_init(&w.lines, setup.frame_s)
+    lines_turn(&w.lines, w.loop.lines_late_s, w.loop.period_s, w.loop.read_s)
     preview.frame_s = setup.frame_s
     preview.horizon_s = horizon_s(w)
     preview.dwell = dwell_of(w)
@@ -101,6 +104,7 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     follow_turn(&w.all, &converters, &w.leads[loop_at])
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
     shape_turn(&w.shape, &w.loop.shape)
+    lines_turn(&w.lines, w.loop.lines_late_s, w.loop.period_s, w.loop.read_s)
     dwell = dwell_of(w)
     preview_look(&w.preview, horizon_s(w), &dwell)
 
@@ -178,11 +182,15 @@ cdef double wish(Law *w, const Track *track, const Command *command, double dt_s
     owe(w, track, command, due)
     if due:
         swing_kw += dwell_kw(&w.preview.dwells, 0)
+    if w.loop.lines_late_s > 0.0:
+        lines_take(&w.lines, &w.preview.dwells, track.load_kw - w.target_kw, frames)
     shape_take(&w.shape, swing_kw if foresees(w, command) else track.load_kw - w.target_kw, frames)
     if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.loop.shape.at_once):
         shape_mix(&w.shape, 0.0 if w.loop.shape.at_once else command.prompt_pu)
         if w.loop.shape.at_once:
             swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
+        elif w.loop.lines_late_s > 0.0 and w.lines.period_s > 0.0 and command.prompt_pu == 0.0:
+            swing_kw = lines_kw(&w.lines, w.reads_next)
         else:
             swing_kw = shape_kw(&w.shape)
     swing_kw -= clip(swing_kw, -w.setup.dead_zone_kw, w.setup.dead_zone_kw)
@@ -211,7 +219,7 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
             or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
         w.held_kw = follow_lead(&w.all, wanted_kw)
-        if w.reads_next and command.prompt_pu < 0.0:    # the wire is never free, and this holds for longer
+        if w.reads_next and command.prompt_pu <= 0.0:    # the wire is never free, and this holds for longer
             w.held_kw = wanted_kw + (w.held_kw - wanted_kw) * w.read_lead
         w.t_held_ns = now_ns
     elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9:

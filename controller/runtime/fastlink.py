@@ -198,6 +198,7 @@ class FastLink:
             gain=command["gain"],
             prompt_pu=command["prompt_pu"],
             loop_delay_s=status["loop_delay_s"],
+            period_s=status["period_s"],
             loop_at=status["loop_at"],
             backstop=backstop,
             drifts=tuple(drifts.items()),

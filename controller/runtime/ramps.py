@@ -13,6 +13,7 @@ less, too. In a lull between small steps the battery is still on its way from th
 
 Large steps that are seldom may pass the late filter, which fades: so slow that its lateness harms little, and the
 battery is back before the next one comes. It is taken while a trial of it spans as much as the load and leaves less.
+Of those that come back within seconds a fifth of the first lines is given (ext.lines), which are known ahead.
 
 As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, a large step is
 seen, or the load has stood still for so long that what comes may be another one, nothing is taken.
@@ -43,7 +44,7 @@ WIDER_ONCE_MAX = 0.3  # what ten seconds of small steps may span more by chance
 MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
 # Of what the load spans in the mean: less may be a lull, the battery on its way from steps before, but not for so long.
-TELLS_SHARE, LULL_S = 1.0, 5.0
+TELLS_SHARE, LULL_S = 1.2, 5.0
 STEP_PU = 0.6  # of the rating: a step of the load that is not small
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
@@ -51,6 +52,8 @@ DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
 ALL, WIDE, FADING = 1.0, -1.0, 0.0
 # Of the last: how much more the grid may span, and would once at most; and what it may leave of 0.1 to 5 Hz.
 FADES_MAX, FADES_FAR, HELPS_MAX = 0.03, 0.1, 0.8
+# Of the lines of a load that comes back: more would ring on for longer where it stops; and what the grid may once span.
+LINES_PU, LINES_FAR = 0.2, 0.15
 SLOW_S = 1.6  # what is slower is below 0.1 Hz
 
 
@@ -68,7 +71,7 @@ class Ramps(Harm):
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
         self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
-        self._fades_s = 0.0
+        self._fades_s = self._comes_s = self._period_s = 0.0
         self._seen = Widening()
         late_s = LATEST * self._shape.delay_s
         self._trial = Trial(self._shape.wide, late_s) if self._shape.wide_pu else None
@@ -93,6 +96,7 @@ class Ramps(Harm):
     def judge(self, law: Frame, dt_s: float) -> None:
         """One cycle: move the gain towards all or nothing; by nothing alone from one way to the other."""
         self._since_s += dt_s
+        self._period_s = law.period_s
         if self._since_s >= EVERY_S:
             self._since_s = 0.0
             self._seen.take(self._spans.ends_kw(self._span_floor_kw), self.gain == self._aim[0])
@@ -123,7 +127,7 @@ class Ramps(Harm):
         if self._aim == (1.0, WIDE) and (not small or self._still_s >= SPAN_S or self._far_more()):
             # What comes may be large steps, and then the grid would span more.
             self._aim, self._fine_s = (0.0, WIDE), 0.0 if small else WARM_S - AGAIN_S
-        if self._aim == (1.0, FADING) and self._fades_s == 0.0:
+        if self._aim[1] == FADING and self._aim[0] > self._faded_pu():
             self._aim = 0.0, FADING
         if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
@@ -137,9 +141,17 @@ class Ramps(Harm):
             if self._aim != (1.0, WIDE):
                 self._seen.rest()  # it may hold what the battery did on its way out
             return 1.0, WIDE
-        if self._fading and self._fades_s >= WARM_S and self._aim != (1.0, WIDE):
+        if self._aim == (1.0, WIDE):
+            return self._aim
+        if self._comes_s >= WARM_S:
+            return LINES_PU, FADING
+        if self._fading and self._fades_s >= WARM_S and not self._comes_s:
             return 1.0, FADING
         return self._aim
+
+    def _faded_pu(self) -> float:
+        """The most that may pass the late filter, or the lines in its place."""
+        return LINES_PU if self._period_s else float(self._fades_s > 0.0)
 
     def _see(self, small: bool) -> None:
         """For how long the filters would have been fine, of a load that moves."""
@@ -152,13 +164,14 @@ class Ramps(Harm):
         self._fades_s = (
             self._fades_s + step_s if fades else self._fades_s if helps and more < FADES_FAR else 0.0
         )
+        self._comes_s = self._comes_s + step_s if self._period_s else 0.0
         still = self._spans.known and not self._seen.moves
         self._still_s = self._still_s + EVERY_S if still else 0.0
 
     def _spans_more(self) -> bool:
         """Whether the grid spans more than it may. On the way out, as was foreseen: that moves the grid, too."""
         if self._aim[1] == FADING:
-            return self._seen.once > FADES_MAX and self._aim[0] > 0.0
+            return self._seen.once > (LINES_FAR if self._period_s else FADES_MAX) and self._aim[0] > 0.0
         if self._aim[1] == WIDE:
             return self._seen.much and self._aim[0] > 0.0
         return self._seen.once > WIDER_MAX

@@ -41,6 +41,7 @@ from controller.runtime.filters import (
     LAGS_S,
     NO_TAPS,
     OMEGA,
+    OWED_HZ,
     STEP_MAX,
     TAP_S,
     TAPS,
@@ -96,6 +97,7 @@ class Shape:
     begin_pu: float = 1.0
     owed_s: float = 0.0
     given_pu: float = GIVEN_PU
+    lines_late_s: float = 0.0
 
     @property
     def wide_pu(self) -> float:
@@ -120,6 +122,7 @@ class Shape:
             "delay_s": self.delay_s,
             "owed_s": self.owed_s,
             "given_pu": self.given_pu,
+            "lines_late_s": self.lines_late_s,
             "gain_max": self.gain,
             "prompt_pu": self.prompt_pu,
             "shape": {
@@ -299,14 +302,13 @@ def _slow(times: Times) -> Shape:
         kept = Shape(times.delay_s, 1.0, 1.0, False, made, made, made, begin_pu=BEGIN_PU)
         return replace(kept, **_steps(times)) if times.large_s >= LARGE_LATES * times.answer_s else kept
     nothing, all_at_once = rest(tap_s), whole(tap_s)
-    if LATEST * times.busy_s <= RAMPS_S_MAX:
-        slow = times.period_s * HARM_HZ >= 0.5
-        wide, helps = _wide(times, _late_wide(times) if slow else WIDE, SLOW_LAGS_S if slow else LAGS_S)
-        late_one = _fading(times) if slow else nothing
-        return Shape(
-            times.busy_s, 1.0, 1.0, False, all_at_once, late_one, wide if helps else late_one, begin_pu=0.0
-        )
-    return Shape(times.delay_s, 0.0, 1.0, True, all_at_once, nothing, nothing)
+    if LATEST * times.busy_s > RAMPS_S_MAX:
+        return Shape(times.delay_s, 0.0, 1.0, True, all_at_once, nothing, nothing)
+    slow_wire = times.period_s * HARM_HZ >= 0.5
+    wide, helps = _wide(times, _late_wide(times), SLOW_LAGS_S) if slow_wire else _wide(times, WIDE)
+    fading = _fading(times) if slow_wire else nothing
+    shape = Shape(times.busy_s, 1.0, 1.0, False, all_at_once, fading, wide if helps else fading, begin_pu=0.0)
+    return replace(shape, lines_late_s=_lines_late_s(times)) if slow_wire else shape
 
 
 def _steps(times: Times) -> dict[str, Any]:
@@ -331,6 +333,12 @@ def _fading(times: Times) -> Filter:
     harm = 10 ** (max(FADING_DB - FADING_DB_PER_S * times.period_s, FADING_DB_MIN) / 20)
     share = next((s for s in np.arange(1.0, 0.0, -FADING_STEP) if abs(1.0 - s * answer).max() <= harm), 0.0)
     return replace(made, lags_pu=tuple(float(share) * pu for pu in shares))
+
+
+def _lines_late_s(times: Times) -> float:
+    """How late the loop is for slow swings: slope of its turn at none."""
+    low = int(abs(HZ - OWED_HZ).argmin())
+    return float(-np.angle(_told(replace(times, reads_s=0.0), 0.0)[low]) / OMEGA[low])
 
 
 def _late_wide(times: Times) -> Limits:

@@ -29,6 +29,7 @@ PIPELINE = (
         "ext.fast",
         "ext.support",
         "ext.dwell",
+        "ext.lines",
         "ext.preview",
         "ext.shape",
         "ext.follow",

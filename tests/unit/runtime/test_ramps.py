@@ -274,7 +274,7 @@ def test_it_is_left_where_it_will_span_more(tried: float, stays: bool) -> None:
     ramps = wide()
     for _ in range(100):
         ramps._trial.foreseen.take((1000.0, 700.0))
-    ramps._trial.foreseen.grid_kw = 1001.0
+    ramps._trial.foreseen.grid_kw = 1201.0
     ramps._fine_s, ramps._trial.foreseen.once = 1000.0, tried
     assert ramps._next() == (float(stays), WIDE)
     ramps._aim, ramps._trial.foreseen.once = (float(stays), WIDE), -0.3
@@ -288,7 +288,7 @@ def test_it_is_left_where_the_last_seconds_alone_would_span_more(soon: float, st
     """Ten seconds still hold what was before."""
     ramps = wide()
     ramps._trial.foreseen.take((1000.0, 700.0))
-    ramps._trial.soon.take((1000.0, 1001.0))
+    ramps._trial.soon.take((1000.0, 1201.0))
     ramps._trial.soon.once = soon
     assert ramps._next() == (float(stays), WIDE)
 

@@ -16,6 +16,8 @@ from controller.runtime.ramps import (
     FADES_MAX,
     FADING,
     HELPS_MAX,
+    LINES_FAR,
+    LINES_PU,
     SHY_S,
     SLOW_S,
     WARM_S,
@@ -159,3 +161,49 @@ def test_small_steps_are_still_taken_through_the_wide_filter() -> None:
         ramps.take(np.array([part, 0.7 * part]), Frame(gain=ramps.gain, prompt_pu=ramps.prompt_pu))
         ramps.judge(Frame(gain=ramps.gain, prompt_pu=ramps.prompt_pu), CYCLE_S)
     assert (ramps.gain, ramps.prompt_pu) == (1.0, WIDE)
+
+
+def coming_back(period_s: float = 0.5) -> Ramps:
+    """A load of large steps that come back so soon; in a second its lines will have been known for WARM_S."""
+    ramps = fading(left=1.0)
+    ramps._aim, ramps._fades_s, ramps._comes_s, ramps._period_s = (0.0, ALL), 0.0, WARM_S - 1.0, period_s
+    return ramps
+
+
+def test_of_lines_that_come_back_a_fifth_is_given() -> None:
+    """After WARM_S; as soon as they are not known any more, none."""
+    ramps = coming_back()
+    assert ramps._next() == (LINES_PU, FADING)
+    ramps._aim = LINES_PU, FADING
+    assert ramps._next() == (LINES_PU, FADING)
+    ramps._period_s = 0.0
+    assert ramps._next() == (0.0, FADING) and ramps._comes_s == 0.0
+
+
+def test_seldom_steps_that_become_frequent_are_left_at_once() -> None:
+    """All of what fades was given: of lines it would be too much."""
+    ramps = fading()
+    assert ramps._next() == (1.0, FADING)
+    ramps._period_s = 2.0
+    assert ramps._next() == (0.0, FADING)
+
+
+@pytest.mark.parametrize(("once", "stays"), [(LINES_FAR, True), (LINES_FAR + 1e-9, False)])
+def test_lines_that_ring_on_where_the_load_stops_may_span_so_much_more(once: float, stays: bool) -> None:
+    """Once, to the edge; beyond it they are left for long."""
+    ramps = coming_back()
+    ramps._aim, ramps._seen.once = (LINES_PU, FADING), once
+    assert ramps._next() == (LINES_PU if stays else 0.0, FADING)
+    assert (ramps._due_s > 100.0) == (not stays)
+
+
+def test_the_frame_tells_whether_lines_are_known() -> None:
+    """By the period with which the load comes back."""
+    ramps = Ramps(RATING_KW, shape())
+    gains = []
+    for part in np.array_split(squares(40.0, half_s=0.5), 400):
+        ramps.take(np.array([part, part]), Frame(period_s=1.0))
+        ramps.judge(Frame(period_s=1.0), CYCLE_S)
+        gains.append(ramps.gain)
+    assert (gains[-1], ramps.prompt_pu) == (LINES_PU, FADING)
+    assert max(gains[: round((WARM_S + 10.0) / CYCLE_S) - 12]) == 0.0

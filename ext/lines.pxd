@@ -1,0 +1,32 @@
+"""The first lines of a load that comes back, each followed by itself."""
+from libc.stdint cimport int32_t
+
+from ext.dwell cimport Dwells
+
+
+cdef enum:
+    LINES_MAX = 2
+
+
+cdef struct Line:               # as complex numbers, (real, imaginary)
+    double[2] kw                # amplitude now, turning
+    double[2] turn              # of a frame, fading included
+    double[2][2] ahead          # of what the loop is late; the same where a read follows
+
+
+cdef struct Lines:
+    double frame_s
+    double late_s               # of the loop, for slow swings
+    double exchange_s           # of its wire
+    double read_s               # a read of it
+    double part                 # of the swing that enters in a frame
+    double period_s             # of the load, 0: none is known
+    double came_at              # edge at which it was last known, in frames
+    double kept_at              # edge that has been looked at
+    Line[LINES_MAX] line
+
+
+cdef void lines_init(Lines *s, double frame_s) noexcept nogil
+cdef void lines_turn(Lines *s, double late_s, double exchange_s, double read_s) noexcept nogil
+cdef void lines_take(Lines *s, const Dwells *d, double swing_kw, int32_t frames) noexcept nogil
+cdef double lines_kw(const Lines *s, bint reads_next) noexcept nogil
