@@ -48,6 +48,7 @@ cdef struct Law:
     Shape shape
     Preview preview
     Lines lines
+    int32_t by_lines            # 1: they are given in place of what passes the late filter
     double lagged_kw            # load through the first target lag
     double smooth_kw            # and through the second
     double target_kw            # grid power aimed at, SOC leak not included

@@ -21,7 +21,7 @@ from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_longer, fo
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
 from ext.lines cimport lines_init, lines_kw, lines_take, lines_turn
 from ext.preview cimport Preview, PreviewSetup, preview_init, preview_look, preview_step
-from ext.shape cimport shape_fits, shape_init, shape_kw, shape_mix, shape_take, shape_turn
+from ext.shape cimport shape_ahead_kw, shape_fits, shape_init, shape_kw, shape_mix, shape_take, shape_turn
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
@@ -57,6 +57,13 @@ cdef inline DwellSetup dwell_of(const Law *w) noexcept nogil:
     return DwellSetup(w.setup.frame_s, OWED_SHARE * w.loop.owed_s, w.loop.period_s, w.loop.given_pu)
 
 
+cdef inline void follow_anew(Law *w) noexcept nogil:
+    """Filters and lines of a load of which nothing is known."""
+    shape_init(&w.shape, &w.loop.shape)
+    lines_init(&w.lines, w.setup.frame_s)
+    lines_turn(&w.lines, w.loop.lines_late_s, w.loop.period_s, w.loop.read_s)
+
+
 cdef bint law_fits(const LawSetup *setup) noexcept nogil:
     """Whether every loop's filters find what they ask for."""
     cdef int32_t k
@@ -83,9 +90,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
     w.owed_frames = <int32_t>(OWED_S / setup.frame_s + 0.5)
     w.tail_frames = max(1, w.owed_frames // TAIL_PARTS)
-    shape_init(&w.shape, &w.loop.shape)
-    lines_init(&w.lines, setup.frame_s)
-    lines_turn(&w.lines, w.loop.lines_late_s, w.loop.period_s, w.loop.read_s)
+    follow_anew(w)
     preview.frame_s = setup.frame_s
     preview.horizon_s = horizon_s(w)
     preview.dwell = dwell_of(w)
@@ -105,6 +110,7 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
     shape_turn(&w.shape, &w.loop.shape)
     lines_turn(&w.lines, w.loop.lines_late_s, w.loop.period_s, w.loop.read_s)
+    w.by_lines &= w.lines.tuned_s > 0.0
     dwell = dwell_of(w)
     preview_look(&w.preview, horizon_s(w), &dwell)
 
@@ -183,16 +189,20 @@ cdef double wish(Law *w, const Track *track, const Command *command, double dt_s
     if due:
         swing_kw += dwell_kw(&w.preview.dwells, 0)
     if w.loop.lines_late_s > 0.0:
+        if command.gain == 0.0:     # as it begins, so it stays: from one to the other it would step
+            w.by_lines = w.lines.tuned_s > 0.0
         lines_take(&w.lines, &w.preview.dwells, track.load_kw - w.target_kw, frames)
     shape_take(&w.shape, swing_kw if foresees(w, command) else track.load_kw - w.target_kw, frames)
     if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.loop.shape.at_once):
         shape_mix(&w.shape, 0.0 if w.loop.shape.at_once else command.prompt_pu)
         if w.loop.shape.at_once:
             swing_kw = command.prompt_pu * swing_kw + (1.0 - command.prompt_pu) * shape_kw(&w.shape)
-        elif w.loop.lines_late_s > 0.0 and w.lines.period_s > 0.0 and command.prompt_pu == 0.0:
+        elif w.by_lines and command.prompt_pu == 0.0:
             swing_kw = lines_kw(&w.lines, w.reads_next)
         else:
             swing_kw = shape_kw(&w.shape)
+            if w.loop.lines_late_s > 0.0 and w.reads_next and command.prompt_pu == 0.0:
+                swing_kw += shape_ahead_kw(&w.shape, 0.5 * w.loop.read_s)
     swing_kw -= clip(swing_kw, -w.setup.dead_zone_kw, w.setup.dead_zone_kw)
     return command.gain * swing_kw - w.leak_kw
 
@@ -219,7 +229,8 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
             or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
         w.held_kw = follow_lead(&w.all, wanted_kw)
-        if w.reads_next and command.prompt_pu <= 0.0:    # the wire is never free, and this holds for longer
+        # The wire is never free, and this holds for longer.
+        if w.reads_next and command.prompt_pu <= 0.0 and not foresees(w, command):
             w.held_kw = wanted_kw + (w.held_kw - wanted_kw) * w.read_lead
         w.t_held_ns = now_ns
     elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9:
@@ -266,7 +277,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
             w.leak_kw = w.bridge_kw = 0.0
             w.turned = 0
         if limits.permit & PERMIT_SETPOINT and not w.engaged:
-            shape_init(&w.shape, &w.loop.shape)
+            follow_anew(w)
         w.engaged = (limits.permit & PERMIT_SETPOINT) != 0
         target_step(w, track.load_kw, limits, low_kw, high_kw, dt_s)
         wanted_kw = bridged(w, wish(w, track, command, dt_s), dt_s) + command.support_kw

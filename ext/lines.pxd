@@ -1,7 +1,7 @@
 """The first lines of a load that comes back, each followed by itself."""
 from libc.stdint cimport int32_t
 
-from ext.dwell cimport Dwells
+from ext.dwell cimport DWELL_MAX, Dwells
 
 
 cdef enum:
@@ -16,13 +16,16 @@ cdef struct Line:               # as complex numbers, (real, imaginary)
 
 cdef struct Lines:
     double frame_s
-    double late_s               # of the loop, for slow swings
+    double late_s               # of the loop, for slow swings; 0: it follows none
     double exchange_s           # of its wire
     double read_s               # a read of it
     double part                 # of the swing that enters in a frame
-    double period_s             # of the load, 0: none is known
-    double came_at              # edge at which it was last known, in frames
+    double tuned_s              # period that they follow, 0: none
+    double period_s             # the same while the load is known to come back with it, 0: it is not
+    double seen_at              # when it last did, in frames
+    int32_t missed              # visits out of time since
     double kept_at              # edge that has been looked at
+    double[DWELL_MAX] came_at   # last visit of each level, 0: none
     Line[LINES_MAX] line
 
 

@@ -80,3 +80,12 @@ cdef inline double shape_kw(const Shape *s) noexcept nogil:
     for i in range(LAG_MAX):
         kw += s.lags_pu[i] * s.lag_kw[i]
     return kw
+
+
+cdef inline double shape_ahead_kw(const Shape *s, double ahead_s) noexcept nogil:
+    """By how much the answer of the lags will be another one so much later, if the deviation stays as it is."""
+    cdef double swing_kw = s.swing_kw[s.at & (SWING_MAX - 1)], kw = 0.0
+    cdef int32_t i
+    for i in range(LAG_MAX):
+        kw += s.lags_pu[i] * (swing_kw - s.lag_kw[i]) * s.part[i]
+    return kw * ahead_s / s.setup.frame_s

@@ -15,8 +15,9 @@ Large steps that are seldom may pass the late filter, which fades: so slow that 
 battery is back before the next one comes. It is taken while a trial of it spans as much as the load and leaves less.
 Of those that come back within seconds a fifth of the first lines is given (ext.lines), which are known ahead.
 
-As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, a large step is
-seen, or the load has stood still for so long that what comes may be another one, nothing is taken.
+As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, small steps
+become large ones, or seldom ones frequent, nothing is taken; of small steps nothing, too, once the load has stood still
+for so long that what comes may be another one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from controller.runtime.waveform import Column
 
 WARM_S = 16.0  # of a load that moves, before any of it is taken
 SHY_S = 120.0  # of a load that moves, after harm that was not foreseen
-AGAIN_S = 60.0  # before small steps are taken again after a large one: there may be more of them
+AGAIN_S = 120.0  # before small steps are taken again after a large one: there may be more of them
 MEMORY_S = 12.0
 RISE_PER_S, FALL_PER_S = 0.08, 0.5
 WIDER_MAX = 0.01  # noise of the spans
@@ -45,15 +46,19 @@ MEAN_S = 30.0  # of what small steps span
 SOON_S = 4.0  # in which a trial tells
 # Of what the load spans in the mean: less may be a lull, the battery on its way from steps before, but not for so long.
 TELLS_SHARE, LULL_S = 1.2, 5.0
-STEP_PU = 0.6  # of the rating: a step of the load that is not small
+# Of the rating: a step of the load that is not small, and one of a load that may begin as one of small steps.
+STEP_PU, BEGIN_STEP_PU = 0.6, 0.5
 FADED = 5.0  # lags after which nothing is left to say
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
 # Prompt share: of slow ramps all passes at once, else through the wide filter, or the late one.
 ALL, WIDE, FADING = 1.0, -1.0, 0.0
 # Of the last: how much more the grid may span, and would once at most; and what it may leave of 0.1 to 5 Hz.
-FADES_MAX, FADES_FAR, HELPS_MAX = 0.03, 0.1, 0.8
-# Of the lines of a load that comes back: more would ring on for longer where it stops; and what the grid may once span.
-LINES_PU, LINES_FAR = 0.2, 0.15
+FADES_MAX, FADES_FAR, HELPS_MAX = 0.03, 0.15, 0.8
+FADES_SOON = 0.1  # and of the last SOON_S alone
+# Of the lines of a load that comes back: more would ring on for longer where it stops; and by how much the grid may
+# span more, at once, and for so long.
+LINES_PU, LINES_FAR, LINES_MAX, LINGER_S = 0.18, 0.15, 0.04, 15.0
+LINES_PER_S = 0.05  # slowly: what comes and goes has lines of its own
 SLOW_S = 1.6  # what is slower is below 0.1 Hz
 
 
@@ -61,7 +66,7 @@ class Ramps(Harm):
     """As Harm; the gain moves, and the prompt share is ALL, WIDE or FADING."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
-        self._step_kw_max = STEP_PU * rating_kw
+        self._rating_kw = rating_kw
         super().__init__(rating_kw, shape)
         # Grid over load at the lines, the loop anything up to as late as it may be.
         self._late: Column = 2.0 * np.sin(np.pi * np.minimum(LINES_HZ * LATEST * shape.delay_s, 0.5))
@@ -71,7 +76,8 @@ class Ramps(Harm):
         super().reset()
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
         self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
-        self._fades_s = self._comes_s = self._period_s = 0.0
+        self._fades_s = self._comes_s = self._linger_s = self._period_s = 0.0
+        self._lines = False  # what passes is theirs
         self._seen = Widening()
         late_s = LATEST * self._shape.delay_s
         self._trial = Trial(self._shape.wide, late_s) if self._shape.wide_pu else None
@@ -80,7 +86,8 @@ class Ramps(Harm):
     def follow(self, before: Harm) -> None:
         """As Harm; what this loop cannot do ends."""
         super().follow(before)
-        if (self.prompt_pu == WIDE and not self._trial) or (self.prompt_pu == FADING and not self._fading):
+        if any((way == WIDE and not self._trial) or (way == FADING and not self._fading)
+               for way in (self.prompt_pu, self._aim[1])):  # fmt: skip
             self._begin()
             self._aim = 0.0, ALL
 
@@ -104,8 +111,10 @@ class Ramps(Harm):
                 trial.judge(self._span_floor_kw)
             self._moving_s += EVERY_S * self._seen.moves
             self._aim = self._next()
+        if self.gain == 0.0:
+            self._lines = self._aim[0] == LINES_PU
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
-        step = FALL_PER_S if aim < self.gain else RISE_PER_S
+        step = LINES_PER_S if self._lines else FALL_PER_S if aim < self.gain else RISE_PER_S
         self.gain += min(max(aim - self.gain, -step * dt_s), step * dt_s)
         if self.gain == 0.0:
             self.prompt_pu = self._aim[1]
@@ -117,8 +126,9 @@ class Ramps(Harm):
             return self._aim
         loud = np.sqrt(self._square) * KW_PER_STEP > self._floor_kw
         worst = float(self._late[loud].max()) if loud.any() else 0.0
-        small = self._spans.step_kw(EVERY_S) <= self._step_kw_max
-        self._see(small)
+        step_pu = self._spans.step_kw(EVERY_S) / self._rating_kw
+        small = step_pu <= STEP_PU
+        self._see(step_pu <= BEGIN_STEP_PU)
         if self._harms(loud) or (self._seen.moves and self._spans_more()):
             self._due_s = self._moving_s + SHY_S
             return 0.0, self._aim[1]
@@ -128,12 +138,12 @@ class Ramps(Harm):
             # What comes may be large steps, and then the grid would span more.
             self._aim, self._fine_s = (0.0, WIDE), 0.0 if small else WARM_S - AGAIN_S
         if self._aim[1] == FADING and self._aim[0] > self._faded_pu():
-            self._aim = 0.0, FADING
+            self._aim, self._fades_s = (0.0, FADING), 0.0
         if not self._seen.moves or self._moving_s < self._due_s:
             return self._aim
         if worst <= CALM:
             return 1.0, ALL
-        return self._through_filters()
+        return self._aim if self._aim == (1.0, ALL) else self._through_filters()
 
     def _through_filters(self) -> tuple[float, float]:
         """Where edges are told: what is aimed at."""
@@ -150,11 +160,14 @@ class Ramps(Harm):
         return self._aim
 
     def _faded_pu(self) -> float:
-        """The most that may pass the late filter, or the lines in its place."""
-        return LINES_PU if self._period_s else float(self._fades_s > 0.0)
+        """The most that may pass the late filter, or the lines in its place; small steps that become large ones, and
+        seldom ones that become frequent, are seen in the last SOON_S first."""
+        if self._lines or self._period_s > 0.0:
+            return LINES_PU if self._period_s > 0.0 else 0.0
+        return float(self._fades_s > 0.0 and not (self._fading and self._fading.soon_far(FADES_SOON, 1.0)))
 
     def _see(self, small: bool) -> None:
-        """For how long the filters would have been fine, of a load that moves."""
+        """For how long the filters would have been fine, of a load that moves; the wide one of small steps."""
         step_s = EVERY_S * self._seen.moves
         fine = self._trial and small and self._trial.foreseen.mean <= WINS and not self._far_more()
         self._fine_s = self._fine_s + step_s if fine else min(self._fine_s, 0.0)
@@ -170,18 +183,20 @@ class Ramps(Harm):
 
     def _spans_more(self) -> bool:
         """Whether the grid spans more than it may. On the way out, as was foreseen: that moves the grid, too."""
-        if self._aim[1] == FADING:
-            return self._seen.once > (LINES_FAR if self._period_s else FADES_MAX) and self._aim[0] > 0.0
+        more = self._seen.once
+        self._linger_s = self._linger_s + EVERY_S if self._lines and more > LINES_MAX else 0.0
+        if self._aim[1] == ALL:
+            return more > WIDER_MAX
+        if self._aim[0] == 0.0:
+            return False
         if self._aim[1] == WIDE:
-            return self._seen.much and self._aim[0] > 0.0
-        return self._seen.once > WIDER_MAX
+            return self._seen.much
+        return self._linger_s > LINGER_S or more > (LINES_FAR if self._lines else FADES_MAX)
 
     def _far_more(self) -> bool:
         """Whether the trial of the wide filter says so, of ten seconds or of the last ones alone."""
         trial = self._trial
-        return trial is not None and (
-            trial.foreseen.much or (trial.soon.moves and trial.soon.far(trial.foreseen.load_kw))
-        )
+        return trial is not None and (trial.foreseen.much or trial.soon_far(WIDER_ONCE_MAX))
 
     @property
     def _trials(self) -> list[Trial]:
@@ -227,10 +242,10 @@ class Widening:
         """More than small steps may."""
         return self.far(self.load_kw) or self.mean > WIDER_MAX
 
-    def far(self, load_kw: float) -> bool:
-        """More than small steps may by chance, that of a load which spans so much in the mean: or for longer."""
+    def far(self, load_kw: float, more: float = WIDER_ONCE_MAX) -> bool:
+        """More than may be by chance, that of a load which spans so much in the mean: or for longer."""
         large = self.grid_kw > TELLS_SHARE * load_kw
-        return (self.once > WIDER_ONCE_MAX and large) or self._more_s >= LULL_S
+        return (self.once > more and large) or self._more_s >= LULL_S
 
 
 class Trial:
@@ -270,6 +285,10 @@ class Trial:
     def left(self) -> float:
         """Of the energy of the load from 0.1 to 5 Hz; 1 where nothing is known."""
         return float(self._energy[1] / self._energy[0]) if self._energy[0] else 1.0
+
+    def soon_far(self, more: float, share: float = TELLS_SHARE) -> bool:
+        """Whether the last SOON_S would span so much more than the load, and much for that load; or for longer."""
+        return self.soon.moves and self.soon.far(share / TELLS_SHARE * self.foreseen.load_kw, more)
 
     def judge(self, floor_kw: float) -> None:
         """Every EVERY_S: what would have been spanned; large steps are seen in the last SOON_S while ten seconds still

@@ -19,14 +19,15 @@ from controller.runtime.choice import ABOVE_HZ, Loop, best, excess, lateness_s
 from controller.runtime.harm import EVERY_S, HARM_AGAIN, KW_PER_STEP, OFTEN, OFTEN_S, SURE, Harm
 from controller.runtime.manner import SLOW, STEPS
 from controller.runtime.shape import BEGIN_PU, Shape
-from controller.runtime.spans import SPAN_S
+from controller.runtime.spans import CYCLE_S, SPAN_S
 from controller.runtime.waveform import Column
 
 MOVING_S = 12.0  # memory while the gain moves: for every share of a swing it is another loop
 LITTLE_PU = 0.2  # of a load that would be harmed if all of it were taken
-# Of the rating: a large step, and a load that may be taken faster; so much more of it, until it is judged again.
+# Of the rating: what tells of large steps spans more; so much more of it is taken then, until it is judged again.
 LARGE_PU, DARE_PU = 0.5, 0.5
-STEPS_HZ, STEPS_S = 0.2, 120.0  # large steps are often; so long since they last were so, they may be again
+STEP_PU, STEPS_HZ = 0.6, 0.2  # larger steps, so many in a second, are frequent;
+STEPS_S = 120.0  # so long since they last were so, they may be again
 HALF_PU = 0.6  # of such a load may be taken at once: what the battery has left of its way widens no span yet
 NEAR, LESS_PU = -0.1, 0.05  # from here on the grid may soon span more than the load; by so much at a time
 THROUGH_LATE, THROUGH_PROMPT = 0.0, 1.0
@@ -36,7 +37,9 @@ class Slow(Harm):
     """As Harm. The prompt share is THROUGH_LATE or THROUGH_PROMPT, but on its way."""
 
     def __init__(self, rating_kw: float, shape: Shape) -> None:
-        self._large_kw = LARGE_PU * rating_kw
+        self._large_kw, self._step_kw = LARGE_PU * rating_kw, STEP_PU * rating_kw
+        self._apart = shape.prompt is not shape.late  # there is a way for steps
+        self._steps_s = 0.0
         super().__init__(rating_kw, shape)
 
     def _begin(self) -> None:
@@ -46,21 +49,32 @@ class Slow(Harm):
     def reset(self) -> None:
         """Forget what was measured; share and way stay."""
         super().reset()
-        self._steps_hz, self._steps_s = 0.0, STEPS_S * (self._manner is STEPS)
+        self._steps_hz, self._passed = 0.0, 0  # large steps in a second; cycles since the last
         self._most, self._most_s = 1.0, 0.0  # of gain, until then
         self._widened = 0.0
 
     def follow(self, before: Harm) -> None:
-        """As Harm; how often the load makes large steps stays, too."""
+        """As Harm; how often the load makes large steps stays, too. What has no way for them takes little."""
         super().follow(before)
-        if isinstance(before, Slow):
+        if self._apart and isinstance(before, Slow):
             self._manner, self._steps_hz, self._steps_s = before._manner, before._steps_hz, before._steps_s
+        elif self.prompt_pu != THROUGH_LATE:
+            self._begin()
+
+    def take(self, sides_kw: Column, law: Frame) -> None:
+        """As Harm; and whether the load makes large steps."""
+        before = self._spans.cycles
+        super().take(sides_kw, law)
+        if self._spans.cycles > before and self._apart:
+            # Within two cycles, wherever their bounds lie; so one edge may be seen twice.
+            self._passed += 1
+            step = self._passed > 1 and self._spans.step_kw(CYCLE_S) > self._step_kw
+            self._passed = 0 if step else self._passed
+            self._steps_hz += (step - self._steps_hz * CYCLE_S) / OFTEN_S
 
     def judge(self, law: Frame, dt_s: float) -> None:
         """One cycle: find the way, and move the gain towards the best that harms nothing."""
-        step = self._shape.prompt is not self._shape.late and self._spans.edge_kw() > self._large_kw
-        self._steps_hz += (step - self._steps_hz * dt_s) / OFTEN_S
-        self._steps_s = STEPS_S if self._steps_hz > STEPS_HZ else self._steps_s - dt_s
+        self._steps_s = STEPS_S if self._steps_hz > STEPS_HZ else max(self._steps_s - dt_s, 0.0)
         self._manner = STEPS if self._steps_s > 0.0 else SLOW
         self._aim = self._aim[0], self._way
         super().judge(law, dt_s)
@@ -106,7 +120,7 @@ class Slow(Harm):
         """What is aimed at in the end, and when it is time for the next."""
         self._sure = whole < SURE
         shy = self._moving_s < self._shy_s
-        if harm > HARM_AGAIN:
+        if harm > HARM_AGAIN or self._widened > self._manner.span_max:
             self._shy_s = self._moving_s + self._manner.shy_s
         if aim != self._aim and self._widened <= self._manner.span_max and harm <= HARM_AGAIN:
             self._due_s = self._moving_s + (EVERY_S if self._sure else self._manner.patience_s)

@@ -23,12 +23,14 @@ class Spans:
         self._spare, self._span_s = spare, span_s
         self._means = watch.Means(round(MEAN_S * RATE_HZ))
         self._ends: deque[Column] = deque(maxlen=round(span_s / CYCLE_S))
+        self.cycles = 0  # that were seen
 
     def take(self, sides_kw: Column) -> None:
         """The next values of both, (2, n), of one supervisor cycle."""
         ends = self._means.take(sides_kw)
         if ends is not None:
             self._ends.append(ends)
+            self.cycles += 1
 
     @property
     def known(self) -> bool:
@@ -51,10 +53,6 @@ class Spans:
             return 0.0
         most, least = ends[:, 0, 0], ends[:, 1, 0]
         return float((np.maximum(most[1:], most[:-1]) - np.minimum(least[1:], least[:-1])).max())
-
-    def edge_kw(self) -> float:
-        """The most that the load has moved in the last cycle: of edges, what ramps do not."""
-        return float(self._ends[-1][0, 0] - self._ends[-1][1, 0]) if self._ends else 0.0
 
     def widened(self, floor_kw: float) -> float | None:
         """Grid over load, less 1; None where ends_kw tells nothing."""

@@ -11,6 +11,7 @@ from controller.runtime.harm import CALM, HARM_AGAIN, Harm
 from controller.runtime.ramps import (
     AGAIN_S,
     ALL,
+    BEGIN_STEP_PU,
     FALL_PER_S,
     RISE_PER_S,
     SHY_S,
@@ -299,10 +300,18 @@ def test_steps_that_come_seldom_are_not_small() -> None:
     assert max(run(Ramps(RATING_KW, shape()), np.where(on, 4600.0, 3000.0))) == 0.0
 
 
-@pytest.mark.parametrize(("kw", "stays"), [(STEP_PU * RATING_KW, True), (STEP_PU * RATING_KW + 1.0, False)])
-def test_one_large_step_ends_it(kw: float, stays: bool) -> None:
-    """Within two cycles, wherever their bounds lie."""
-    ramps, fine_s = wide(), WARM_S + 1.0 if stays else WARM_S - AGAIN_S
+@pytest.mark.parametrize(
+    ("kw", "stays", "fine_s"),
+    [
+        (BEGIN_STEP_PU * RATING_KW, True, WARM_S + 1.0),
+        (BEGIN_STEP_PU * RATING_KW + 1.0, True, 0.0),
+        (STEP_PU * RATING_KW, True, 0.0),
+        (STEP_PU * RATING_KW + 1.0, False, WARM_S - AGAIN_S),
+    ],
+)
+def test_one_large_step_ends_it(kw: float, stays: bool, fine_s: float) -> None:
+    """Within two cycles, wherever their bounds lie; one that is nearly so is no cause to begin."""
+    ramps = wide()
     ramps._trial.foreseen.take((1000.0, 700.0))
     for load_kw in np.split(np.repeat([2000.0, 2000.0 + kw], [500, 300]), 20):
         ramps._spans.take(np.array([load_kw, load_kw]))

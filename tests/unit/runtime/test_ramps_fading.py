@@ -14,10 +14,14 @@ from controller.runtime.ramps import (
     ALL,
     FADES_FAR,
     FADES_MAX,
+    FADES_SOON,
     FADING,
     HELPS_MAX,
     LINES_FAR,
+    LINES_MAX,
+    LINES_PER_S,
     LINES_PU,
+    LINGER_S,
     SHY_S,
     SLOW_S,
     WARM_S,
@@ -96,7 +100,7 @@ def test_it_is_left_for_long_where_the_grid_spans_more(once: float, stays: bool)
         (FADES_MAX - 1e-6, HELPS_MAX, WARM_S + 1.0),
         (FADES_MAX + 1e-6, HELPS_MAX, WARM_S),
         (FADES_FAR - 1e-6, HELPS_MAX, WARM_S),
-        (FADES_FAR, HELPS_MAX, 0.0),
+        (FADES_FAR + 1e-6, HELPS_MAX, 0.0),
         (0.0, HELPS_MAX + 1e-9, 0.0),
     ],
 )
@@ -121,7 +125,8 @@ def test_slow_ramps_and_small_steps_come_first() -> None:
 
 
 def test_a_loop_that_fades_nothing_does_not_go_on_with_it() -> None:
-    """A converter is lost, and those that are left are on a faster wire: the share ends. On one alike it stays."""
+    """A converter is lost, and those that are left are on a faster wire: the share ends. On one alike it stays, until
+    its own trial tells."""
     before, other, bare = Ramps(RATING_KW, shape()), Ramps(RATING_KW, shape()), Ramps(RATING_KW, bare_shape())
     before.gain, before.prompt_pu, before._aim = 1.0, FADING, (1.0, FADING)
     other.follow(before)
@@ -170,31 +175,75 @@ def coming_back(period_s: float = 0.5) -> Ramps:
     return ramps
 
 
-def test_of_lines_that_come_back_a_fifth_is_given() -> None:
-    """After WARM_S; as soon as they are not known any more, none."""
+def given(once: float = 0.0) -> Ramps:
+    """Their lines are given; by how much more the grid spans."""
     ramps = coming_back()
+    ramps._aim, ramps._lines, ramps._seen.once = (LINES_PU, FADING), True, once
+    return ramps
+
+
+def test_of_lines_that_come_back_a_part_is_given() -> None:
+    """After WARM_S; as soon as they are not known any more, none, and nothing else through that way."""
+    assert coming_back()._next() == (LINES_PU, FADING)
+    ramps = given()
     assert ramps._next() == (LINES_PU, FADING)
-    ramps._aim = LINES_PU, FADING
-    assert ramps._next() == (LINES_PU, FADING)
-    ramps._period_s = 0.0
-    assert ramps._next() == (0.0, FADING) and ramps._comes_s == 0.0
+    ramps._period_s, ramps._fades_s = 0.0, WARM_S
+    assert ramps._next() == (0.0, FADING) and ramps._comes_s == ramps._fades_s == 0.0
+
+
+def test_lines_come_and_go_slowly() -> None:
+    """LINES_PER_S both ways, and what passes is theirs until none is left; another way comes and goes as ever."""
+    ramps = given()
+    ramps._lines, ramps.gain, ramps.prompt_pu = False, 0.0, FADING
+    gains = []
+    for n in range(90):
+        if n == 45:
+            ramps._aim = 0.0, FADING
+        ramps.judge(Frame(period_s=0.5), 0.1)
+        ramps._since_s = 0.0
+        gains.append(ramps.gain)
+    assert max(abs(np.diff(gains))) == pytest.approx(0.1 * LINES_PER_S)
+    assert (max(gains), gains[-1]) == (pytest.approx(LINES_PU), 0.0)
 
 
 def test_seldom_steps_that_become_frequent_are_left_at_once() -> None:
-    """All of what fades was given: of lines it would be too much."""
+    """All of what fades was given, of lines it would be too much; and before a period is known, by the last SOON_S."""
+    for more, stays in ((FADES_SOON, True), (FADES_SOON + 1e-6, False)):
+        ramps = fading()
+        assert ramps._next() == (1.0, FADING) and ramps._fading is not None
+        ramps._fading.soon.take((1000.0, 1000.0 * (1.0 + more)))
+        ramps._fading.soon.once = more
+        assert ramps._next() == (float(stays), FADING)
+        assert (ramps._fades_s > 0.0) == stays
     ramps = fading()
-    assert ramps._next() == (1.0, FADING)
     ramps._period_s = 2.0
     assert ramps._next() == (0.0, FADING)
 
 
 @pytest.mark.parametrize(("once", "stays"), [(LINES_FAR, True), (LINES_FAR + 1e-9, False)])
 def test_lines_that_ring_on_where_the_load_stops_may_span_so_much_more(once: float, stays: bool) -> None:
-    """Once, to the edge; beyond it they are left for long."""
-    ramps = coming_back()
-    ramps._aim, ramps._seen.once = (LINES_PU, FADING), once
+    """To the edge; beyond it they are left for long."""
+    ramps = given(once)
     assert ramps._next() == (LINES_PU if stays else 0.0, FADING)
     assert (ramps._due_s > 100.0) == (not stays)
+
+
+@pytest.mark.parametrize(("once", "seconds"), [(LINES_MAX, 100), (LINES_MAX + 1e-9, round(LINGER_S))])
+def test_lines_may_not_go_on_spanning_more(once: float, seconds: int) -> None:
+    """LINGER_S in a row."""
+    ramps, taken = given(once), 0
+    while taken < 100 and ramps._next() == (LINES_PU, FADING):
+        taken += 1
+    assert taken == seconds
+
+
+def test_all_at_once_stays_while_nothing_is_harmed() -> None:
+    """Slow ramps, of which a line comes nearer to harm than they began with: no filter takes their place."""
+    ramps = coming_back()
+    ramps._late, ramps._aim = np.full(LINES_HZ.size, 0.95), (1.0, ALL)
+    assert ramps._next() == (1.0, ALL)
+    ramps._aim = 0.0, ALL
+    assert ramps._next() == (LINES_PU, FADING)
 
 
 def test_the_frame_tells_whether_lines_are_known() -> None:
@@ -205,5 +254,14 @@ def test_the_frame_tells_whether_lines_are_known() -> None:
         ramps.take(np.array([part, part]), Frame(period_s=1.0))
         ramps.judge(Frame(period_s=1.0), CYCLE_S)
         gains.append(ramps.gain)
-    assert (gains[-1], ramps.prompt_pu) == (LINES_PU, FADING)
+    assert (gains[-1], ramps.prompt_pu) == (pytest.approx(LINES_PU), FADING)
     assert max(gains[: round((WARM_S + 10.0) / CYCLE_S) - 12]) == 0.0
+
+
+@pytest.mark.parametrize("way", [WIDE, FADING])
+def test_what_another_loop_was_about_to_begin_ends_where_there_is_none(way: float) -> None:
+    """Lost while the way before was still ending."""
+    before, bare = Ramps(RATING_KW, shape()), Ramps(RATING_KW, bare_shape())
+    before.gain, before.prompt_pu, before._aim = 0.5, ALL, (1.0, way)
+    bare.follow(before)
+    assert (bare.gain, bare.prompt_pu, bare._aim) == (0.0, ALL, (0.0, ALL))

@@ -19,10 +19,12 @@ from controller.runtime.slow import (
     LITTLE_PU,
     MOVING_S,
     NEAR,
+    STEP_PU,
+    STEPS_HZ,
     STEPS_S,
     Slow,
 )
-from controller.runtime.spans import SPAN_S
+from controller.runtime.spans import RATE_HZ, SPAN_S
 from tests.unit.runtime.test_harm import EDGES_W, FAST, late
 
 MUCH = 10 ** (1.0 / 20)
@@ -128,51 +130,66 @@ def test_a_slow_converter_that_sees_few_edges_is_doubted_by_one_error(often: flo
     assert harm._doubt()[0] == pytest.approx(errors * harm._errors()[0]) != 0.0
 
 
-def moved(harm: Slow, edges: int, every_s: float, for_s: float) -> None:
-    """So many edges of half the rating and more, the last one just now, then nothing for for_s; a cycle is 0.1 s."""
-    still, edge = (
-        np.array([[3000.0, 3000.0], [3000.0, 3000.0]]),
-        np.array([[4000.1, 4000.1], [3000.0, 3000.0]]),
-    )
-    for k in range(round(edges * every_s / 0.1) + round(for_s / 0.1)):
-        is_edge = k % round(every_s / 0.1) == 0 and k < edges * every_s / 0.1
-        harm._spans._ends.append(edge if is_edge else still)
-        harm.judge(Frame(gain=harm.gain, prompt_pu=harm.prompt_pu), 0.1)
+def moved(harm: Slow, seconds: float, every_s: float = 1e9, kw: float = 1200.1, off_s: float = 0.0) -> None:
+    """So long, with an edge of kw at every_s, off_s after a cycle begins; a cycle is 0.1 s."""
+    t_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    load_kw = 3000.0 + kw * ((t_s - off_s) // every_s % 2 == 1)
+    for part in np.array_split(load_kw, round(seconds / 0.1)):
+        law = Frame(gain=harm.gain, prompt_pu=harm.prompt_pu)
+        harm.take(np.array([part, part]), law)
+        harm.judge(law, 0.1)
 
 
+@pytest.mark.parametrize("off_s", [0.0, 0.05, 0.085, 0.0925])
 @pytest.mark.parametrize(
-    ("edges", "every_s", "through_prompt"), [(6, 2.0, True), (2, 2.0, False), (30, 6.5, False)]
+    ("every_s", "through_prompt"), [(1.0, True), (0.35, True), (3.5, True), (7.0, False)]
 )
 def test_large_steps_that_are_frequent_pass_through_the_prompt_filter(
-    edges: int, every_s: float, through_prompt: bool
+    every_s: float, through_prompt: bool, off_s: float
 ) -> None:
-    """More than one in six seconds: at once where little is taken, else on its way; as long as they may come again."""
+    """One in five seconds and more, wherever in a cycle they lie; at once where little is taken."""
     harm = Slow(2000.0, slow_converter())
-    moved(harm, edges, every_s, 0.0)
+    moved(harm, 42.0, every_s, off_s=off_s)
     assert (harm._manner is STEPS, harm.prompt_pu) == (through_prompt, float(through_prompt))
-    if through_prompt:
-        moved(harm, 0, 1.0, OFTEN_S)
-        harm.gain, harm._aim = 0.5, (0.5, 1.0)
-        moved(harm, 0, 1.0, STEPS_S - OFTEN_S)
-        assert harm._manner is STEPS and harm._aim[1] == 1.0
-        moved(harm, 0, 1.0, OFTEN_S)
-        assert harm._manner is SLOW and 0.0 <= harm.prompt_pu < 1.0
 
 
-@pytest.mark.parametrize(("step_kw", "counts"), [(1000.0, False), (1000.1, True)])
-def test_a_large_step_is_of_half_the_rating(step_kw: float, counts: bool) -> None:
-    """To the tenth of a kW; of the last cycle alone: a ramp goes on for several."""
+def test_the_way_of_large_steps_stays_while_they_may_come_again() -> None:
+    """STEPS_S after they were frequent; where more is taken its filter goes over step by step."""
     harm = Slow(2000.0, slow_converter())
-    harm._spans._ends.append(np.array([[3000.0 + step_kw, 0.0], [3000.0, 0.0]]))
-    harm.judge(Frame(gain=harm.gain), 0.1)
-    assert harm._steps_hz == pytest.approx(counts / OFTEN_S)
-    assert harm._spans.edge_kw() == pytest.approx(step_kw)
+    moved(harm, 20.0, 1.0)
+    moved(harm, 2.5 * OFTEN_S)
+    harm.gain, harm._aim = 0.5, (0.5, 1.0)
+    moved(harm, STEPS_S - 2.5 * OFTEN_S)
+    assert harm._manner is STEPS and harm._aim[1] == 1.0
+    moved(harm, 3.0 * OFTEN_S)
+    assert harm._manner is SLOW and 0.0 <= harm.prompt_pu < 1.0
+
+
+@pytest.mark.parametrize(("kw", "counts"), [(STEP_PU * 2000.0, False), (STEP_PU * 2000.0 + 0.1, True)])
+def test_a_large_step_is_of_so_much_of_the_rating(kw: float, counts: bool) -> None:
+    """To the tenth of a kW."""
+    harm = Slow(2000.0, slow_converter())
+    moved(harm, 20.0, 1.0, kw)
+    assert (harm._steps_hz > STEPS_HZ) == (harm._manner is STEPS) == counts
+
+
+def test_an_edge_is_counted_once() -> None:
+    """Nothing is new where no sample comes, and while nothing is taken."""
+    harm = Slow(2000.0, slow_converter())
+    moved(harm, 2.0, 1.0)
+    before = harm._steps_hz
+    for sides_kw, law in ((np.empty((2, 0)), Frame(gain=0.05)), (np.full((2, 40), 3000.0), Frame(gain=0.0))):
+        for _ in range(50):
+            harm.take(sides_kw, law)
+            harm.judge(law, 0.1)
+    assert harm._steps_hz == before > 0.0
 
 
 def of_steps(gain: float, widened: float, moving_s: float = 500.0) -> Slow:
     """A converter that meets large steps, with so much of them taken."""
     harm = Slow(2000.0, slow_converter())
     harm._manner, harm.gain, harm._often, harm._moving_s = STEPS, gain, 1.0, moving_s
+    harm._steps_s = STEPS_S
     harm._aim, harm._widened = (gain, 1.0), widened
     return harm
 
@@ -254,3 +271,25 @@ def test_each_shape_has_its_watcher(begin_pu: float, kind: type[Harm]) -> None:
         )
     )
     assert shape.begin_pu == begin_pu and type(watcher(2000.0, shape)) is kind
+
+
+def test_a_converter_without_a_way_for_steps_takes_little_of_them() -> None:
+    """One that answers too late for its lag has one filter for all: it begins anew."""
+    other = shape_of(
+        frame_s=1e-4, dead_s=0.0062, period_s=0.0, lag_s=0.05, slew_kw_per_s=0.0, rating_kw=2000.0
+    )
+    assert other.begin_pu == BEGIN_PU and other.prompt is other.late
+    before = of_steps(0.7, -0.2)
+    before.prompt_pu = 1.0
+    after = Slow(2000.0, other)
+    after.follow(before)
+    moved(after, 20.0, 1.0)
+    assert (after.gain, after.prompt_pu, after._manner) == (BEGIN_PU, 0.0, SLOW)
+
+
+def test_a_span_that_was_not_kept_is_not_dared_again_soon() -> None:
+    """Of small swings, too: no DARE_PU for shy_s."""
+    harm = Slow(2000.0, slow_converter())
+    harm.gain, harm._often, harm._moving_s, harm._widened = 0.1, 1.0, 500.0, SLOW.span_max + 1e-9
+    harm._patient((0.05, 0.0), 0.9, 1.0)
+    assert harm._shy_s == 500.0 + SLOW.shy_s
