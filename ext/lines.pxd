@@ -21,6 +21,7 @@ cdef struct Lines:
     double read_s               # a read of it
     double part                 # of the swing that enters in a frame
     double tuned_s              # period that they follow, 0: none
+    double drift_s              # by which it changes from visit to visit
     double period_s             # the same while the load is known to come back with it, 0: it is not
     double seen_at              # when it last did, in frames
     int32_t missed              # visits out of time since

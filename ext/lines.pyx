@@ -22,7 +22,8 @@ from libc.string cimport memset
 from ext.dwell cimport Dwells, dwell_period
 
 cdef double MEMORY_S = 4.0          # M
-cdef double PULL = 0.15             # of the period towards what was met: a drift is followed, chance is not
+cdef double PULL = 0.05             # of the period towards what was met,
+cdef double DRIFT = 0.00125         # and of how it drifts: half the square, so that it follows without a swing
 cdef double OUT_SHARE = 0.08        # of it: so far off a visit is out of time
 cdef double PERIOD_S_MAX = 3.0      # a longer one is gone before its lines are known
 cdef int32_t MISSED_MAX = 6         # so often in a row it may be, as where a load comes back from a pause,
@@ -74,10 +75,13 @@ cdef void visit(Lines *s, const Dwells *d) noexcept nogil:
     s.came_at[d.level] = d.came_at
     if s.tuned_s == 0.0 and 0.0 < period_s <= PERIOD_S_MAX:
         s.missed = 0
+        s.drift_s = 0.0
         retune(s, period_s)
     elif s.period_s > 0.0 and fabs(took_s - s.tuned_s) <= OUT_SHARE * s.tuned_s:
         s.missed = 0
-        retune(s, s.tuned_s + PULL * (took_s - s.tuned_s))
+        took_s -= s.tuned_s + s.drift_s
+        s.drift_s += DRIFT * took_s
+        retune(s, s.tuned_s + s.drift_s + PULL * took_s)
     else:
         s.missed += 1
     if s.missed == 0:
