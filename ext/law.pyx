@@ -190,8 +190,8 @@ cdef double wish(Law *w, const Track *track, const Command *command, double dt_s
         swing_kw += dwell_kw(&w.preview.dwells, 0)
     if w.loop.lines_late_s > 0.0:
         if command.gain == 0.0:     # as it begins, so it stays: from one to the other it would step
-            w.by_lines = w.lines.tuned_s > 0.0
-        lines_take(&w.lines, &w.preview.dwells, track.load_kw - w.target_kw, frames)
+            w.by_lines = w.lines.period_s > 0.0
+        lines_take(&w.lines, &w.preview.dwells, track.load_kw - w.target_kw)
     shape_take(&w.shape, swing_kw if foresees(w, command) else track.load_kw - w.target_kw, frames)
     if command.gain > 0.0 and (command.prompt_pu < 1.0 or not w.loop.shape.at_once):
         shape_mix(&w.shape, 0.0 if w.loop.shape.at_once else command.prompt_pu)

@@ -1,5 +1,5 @@
 """The first lines of a load that comes back, each followed by itself."""
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.dwell cimport DWELL_MAX, Dwells
 
@@ -19,6 +19,7 @@ cdef struct Lines:
     double late_s               # of the loop, for slow swings; 0: it follows none
     double exchange_s           # of its wire
     double read_s               # a read of it
+    int64_t at                  # frame of the last swing
     double part                 # of the swing that enters in a frame
     double tuned_s              # period that they follow, 0: none
     double drift_s              # by which it changes from visit to visit
@@ -32,5 +33,5 @@ cdef struct Lines:
 
 cdef void lines_init(Lines *s, double frame_s) noexcept nogil
 cdef void lines_turn(Lines *s, double late_s, double exchange_s, double read_s) noexcept nogil
-cdef void lines_take(Lines *s, const Dwells *d, double swing_kw, int32_t frames) noexcept nogil
+cdef void lines_take(Lines *s, const Dwells *d, double swing_kw) noexcept nogil
 cdef double lines_kw(const Lines *s, bint reads_next) noexcept nogil

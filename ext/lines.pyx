@@ -15,8 +15,8 @@ only as long as it stays: so the period follows the load slowly, by the time bet
 is out of time, or none comes, the lines go on as they are, which nothing is worse for, until they have faded: then they
 begin anew, with the period that the load has then (ext.dwell).
 """
-from libc.math cimport cos, fabs, sin
-from libc.stdint cimport int32_t
+from libc.math cimport cos, exp, fabs, sin
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from ext.dwell cimport Dwells, dwell_period
@@ -29,6 +29,7 @@ cdef double PERIOD_S_MAX = 3.0      # a longer one is gone before its lines are 
 cdef int32_t MISSED_MAX = 6         # so often in a row it may be, as where a load comes back from a pause,
 cdef double PAUSE_S = 12.0          # of so long at most
 cdef double FADED_S = 20.0          # after a loss, until they begin anew
+cdef int64_t GAP = 32               # frames without a swing; more are turned by at once
 cdef double RATE_WHOLE = 0.2        # share of the rate of exchanges up to which a line is given whole,
 cdef double RATE_NONE = 0.25        # and from which on not at all
 cdef double TWO_PI = 6.283185307179586
@@ -73,11 +74,11 @@ cdef void visit(Lines *s, const Dwells *d) noexcept nogil:
     if s.came_at[d.level] > 0.0:
         took_s = s.frame_s * (d.came_at - s.came_at[d.level])
     s.came_at[d.level] = d.came_at
-    if s.tuned_s == 0.0 and 0.0 < period_s <= PERIOD_S_MAX:
+    if s.tuned_s == 0.0 and 0.0 < period_s <= PERIOD_S_MAX and fabs(took_s - period_s) <= OUT_SHARE * period_s:
         s.missed = 0
         s.drift_s = 0.0
         retune(s, period_s)
-    elif s.period_s > 0.0 and fabs(took_s - s.tuned_s) <= OUT_SHARE * s.tuned_s:
+    elif 0.0 < s.period_s <= PERIOD_S_MAX and fabs(took_s - s.tuned_s) <= OUT_SHARE * s.tuned_s:
         s.missed = 0
         took_s -= s.tuned_s + s.drift_s
         s.drift_s += DRIFT * took_s
@@ -86,7 +87,7 @@ cdef void visit(Lines *s, const Dwells *d) noexcept nogil:
         s.missed += 1
     if s.missed == 0:
         s.period_s = s.tuned_s
-        s.seen_at = d.at
+        s.seen_at = d.came_at
     elif s.missed > MISSED_MAX:
         s.period_s = 0.0
 
@@ -104,14 +105,25 @@ cdef inline void look(Lines *s, const Dwells *d) noexcept nogil:
         s.tuned_s = 0.0
 
 
-cdef void lines_take(Lines *s, const Dwells *d, double swing_kw, int32_t frames) noexcept nogil:
-    """The deviation of this frame, and of those that were left out before it."""
+cdef inline void turn_by(Line *line, double kept, double angle) noexcept nogil:
+    cdef double real = kept * (cos(angle) * line.kw[0] - sin(angle) * line.kw[1])
+    line.kw[1] = kept * (cos(angle) * line.kw[1] + sin(angle) * line.kw[0])
+    line.kw[0] = real
+
+
+cdef void lines_take(Lines *s, const Dwells *d, double swing_kw) noexcept nogil:
+    """The deviation of this frame, and of those that were left out before it; of many, they hold what they held."""
+    cdef int64_t frames = d.at - s.at, _
     cdef double real
     cdef Line *line
-    cdef int32_t k, _
+    cdef int32_t k
     look(s, d)
+    s.at = d.at
     for k in range(LINES_MAX if s.tuned_s > 0.0 else 0):
         line = &s.line[k]
+        if frames > GAP:
+            turn_by(line, exp(-frames * s.part), TWO_PI * (k + 1) / s.tuned_s * s.frame_s * frames)
+            continue
         for _ in range(frames):
             real = line.turn[0] * line.kw[0] - line.turn[1] * line.kw[1] + s.part * swing_kw
             line.kw[1] = line.turn[0] * line.kw[1] + line.turn[1] * line.kw[0]

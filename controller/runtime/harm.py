@@ -191,7 +191,7 @@ class Harm:
         alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s
         self._calm = self._sure or (self._bare and harm < CALM)
-        if harm > HARM_AGAIN:
+        if harm > HARM_AGAIN and (self._often >= MANY or not self._shape.at_once):
             self._shy_s = self._moving_s + self._manner.shy_s
         if (
             aim != self._aim

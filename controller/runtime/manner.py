@@ -37,10 +37,11 @@ class Manner:
     alone: bool = False
 
 
-AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 6.0, 16.0, 0.0, 0.0, 0.3, 0.0, LINES - 1, 1.0)
+AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 0.0, LINES - 1, 1.0)
 """A delay is left, which lower lines tell better than those near 50 Hz, where a load that seldom moves has noise.
 The first edges are not foreseen: what they tell is forgotten, or it would leave the prompt way for nothing; and a few
-edges scatter by 1 dB at 50 Hz, where the whole of it is made to be below the limit: harm must be more than that."""
+edges scatter by 1 dB at 50 Hz, where the whole of it is made to be below the limit: harm must be more than that. Of a
+load that moves all the time it is not: without a pause the shares would swing between harm and next to nothing."""
 FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
 """The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
 that goes back and forth between its two filters leaves more than either."""

@@ -31,7 +31,7 @@ from controller.runtime.fastlink import watch
 from controller.runtime.filters import Filter
 from controller.runtime.harm import CALM, EVERY_S, HARM_AGAIN, KEEP, KW_PER_STEP, QUIET, TURN, Harm
 from controller.runtime.shape import LATEST, Shape
-from controller.runtime.spans import RATE_HZ, SPAN_S, Spans
+from controller.runtime.spans import RATE_HZ, SPAN_S, Spans, Steps
 from controller.runtime.waveform import Column
 
 WARM_S = 16.0  # of a load that moves, before any of it is taken
@@ -54,7 +54,7 @@ DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
 ALL, WIDE, FADING = 1.0, -1.0, 0.0
 # Of the last: how much more the grid may span, and would once at most; and what it may leave of 0.1 to 5 Hz.
 FADES_MAX, FADES_FAR, HELPS_MAX = 0.03, 0.15, 0.8
-FADES_SOON = 0.1  # and of the last SOON_S alone
+FADES_SOON, FADES_HZ = 0.1, 0.45  # of the last SOON_S alone, and large steps in a second: three in four
 # Of the lines of a load that comes back: more would ring on for longer where it stops; and by how much the grid may
 # span more, at once, and for so long.
 LINES_PU, LINES_FAR, LINES_MAX, LINGER_S = 0.18, 0.15, 0.04, 20.0
@@ -78,6 +78,7 @@ class Ramps(Harm):
         self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
         self._fades_s = self._comes_s = self._linger_s = self._period_s = 0.0
         self._lines = False  # what passes is theirs
+        self._steps = Steps(STEP_PU * self._rating_kw, SOON_S)
         self._seen = Widening()
         late_s = LATEST * self._shape.delay_s
         self._trial = Trial(self._shape.wide, late_s) if self._shape.wide_pu else None
@@ -86,6 +87,8 @@ class Ramps(Harm):
     def follow(self, before: Harm) -> None:
         """As Harm; what this loop cannot do ends."""
         super().follow(before)
+        if isinstance(before, Ramps):
+            self._lines, self._comes_s, self._period_s = before._lines, before._comes_s, before._period_s
         if any((way == WIDE and not self._trial) or (way == FADING and not self._fading)
                for way in (self.prompt_pu, self._aim[1])):  # fmt: skip
             self._begin()
@@ -94,6 +97,7 @@ class Ramps(Harm):
     def take(self, sides_kw: Column, law: Frame) -> None:
         """The next values of both powers, (2, n), 2.5 ms apart: load, grid; while the battery rests, too."""
         self._spans.take(sides_kw)
+        self._steps.take(self._spans)
         for trial in self._trials:
             trial.take(sides_kw[0], law.target_kw)
         forget = 1.0 / (MEMORY_S * RATE_HZ)
@@ -114,7 +118,8 @@ class Ramps(Harm):
         if self.gain == 0.0:
             self._lines = self._aim[0] == LINES_PU
         aim = self._aim[0] if self._aim[1] == self.prompt_pu else 0.0
-        step = LINES_PER_S if self._lines else FALL_PER_S if aim < self.gain else RISE_PER_S
+        slowly = self._lines and self._moving_s >= self._due_s  # else what they do is harm
+        step = LINES_PER_S if slowly else FALL_PER_S if aim < self.gain else RISE_PER_S
         self.gain += min(max(aim - self.gain, -step * dt_s), step * dt_s)
         if self.gain == 0.0:
             self.prompt_pu = self._aim[1]
@@ -164,7 +169,8 @@ class Ramps(Harm):
         seldom ones that become frequent, are seen in the last SOON_S first."""
         if self._lines or self._period_s > 0.0:
             return LINES_PU if self._period_s > 0.0 else 0.0
-        return float(self._fades_s > 0.0 and not (self._fading and self._fading.soon_far(FADES_SOON, 1.0)))
+        frequent = self._steps.hz > FADES_HZ or (self._fading and self._fading.soon_far(FADES_SOON, 1.0))
+        return float(self._fades_s > 0.0 and not frequent)
 
     def _see(self, small: bool) -> None:
         """For how long the filters would have been fine, of a load that moves; the wide one of small steps."""

@@ -19,7 +19,7 @@ from controller.runtime.choice import ABOVE_HZ, Loop, best, excess, lateness_s
 from controller.runtime.harm import EVERY_S, HARM_AGAIN, KW_PER_STEP, OFTEN, OFTEN_S, SURE, Harm
 from controller.runtime.manner import SLOW, STEPS
 from controller.runtime.shape import BEGIN_PU, Shape
-from controller.runtime.spans import CYCLE_S, SPAN_S
+from controller.runtime.spans import SPAN_S, Steps
 from controller.runtime.waveform import Column
 
 MOVING_S = 12.0  # memory while the gain moves: for every share of a swing it is another loop
@@ -29,6 +29,7 @@ LARGE_PU, DARE_PU = 0.5, 0.5
 STEP_PU, STEPS_HZ = 0.6, 0.2  # larger steps, so many in a second, are frequent;
 STEPS_S = 120.0  # so long since they last were so, they may be again
 HALF_PU = 0.6  # of such a load may be taken at once: what the battery has left of its way widens no span yet
+CHANCE = 0.01  # of a span
 NEAR, LESS_PU = -0.1, 0.05  # from here on the grid may soon span more than the load; by so much at a time
 THROUGH_LATE, THROUGH_PROMPT = 0.0, 1.0
 
@@ -49,7 +50,7 @@ class Slow(Harm):
     def reset(self) -> None:
         """Forget what was measured; share and way stay."""
         super().reset()
-        self._steps_hz, self._passed = 0.0, 0  # large steps in a second; cycles since the last
+        self._steps = Steps(self._step_kw, OFTEN_S)
         self._most, self._most_s = 1.0, 0.0  # of gain, until then
         self._widened = 0.0
 
@@ -57,24 +58,19 @@ class Slow(Harm):
         """As Harm; how often the load makes large steps stays, too. What has no way for them takes little."""
         super().follow(before)
         if self._apart and isinstance(before, Slow):
-            self._manner, self._steps_hz, self._steps_s = before._manner, before._steps_hz, before._steps_s
+            self._manner, self._steps.hz, self._steps_s = before._manner, before._steps.hz, before._steps_s
         elif self.prompt_pu != THROUGH_LATE:
             self._begin()
 
     def take(self, sides_kw: Column, law: Frame) -> None:
         """As Harm; and whether the load makes large steps."""
-        before = self._spans.cycles
         super().take(sides_kw, law)
-        if self._spans.cycles > before and self._apart:
-            # Within two cycles, wherever their bounds lie; so one edge may be seen twice.
-            self._passed += 1
-            step = self._passed > 1 and self._spans.step_kw(CYCLE_S) > self._step_kw
-            self._passed = 0 if step else self._passed
-            self._steps_hz += (step - self._steps_hz * CYCLE_S) / OFTEN_S
+        if self._apart:
+            self._steps.take(self._spans)
 
     def judge(self, law: Frame, dt_s: float) -> None:
         """One cycle: find the way, and move the gain towards the best that harms nothing."""
-        self._steps_s = STEPS_S if self._steps_hz > STEPS_HZ else max(self._steps_s - dt_s, 0.0)
+        self._steps_s = STEPS_S if self._steps.hz > STEPS_HZ else max(self._steps_s - dt_s, 0.0)
         self._manner = STEPS if self._steps_s > 0.0 else SLOW
         self._aim = self._aim[0], self._way
         super().judge(law, dt_s)
@@ -120,7 +116,7 @@ class Slow(Harm):
         """What is aimed at in the end, and when it is time for the next."""
         self._sure = whole < SURE
         shy = self._moving_s < self._shy_s
-        if harm > HARM_AGAIN or self._widened > self._manner.span_max:
+        if harm > HARM_AGAIN or self._widened > self._manner.span_max + CHANCE:
             self._shy_s = self._moving_s + self._manner.shy_s
         if aim != self._aim and self._widened <= self._manner.span_max and harm <= HARM_AGAIN:
             self._due_s = self._moving_s + (EVERY_S if self._sure else self._manner.patience_s)

@@ -58,3 +58,22 @@ class Spans:
         """Grid over load, less 1; None where ends_kw tells nothing."""
         ends_kw = self.ends_kw(floor_kw)
         return ends_kw[1] / ends_kw[0] - 1.0 if ends_kw else None
+
+
+class Steps:
+    """How many large steps the load makes in a second, in the mean of memory_s."""
+
+    def __init__(self, step_kw: float, memory_s: float) -> None:
+        self.hz = 0.0
+        self._step_kw, self._memory_s = step_kw, memory_s
+        self._passed = self._cycles = 0  # cycles since the last step; seen
+
+    def take(self, spans: Spans) -> None:
+        """After each cycle. A step lies within two, wherever their bounds are, so that one may be seen twice."""
+        if spans.cycles == self._cycles:
+            return
+        self._cycles = spans.cycles
+        self._passed += 1
+        step = self._passed > 1 and spans.step_kw(CYCLE_S) > self._step_kw
+        self._passed = 0 if step else self._passed
+        self.hz += (step - self.hz * CYCLE_S) / self._memory_s

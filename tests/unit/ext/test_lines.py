@@ -195,3 +195,42 @@ def test_the_way_that_is_begun_stays() -> None:
     assert abs(np.diff(kw)).max() < 2.0
     plain, _ = given(load_kw, shape=shape, lines_late_s=0.0, at_once=True)
     assert kw == pytest.approx(plain, abs=1e-6)
+
+
+def test_lines_that_are_fading_are_not_begun() -> None:
+    """Fourteen seconds after the load has stopped they still ring: what is taken then passes the late filter."""
+    load_kw, _ = comes_back(8.0)
+    load_kw = joined(load_kw, np.full(18 * RATE_HZ, load_kw[-1]))
+    frame = Executive(
+        setup(target_lag_s=6000.0, lines_late_s=LATE_S, owed_s=0.0, prompt_pu=1.0, shape=NOTHING)
+    )
+    t_ns, found = times(load_kw.size / RATE_HZ), []
+    counts = waveform(t_ns, load_kw)
+    for k, first in enumerate(range(0, t_ns.size, RATE_HZ)):
+        issue_ns = int(t_ns[first])
+        frame.publish(limits(sequence=k + 1, t_issue_ns=issue_ns, valid_until_ns=issue_ns + 2 * NS,
+                             ramp_kw_per_s_max=0.01, prompt_pu=0.0, gain=float(k >= 22)))  # fmt: skip
+        found.append(
+            frame.replay(t_ns[first : first + RATE_HZ], counts[first : first + RATE_HZ], SCALE)["pcs_kw"]
+        )
+    assert frame.status()["period_s"] == 0.0
+    assert not np.concatenate(found).any()
+
+
+def test_a_pause_without_samples_keeps_the_phase() -> None:
+    """0.2 s of none, half a period: what is given goes on as without it, but for what was not seen."""
+    load_kw, _ = comes_back(16.0)
+    whole_kw, _ = given(load_kw)
+    kept = np.ones(load_kw.size, bool)
+    kept[-3 * RATE_HZ : -3 * RATE_HZ + RATE_HZ // 5] = False
+    holed_kw, _ = given(load_kw, kept=kept)
+    late = slice(-RATE_HZ, None)
+    assert holed_kw[late] == pytest.approx(whole_kw[late], abs=0.15 * STEP_KW)
+
+
+def test_what_a_level_was_known_for_is_no_cause_to_begin() -> None:
+    """A load that comes back with another rhythm of the same levels, after the old one has faded: not with the old
+    period, which the rests still tell for a while."""
+    first_kw, slow_kw = comes_back(8.0)[0], squares([5000.0, 5000.0] * 2)[0]
+    _, periods_s, at_s = changing(first_kw, np.concatenate([np.full(22 * RATE_HZ, LOW_KW), slow_kw]))
+    assert periods_s[int(at_s) + 14 :].max() == 0.0

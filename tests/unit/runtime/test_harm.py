@@ -20,7 +20,7 @@ from controller.runtime.choice import (
     told_by,
     wider,
 )
-from controller.runtime.harm import EVERY_S, FALL_PER_S, FLIGHT_PER_S, OFTEN, Harm
+from controller.runtime.harm import EVERY_S, FALL_PER_S, FLIGHT_PER_S, HARM_AGAIN, MANY, OFTEN, Harm
 from controller.runtime.manner import AHEAD, AT_ONCE, FILTERED, manner
 from controller.runtime.shape import Shape, shape_of
 from controller.runtime.spans import RATE_HZ, SPAN_S, SPAN_SPARE, Spans
@@ -316,3 +316,18 @@ def test_a_judge_that_follows_another_keeps_shares_of_its_own_kind_only() -> Non
     whole._moving_s = 99.0
     whole.follow(before)
     assert (whole.gain, whole.prompt_pu, whole._moving_s) == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(("often", "shy"), [(MANY, True), (MANY - 0.01, False)])
+def test_a_load_that_moves_all_the_time_is_not_harmed_again_soon(often: float, shy: bool) -> None:
+    """Edges that the slew cannot follow: less of them harms nothing, more does, and again. So for shy_s no more is
+    taken; of few edges a single one may have told it."""
+    for harmed in (HARM_AGAIN, HARM_AGAIN + 1e-9):
+        harm = Harm(2000.0, FAST)
+        harm._often, harm._moving_s, harm.gain, harm.prompt_pu = often, 50.0, 0.7, 0.2
+        harm._patient((0.6, 0.1), harmed, 1.5)
+        assert harm._shy_s == (50.0 + AT_ONCE.shy_s if shy and harmed > HARM_AGAIN else 0.0)
+    harm._often, harm._shy_s, harm._moving_s = often, 80.0, 79.0
+    assert harm._patient((0.8, 0.3), 1.0, 1.5) == (0.7, 0.2)
+    harm._moving_s = 80.0
+    assert harm._patient((0.8, 0.3), 1.0, 1.5) == (0.8, 0.3)

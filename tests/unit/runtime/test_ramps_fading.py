@@ -13,9 +13,11 @@ from controller.runtime.filters import HARM_HZ, HZ, told
 from controller.runtime.ramps import (
     ALL,
     FADES_FAR,
+    FADES_HZ,
     FADES_MAX,
     FADES_SOON,
     FADING,
+    FALL_PER_S,
     HELPS_MAX,
     LINES_FAR,
     LINES_MAX,
@@ -265,3 +267,30 @@ def test_what_another_loop_was_about_to_begin_ends_where_there_is_none(way: floa
     before.gain, before.prompt_pu, before._aim = 0.5, ALL, (1.0, way)
     bare.follow(before)
     assert (bare.gain, bare.prompt_pu, bare._aim) == (0.0, ALL, (0.0, ALL))
+
+
+@pytest.mark.parametrize(("hz", "stays"), [(FADES_HZ, True), (FADES_HZ + 1e-6, False)])
+def test_large_steps_that_become_frequent_end_what_fades(hz: float, stays: bool) -> None:
+    """Three in SOON_S; two that a drop makes are fewer. Before any trial can tell."""
+    ramps = fading()
+    ramps._steps.hz = hz
+    assert ramps._next() == (float(stays), FADING)
+    seldom, frequent = Ramps(RATING_KW, shape()), Ramps(RATING_KW, shape())
+    run(seldom, drops(26.0))
+    run(frequent, squares(26.0))
+    assert 0.2 < seldom._steps.hz < FADES_HZ < frequent._steps.hz
+
+
+def test_what_the_loop_before_gave_of_lines_is_known_to_the_next() -> None:
+    """A converter is lost: the part stays, and what it may span; their way out is slow, but for harm."""
+    before, after = given(), Ramps(RATING_KW, shape())
+    before.gain, before.prompt_pu = LINES_PU, FADING
+    after.follow(before)
+    assert (after._lines, after._comes_s, after._period_s) == (True, before._comes_s, 0.5)
+    falls = []
+    for due_s in (0.0, 1e9):
+        after.gain, after._aim, after._due_s = LINES_PU, (0.0, FADING), due_s
+        after._since_s = 0.0
+        after.judge(Frame(period_s=0.5), 0.1)
+        falls.append(LINES_PU - after.gain)
+    assert falls == [pytest.approx(0.1 * LINES_PER_S), pytest.approx(0.1 * FALL_PER_S)]

@@ -13,6 +13,7 @@ from controller.runtime.manner import SLOW, STEPS, manner
 from controller.runtime.ramps import Ramps
 from controller.runtime.shape import BEGIN_PU, Shape, shape_of
 from controller.runtime.slow import (
+    CHANCE,
     DARE_PU,
     HALF_PU,
     LESS_PU,
@@ -170,19 +171,19 @@ def test_a_large_step_is_of_so_much_of_the_rating(kw: float, counts: bool) -> No
     """To the tenth of a kW."""
     harm = Slow(2000.0, slow_converter())
     moved(harm, 20.0, 1.0, kw)
-    assert (harm._steps_hz > STEPS_HZ) == (harm._manner is STEPS) == counts
+    assert (harm._steps.hz > STEPS_HZ) == (harm._manner is STEPS) == counts
 
 
 def test_an_edge_is_counted_once() -> None:
     """Nothing is new where no sample comes, and while nothing is taken."""
     harm = Slow(2000.0, slow_converter())
     moved(harm, 2.0, 1.0)
-    before = harm._steps_hz
+    before = harm._steps.hz
     for sides_kw, law in ((np.empty((2, 0)), Frame(gain=0.05)), (np.full((2, 40), 3000.0), Frame(gain=0.0))):
         for _ in range(50):
             harm.take(sides_kw, law)
             harm.judge(law, 0.1)
-    assert harm._steps_hz == before > 0.0
+    assert harm._steps.hz == before > 0.0
 
 
 def of_steps(gain: float, widened: float, moving_s: float = 500.0) -> Slow:
@@ -249,7 +250,7 @@ def test_what_was_measured_is_forgotten_and_the_way_stays() -> None:
 def test_a_converter_that_takes_over_meets_the_same_steps() -> None:
     """When another one is out: gain, way and what is known of the load's steps."""
     before = of_steps(0.7, -0.2)
-    before.prompt_pu, before._steps_hz, before._steps_s = 1.0, 0.8, 100.0
+    before.prompt_pu, before._steps.hz, before._steps_s = 1.0, 0.8, 100.0
     after = Slow(2000.0, slow_converter())
     after.follow(before)
     after.judge(Frame(gain=0.7, prompt_pu=1.0), 0.1)
@@ -287,9 +288,10 @@ def test_a_converter_without_a_way_for_steps_takes_little_of_them() -> None:
     assert (after.gain, after.prompt_pu, after._manner) == (BEGIN_PU, 0.0, SLOW)
 
 
-def test_a_span_that_was_not_kept_is_not_dared_again_soon() -> None:
-    """Of small swings, too: no DARE_PU for shy_s."""
+@pytest.mark.parametrize(("more", "shy"), [(CHANCE, False), (CHANCE + 1e-9, True)])
+def test_a_span_that_was_not_kept_is_not_dared_again_soon(more: float, shy: bool) -> None:
+    """Of small swings, too: no DARE_PU for shy_s; but for chance."""
     harm = Slow(2000.0, slow_converter())
-    harm.gain, harm._often, harm._moving_s, harm._widened = 0.1, 1.0, 500.0, SLOW.span_max + 1e-9
+    harm.gain, harm._often, harm._moving_s, harm._widened = 0.1, 1.0, 500.0, SLOW.span_max + more
     harm._patient((0.05, 0.0), 0.9, 1.0)
-    assert harm._shy_s == 500.0 + SLOW.shy_s
+    assert harm._shy_s == (500.0 + SLOW.shy_s if shy else 0.0)
