@@ -143,7 +143,8 @@ class Shape:
 
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
-SLOW_LAGS_S = (0.128, 0.512, 1.536)  # of the filters of a slow wire
+# Of the filters of a slow wire. What fades must be gone in the next ten seconds, too: where much is taken, sooner.
+SLOW_LAGS_S, SOONER_LAGS_S, MUCH_PU = (0.128, 0.512, 1.536), (0.128, 0.512, 1.152), 0.6
 # Of a fading one: from 0.5 dB is taken what few edges scatter by, the more the longer an exchange is.
 FADING_DB, FADING_DB_PER_S, FADING_DB_MIN, FADING_STEP = 0.5, 10.0, 0.1, 0.02
 STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same for every step
@@ -156,7 +157,7 @@ WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
-LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.33, 0.2, 0.4, 0.12
+LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.34, 0.2, 0.55, 0.12
 FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
 # Of harm, and of what LATE leaves at most. The last alone where all may pass at once, of which more is left half-way
 # then, and where the lag is short: an edge that the rating does not let be led is late by most of it.
@@ -305,8 +306,10 @@ def _slow(times: Times) -> Shape:
     if LATEST * times.busy_s > RAMPS_S_MAX:
         return Shape(times.delay_s, 0.0, 1.0, True, all_at_once, nothing, nothing)
     slow_wire = times.period_s * HARM_HZ >= 0.5
-    wide, helps = _wide(times, _late_wide(times), SLOW_LAGS_S) if slow_wire else _wide(times, WIDE)
-    fading = _fading(times) if slow_wire else nothing
+    fading, share = _fading(times, SLOW_LAGS_S) if slow_wire else (nothing, 0.0)
+    if share > MUCH_PU:
+        fading, _ = _fading(times, SOONER_LAGS_S)
+    wide, helps = _wide(times, _late_wide(times), fading.lags_s) if slow_wire else _wide(times, WIDE)
     shape = Shape(times.busy_s, 1.0, 1.0, False, all_at_once, fading, wide if helps else fading, begin_pu=0.0)
     return replace(shape, lines_late_s=_lines_late_s(times)) if slow_wire else shape
 
@@ -321,18 +324,18 @@ def _steps(times: Times) -> dict[str, Any]:
     return {"prompt": large, "owed_s": times.slow_s + times.large_s, "given_pu": SLOW_GIVEN_PU}
 
 
-def _fading(times: Times) -> Filter:
-    """Of a slow wire, for large steps that are seldom: so slow that its lateness harms little, and gone before the next
-    one comes, so that the battery is where it was: 1 / (1 + j w T), less the same of three times T; as much of it as
-    keeps what is left of 0.5 dB for the measurement."""
-    slow_s, gone_s = SLOW_LAGS_S[-2:]
+def _fading(times: Times, lags_s: tuple[float, ...]) -> tuple[Filter, float]:
+    """Of a slow wire, for large steps that are seldom, and its share: so slow that its lateness harms little, and gone
+    before the next one comes, so that the battery is where it was: one lag less a longer one; as much of it as keeps
+    what is left of 0.5 dB for the measurement."""
+    slow_s, gone_s = lags_s[-2:]
     whole_pu = gone_s / (gone_s - slow_s)
-    shares = (0.0,) * (len(SLOW_LAGS_S) - 2) + (whole_pu, -whole_pu)
-    made = Filter(times.tap_s, NO_TAPS, shares, SLOW_LAGS_S)
-    answer = made.answer(OMEGA)[HZ <= HARM_HZ] * _told(times, SMALL_LATE_S[-1])[HZ <= HARM_HZ]
+    made = Filter(times.tap_s, NO_TAPS, (0.0,) * (len(lags_s) - 2) + (whole_pu, -whole_pu), lags_s)
+    answer = (made.answer(OMEGA) * _told(times, SMALL_LATE_S[-1]))[HZ <= HARM_HZ]
     harm = 10 ** (max(FADING_DB - FADING_DB_PER_S * times.period_s, FADING_DB_MIN) / 20)
-    share = next((s for s in np.arange(1.0, 0.0, -FADING_STEP) if abs(1.0 - s * answer).max() <= harm), 0.0)
-    return replace(made, lags_pu=tuple(float(share) * pu for pu in shares))
+    shares = np.arange(1.0, 0.0, -FADING_STEP)
+    share = float(next((pu for pu in shares if abs(1.0 - pu * answer).max() <= harm), 0.0))
+    return replace(made, lags_pu=tuple(share * pu for pu in made.lags_pu)), share
 
 
 def _lines_late_s(times: Times) -> float:
