@@ -13,7 +13,7 @@ less, too. In a lull between small steps the battery is still on its way from th
 
 Large steps that are seldom may pass the late filter, which fades: so slow that its lateness harms little, and the
 battery is back before the next one comes. It is taken while a trial of it spans as much as the load and leaves less.
-Of those that come back within seconds a fifth of the first lines is given (ext.lines), which are known ahead.
+Of those that come back within seconds a part of the first lines is given (ext.lines), which are known ahead.
 
 As soon as a line is harmed or could be, the 20 ms mean of the grid spans more than the load's or would, small steps
 become large ones, or seldom ones frequent, nothing is taken; of small steps nothing, too, once the load has stood still
