@@ -157,7 +157,7 @@ WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
-LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.34, 0.2, 0.55, 0.12
+LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.37, 0.2, 0.7, 0.12
 FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
 # Of harm, and of what LATE leaves at most. The last alone where all may pass at once, of which more is left half-way
 # then, and where the lag is short: an edge that the rating does not let be led is late by most of it.

@@ -261,12 +261,12 @@ def test_what_a_slow_wire_would_fold_is_weakened(dead_ms: float, period_ms: floa
     assert abs(found.wide.answer(2 * np.pi * np.array([0.1]))[0]) > 0.5
 
 
-@pytest.mark.parametrize(("reads", "harm_db"), [(0.0, 0.34), (0.1, 0.285), (0.26, 0.2), (0.8, 0.2)])
+@pytest.mark.parametrize(("reads", "harm_db"), [(0.0, 0.37), (0.1, 0.3), (0.25, 0.2), (0.8, 0.2)])
 @pytest.mark.parametrize(("dead_ms", "period_ms"), [(7.8, 10.1), (7.8, 14.2), (14.4, 27.4)])
 def test_reads_of_a_slow_wire_leave_the_measurement_more(
     reads: float, harm_db: float, dead_ms: float, period_ms: float
 ) -> None:
-    """0.55 dB less of harm were commands delayed by a whole exchange, as what they do is noise; but so much that there
+    """0.7 dB less of harm were commands delayed by a whole exchange, as what they do is noise; but so much that there
     is a filter that helps, unless that is too late."""
     made = {"frame_s": 1e-4, "dead_s": 1e-3 * dead_ms, "period_s": 1e-3 * period_ms, "lag_s": 0.01,
             "slew_kw_per_s": 400e3, "rating_kw": 2000.0, "reads_s": 1e-3 * reads * period_ms}  # fmt: skip
