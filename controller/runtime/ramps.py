@@ -59,6 +59,8 @@ FADES_SOON, FADES_HZ = 0.1, 0.45  # of the last SOON_S alone, and large steps in
 # span more, at once, and for so long.
 LINES_PU, LINES_FAR, LINES_MAX, LINGER_S = 0.15, 0.15, 0.04, 20.0
 LINES_PER_S = 0.05  # slowly: what comes and goes has lines of its own
+# Seldom: no longer without a rest, as one drop and the ten seconds that hold it are; and of two, before it begins.
+LIVELY_S, SELDOM_S = 18.0, 20.0
 SLOW_S = 1.6  # what is slower is below 0.1 Hz
 
 
@@ -77,6 +79,7 @@ class Ramps(Harm):
         self._aim, self._due_s, self._fine_s = (0.0, ALL), WARM_S, 0.0
         self._since_s = self._still_s = 0.0  # since the last judgement; since the load does not move
         self._fades_s = self._comes_s = self._linger_s = self._period_s = 0.0
+        self._lively_s = 0.0  # since the load last stood still
         self._lines = False  # what passes is theirs
         self._steps = Steps(STEP_PU * self._rating_kw, SOON_S)
         self._seen = Widening()
@@ -160,7 +163,7 @@ class Ramps(Harm):
             return self._aim
         if self._comes_s >= WARM_S:
             return LINES_PU, FADING
-        if self._fading and self._fades_s >= WARM_S and not self._comes_s:
+        if self._fading and self._fades_s >= SELDOM_S and not self._comes_s:
             return 1.0, FADING
         return self._aim
 
@@ -177,7 +180,9 @@ class Ramps(Harm):
         step_s = EVERY_S * self._seen.moves
         fine = self._trial and small and self._trial.foreseen.mean <= WINS and not self._far_more()
         self._fine_s = self._fine_s + step_s if fine else min(self._fine_s, 0.0)
-        more = self._fading.foreseen.once if self._fading else FADES_FAR
+        self._lively_s = self._lively_s + step_s if self._seen.moves else 0.0
+        seldom = self._fading and self._lively_s <= LIVELY_S
+        more = self._fading.foreseen.once if self._fading and seldom else FADES_FAR
         helps = self._fading is not None and self._fading.left <= HELPS_MAX
         fades = helps and more <= FADES_MAX
         self._fades_s = (

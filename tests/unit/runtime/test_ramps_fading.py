@@ -24,6 +24,8 @@ from controller.runtime.ramps import (
     LINES_PER_S,
     LINES_PU,
     LINGER_S,
+    LIVELY_S,
+    SELDOM_S,
     SHY_S,
     SLOW_S,
     WARM_S,
@@ -303,3 +305,14 @@ def test_what_the_loop_before_gave_of_lines_is_known_to_the_next() -> None:
         after.judge(Frame(period_s=0.5), 0.1)
         falls.append(LINES_PU - after.gain)
     assert falls == [pytest.approx(0.1 * LINES_PER_S), pytest.approx(0.1 * FALL_PER_S)]
+
+
+def test_a_load_that_never_stands_still_is_not_seldom() -> None:
+    """What one event and the ten seconds that hold it take, to the second; a rest, and it counts anew."""
+    ramps = fading()
+    for n in range(round(LIVELY_S) + 1):
+        assert ramps._next() == (float(n < LIVELY_S), FADING)
+    assert ramps._fades_s == 0.0
+    ramps._seen.moves = False
+    ramps._next()
+    assert ramps._lively_s == 0.0 and SELDOM_S > LIVELY_S
