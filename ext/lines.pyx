@@ -12,8 +12,8 @@ u = 2 pi (f - f0) M,
 and little more than 1 anywhere: 1 + L / M, and what the mirror image at -f0 and the other line add, together 1.05 of
 whole lines, 1.01 of a fifth of them (control.md 5.6: what is won is narrow, and cheap). That is so whatever f0 is, but
 only as long as it stays: so the period follows the load slowly, by the time between two visits of a level. When a visit
-is out of time, or none comes, the lines go on as they are, which nothing is worse for, until they have faded: then they
-begin anew, with the period that the load has then (ext.dwell).
+is out of time, or none comes, the lines go on as they are until they have faded, since a cut would add lines of its
+own; then they begin anew, with the period that the load has then (ext.dwell).
 """
 from libc.math cimport cos, exp, fabs, sin
 from libc.stdint cimport int32_t, int64_t
