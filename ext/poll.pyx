@@ -11,7 +11,12 @@ cdef enum:
     ORDER_WORDS = 4
     RETRIES = 3             # BUS-09
     RETRY_PART = 8          # of a read's period: how soon it is tried again
+    EARLY_PART = 4          # of its period that a read comes early at most
     BROADCAST_ZEROS = 3     # nobody confirms a broadcast, so its zero is said more than once
+
+# Of a read, and EARLY_PART of its period at most: a load that steps in time with the reads would meet one with every
+# edge (controller.devices.budget counts it).
+cdef int64_t EARLY_NS = 60_000_000
 
 
 cdef int32_t width_of(const PollSetup *s) noexcept nogil:
@@ -158,12 +163,17 @@ cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil:
     return min(poll.t_due_ns, poll.t_retry_ns) if poll.t_retry_ns else poll.t_due_ns
 
 
-cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil:
-    """The next deadline keeps the phase, whatever this request came late; an early one leaves it as it is."""
+cdef void poll_plan_read(Poll *poll, int64_t now_ns, int32_t scatter) noexcept nogil:
+    """The next deadline keeps the phase, whatever this request came late, but where they scatter, for its own early_ns;
+    a request before its deadline leaves that as it is."""
     cdef int64_t period_ns = max(1, poll.setup.period_ns)
     poll.t_retry_ns = 0
     if now_ns >= poll.t_due_ns:
-        poll.t_due_ns += period_ns * (1 + (now_ns - poll.t_due_ns) // period_ns)
+        poll.t_due_ns += poll.early_ns
+        poll.t_due_ns += period_ns * (1 + max(<int64_t>0, now_ns - poll.t_due_ns) // period_ns)
+        poll.dice = poll.dice * 1664525 + 1013904223    # Numerical Recipes, 2nd ed., 7.1; the high half is used
+        poll.early_ns = (poll.dice >> 16) * min(EARLY_NS, period_ns // EARLY_PART) >> 16 if scatter else 0
+        poll.t_due_ns -= poll.early_ns
 
 
 cdef int64_t poll_again_ns(Poll *poll, int64_t now_ns) noexcept nogil:

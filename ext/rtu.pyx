@@ -93,15 +93,15 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
 
 cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Command *command,
                     int64_t now_ns) noexcept nogil:
-    """Setpoint first, but after each one a waiting order or read; after an error another unit first, and its
-    reads may come early. Index of the poll, -1: none."""
+    """Setpoint first, but after each one a waiting order or read that no longer yields; after an error another unit
+    first, and its reads may come early. Index of the poll, -1: none."""
     cdef int64_t t
     cdef int64_t[4] least = [NEVER, NEVER, NEVER, NEVER]
     cdef int32_t[4] best = [-1, -1, -1, -1]
     cdef int32_t i, k, other, rank, kind, reads = q.shun_last or now_ns >= q.t_read_ns
     cdef int32_t orders = limits.permit & PERMIT_ORDER and limits.orders[0].poll >= 0
     if reads:
-        q.t_read_ns = next_read_ns(r, q)
+        note_next_read(r, q)
     for k in range(q.poll_count):
         i = q.poll[k]
         kind = r.poll[i].setup.kind
@@ -113,6 +113,8 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
         if t < least[rank]:
             least[rank] = t
             best[rank] = i
+    if best[2] >= 0 and best[3] >= 0 and q.setpoint_turn and now_ns < yielded_ns(&r.poll[best[2]]):
+        best[2] = -1
     for rank in range(4):
         if best[rank] >= 0:
             return best[rank]
@@ -135,8 +137,8 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
     elif poll.setup.kind == POLL_ORDER:
         poll_put_order(poll, poll_new_order(poll, index, limits))
     else:
-        poll_plan_read(poll, now_ns)
-        q.t_read_ns = next_read_ns(r, q)
+        poll_plan_read(poll, now_ns, q.has_setpoints)
+        note_next_read(r, q)
     memcpy(p.tx, poll.request, poll.shape.request_count)
     p.tx_done = 0
     p.tx_count = poll.shape.request_count

@@ -1,8 +1,9 @@
 """The time of one serial port: how full it is, how long a setpoint waits, how old each value can get.
 
 Bounds follow the master's own order (ext.rtu): the read that waits longest goes first, a converter's setpoint
-may go before each of them, an exchange under way is never broken off. So before one read each other read of
-the port goes at most once. A dead device costs its whole quarantine each time.
+may go before each of them, and for YIELD_S all setpoints; an exchange under way is never broken off. So before one
+read each other read of the port goes at most once. Among setpoints a read comes early by up to EARLY_S, and the next
+may be on time. A dead device costs its whole quarantine each time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ READ_LOAD_PCT_MAX = 60  # reads of a port; the rest is for setpoints, retries an
 SETPOINT_MS_MAX = 100  # W of the fault catalogue: between two setpoints of one converter
 STALE_S = 0.5  # as safety counts: live values are stale after this and after three of their device's polls,
 POLLS_STALE = 3  # and as the roster counts: those of a slow read are dropped after three of its own and this
+
+# Among setpoints a read lets them go first for so long, at most that share of its period (ext.rtu); and comes early by
+# so much (ext.poll).
+YIELD_S, YIELD_SHARE = 0.030, 0.125
+EARLY_S, EARLY_SHARE = 0.060, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,8 @@ def _age(port: str, read: _Line, lines: Sequence[_Line]) -> Age:
     others = sorted({line.device for line in lines} - {read.device})
     dead_s = max((_wait_s(read, lines, dead) for dead in others), default=_wait_s(read, lines, ""))
     own_s = read.period_s + read.wire_s
+    if any(line.kind == "setpoint" for line in lines):
+        own_s += min(EARLY_S, EARLY_SHARE * read.period_s) + min(YIELD_S, YIELD_SHARE * read.period_s)
     return Age(
         port=port,
         device=read.device,

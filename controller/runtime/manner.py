@@ -37,7 +37,7 @@ class Manner:
     alone: bool = False
 
 
-AT_ONCE = Manner(10 ** (0.4 / 20), 10 ** (0.25 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 0.0, LINES - 1, 1.0)
+AT_ONCE = Manner(10 ** (0.2 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 0.0, LINES - 1, 1.0)
 """A delay is left, which lower lines tell better than those near 50 Hz, where a load that seldom moves has noise.
 The first edges are not foreseen: what they tell is forgotten, or it would leave the prompt way for nothing; and a few
 edges scatter by 1 dB at 50 Hz, where the whole of it is made to be below the limit: harm must be more than that. Of a
@@ -50,8 +50,8 @@ UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.
 them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
 SLOW = replace(
     UNFORESEEN,
-    seen=10 ** (0.3 / 20),
-    kept=10 ** (0.15 / 20),
+    seen=10 ** (0.25 / 20),
+    kept=10 ** (0.05 / 20),
     patience_s=5.0,
     doubt=3.0,
     span_max=0.0,
@@ -59,7 +59,7 @@ SLOW = replace(
 )
 """Nothing keeps the span of a large step; so none may be seen that spans more. The more of a swing a slow converter
 takes, the less its lead can do: another loop, so less harm is allowed; and of 33 lines one is three errors off soon."""
-STEPS = replace(SLOW, kept=10 ** (0.2 / 20), span_max=0.02)
+STEPS = replace(SLOW, seen=10 ** (0.3 / 20), kept=10 ** (0.2 / 20), span_max=0.02)
 """Large steps, often: what is judged is the loop that they meet, and what they span is seen in every ten seconds."""
 AHEAD = Manner(10 ** (0.35 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES)
 """Its late filter has room to spare, so it waits until enough edges have told: times count seconds with news only, and

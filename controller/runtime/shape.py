@@ -16,19 +16,18 @@ nearly the same for every step, as with a slow converter on a fast wire, the lat
 the lead takes most of the lag, without the limit on the span, and the prompt one for large steps, of which the rating
 lets half of the lag be led (runtime.slow); the law begins with so little of either that no load spans 5 % more.
 
-The late one is careful where that is cheap: 1.2 to 0.4 dB below the load, not 0.38 above it. Near 40 Hz a converter
-with lead does up to 1.3 of what it is asked, few edges tell the rest, and each that meets a read of the wire is later
-by as much; up to 6 ms this room costs 2.1 dB of what is left at most, later ones have none to give. A careful filter
-may be fed what is foreseen from the start. Where nothing else is left, the loop rests but for slow ramps
+The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it, of large edges that come as late
+as those that meet an exchange under way, and with no turn that the slew, led, could not follow. Near 40 Hz a converter
+with lead does up to 1.4 of what it is asked, and few edges tell the rest; later loops have no such room to give. A
+careful filter may be fed what is foreseen from the start. Where nothing else is left, the loop rests but for slow ramps
 (runtime.ramps).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import exp, pi
+from math import exp, inf, pi
 from typing import Any
 
 import numpy as np
@@ -152,17 +151,24 @@ BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
-WIDE = Limits(10 ** (0.1 / 20), LATE.price, fold=1.3, last=0.9)
+# What a load shows beside a CT's offset at 50 Hz is told worse.
+WIDE = Limits(10 ** (-0.1 / 20), LATE.price, fold=1.3, rounds=3000, last=0.8, last_hz=45.0)
 # Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
-LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.37, 0.2, 0.7, 0.12
+LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.345, 0.175, 0.7, 0.12
 FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
-# Of harm, and of what LATE leaves at most. The last alone where all may pass at once, of which more is left half-way
-# then, and where the lag is short: an edge that the rating does not let be led is late by most of it.
-CAREFUL, CAREFUL_LAG_S = ((-1.2, 2.1), (-0.8, 1.5), (-0.4, 1.0)), 0.008
-CAREFUL_LEFT_MAX = 0.01  # of edges
+# A careful filter is 0.4 dB below the load, for at most so many dB more of what LATE leaves; made for edges that are
+# later by so much of Times.edge_s, with no larger turn, led. The short one where all may pass at once, of which more is
+# left half-way then, or the lag is short: an edge that the rating does not let be led is late by most of it.
+CAREFUL_HARM, CAREFUL, CAREFUL_SHORT, CAREFUL_LAG_S = (
+    10 ** (-0.4 / 20),
+    (6.0, 1.4, 0.9),
+    (1.0, 1.0, inf),
+    0.008,
+)
+CAREFUL_LEFT_MAX = 0.02  # of edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +283,8 @@ def _shape(times: Times) -> Shape:
     if times.delay_s >= LATE_S_MAX:
         return _slow(times)
     at_once = abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX
-    made, made_keeps, careful = _late(
-        times, CAREFUL[-1:] if at_once or times.lag_s < CAREFUL_LAG_S else CAREFUL
-    )
+    short = at_once or times.lag_s < CAREFUL_LAG_S
+    made, made_keeps, careful = _late(times, *(CAREFUL_SHORT if short else CAREFUL))
     all_at_once = whole(times.tap_s)
     if at_once:
         return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made, owed_s=times.delay_s)
@@ -348,28 +353,29 @@ def _late_wide(times: Times) -> Limits:
     """Of the wide filter of a slow wire."""
     harm_db = max(LATE_WIDE_DB - READS_DB * times.reads_s / times.period_s, LATE_WIDE_DB_MIN)
     fold_hz = min(max(BAND_HZ, FOLD_SHARE / times.period_s), FOLD_SHARE_MAX / times.period_s)
-    return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz)
+    return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz, rounds=3000)
 
 
-def _late(times: Times, careful: Sequence[tuple[float, float]]) -> tuple[Filter, bool, bool]:
-    """The late filter, whether it does what it was made for, and whether it is careful: so much, the first that may."""
+def _late(times: Times, costs_db: float, later: float, led_turn: float) -> tuple[Filter, bool, bool]:
+    """The late filter, whether it does what it was made for, and whether it is careful."""
     made, keeps = _for_edges(times, times.busy_s, times.edge_s, LATE)
     loop = late(times.busy_s + times.edge_s)
     bare = float(BAND_W @ made.left(loop) ** 2)
-    for harm_db, costs_db in careful:
-        found, found_keeps = _for_edges(
-            times, times.busy_s, times.edge_s, replace(LATE, harm=10 ** (harm_db / 20))
-        )
-        most = min(10 ** (costs_db / 10) * bare, CAREFUL_LEFT_MAX)
-        if found_keeps and BAND_W @ found.left(loop) ** 2 <= most:
-            return found, True, True
+    limits = replace(LATE, harm=CAREFUL_HARM)
+    found, found_keeps = _for_edges(times, times.busy_s, later * times.edge_s, limits, led_turn / times.lead)
+    most = min(10 ** (costs_db / 10) * bare, CAREFUL_LEFT_MAX)
+    if found_keeps and BAND_W @ found.left(loop) ** 2 <= most:
+        return found, True, True
     return made, keeps, False
 
 
-def _for_edges(times: Times, late_s: float, edge_s: float, limits: Limits) -> tuple[Filter, bool]:
+def _for_edges(
+    times: Times, late_s: float, edge_s: float, limits: Limits, turn_pu: float = STEP_MAX
+) -> tuple[Filter, bool]:
     """The best for that delay, and for edges that come edge_s later, and whether it does what it was made for."""
     lates_s = sorted({round(late_s, 7), round(late_s + edge_s, 7)})
-    return designed([late(s) for s in lates_s], lates_s, limits, times.turn_pu(times.tap_s), times.tap_s)
+    turn_pu = min(times.turn_pu(times.tap_s), turn_pu)
+    return designed([late(s) for s in lates_s], lates_s, limits, turn_pu, times.tap_s)
 
 
 def _wide(times: Times, limits: Limits, lags_s: tuple[float, ...] = LAGS_S) -> tuple[Filter, bool]:

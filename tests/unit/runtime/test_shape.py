@@ -141,35 +141,32 @@ def test_what_is_foreseen_is_later_where_the_rating_has_not_the_lead(
 
 
 @pytest.mark.parametrize(
-    ("lag_s", "careful_db", "ahead"),
-    [
-        (0.005, -0.4, False),
-        (0.0079, -0.4, True),
-        (0.008, -1.2, True),
-        (0.010, -1.2, True),
-        (0.011, -0.8, True),
-        (0.012, -0.4, True),
-        (0.013, None, False),
-    ],
+    ("lag_s", "edges", "ahead"),
+    [(0.005, 1.0, False), (0.0079, 1.0, True), (0.008, 1.4, True), (0.0115, 1.4, True), (0.012, None, False)],
 )
-def test_a_late_filter_is_careful_where_that_is_cheap(
-    lag_s: float, careful_db: float | None, ahead: bool
-) -> None:
-    """The reference link: at 10 ms of lag the late filter is for 5.3 and 6.5 ms and leaves 1.2 dB less than the load up
-    to 50 Hz, so it is fed ahead; later ones have less such room; at 13 ms, 5.9 and 7.1 ms, there is none. Where all may
-    pass at once it is but a little careful, and no other is made for small steps then."""
+def test_a_late_filter_is_careful_where_that_is_cheap(lag_s: float, edges: float | None, ahead: bool) -> None:
+    """The reference link: at 10 ms of lag the late filter is for 5.3 and 7.0 ms, edges that are later by 1.4 of what
+    the slew delays them, and leaves 0.4 dB less than the load up to 50 Hz, so it is fed ahead; from 12 ms on that costs
+    too much of what it is for. A short lag needs less; where all may pass at once, no other is made for small steps."""
     found = shape_of(
         frame_s=1e-4, dead_s=0.0014, period_s=0.0024, lag_s=lag_s, slew_kw_per_s=400e3, rating_kw=2000.0
     )
-    late_s = 1e-4 + 0.0014 + 0.75 * 0.0024 + 0.2 * lag_s + 0.0012
-    omega = 2 * np.pi * HZ
-    left_db = 20 * np.log10(abs(1 - found.late.answer(omega) * np.exp(-1j * omega * late_s)).max())
+    late_s = 1e-4 + 0.0014 + 0.75 * 0.0024 + 0.2 * lag_s + (edges or 1.0) * 0.0012
+    left = abs(1 - found.late.answer(2 * np.pi * HZ) * np.exp(-2j * np.pi * HZ * late_s))
     assert (found.ahead, found.at_once) == (ahead, lag_s == 0.005)
-    if careful_db is None:
-        assert 0.3 < left_db < 0.5
+    if edges is None:
+        assert 0.3 < 20 * np.log10(left.max()) < 0.5
     else:
-        assert left_db == pytest.approx(careful_db, abs=0.05)
+        assert 20 * np.log10(left.max()) == pytest.approx(-0.4, abs=0.05)
         assert found.wide is found.late
+
+
+def test_a_careful_filter_turns_no_faster_than_the_slew_follows_led() -> None:
+    """0.9 of a step from tap to tap over what the lead makes of it, at 10 ms of lag 0.9 / 4.7; 3 % is the solver's."""
+    times = {"frame_s": 1e-4, "dead_s": 0.0014, "period_s": 0.0024, "lag_s": 0.01, "slew_kw_per_s": 400e3}
+    led = 1.0 / (1.0 - np.exp(-0.0024 / 0.01))
+    turns = np.abs(shape_of(**times, rating_kw=2000.0).late.taps_pu[1:])
+    assert turns.max() <= 1.03 * 0.9 / led < 0.25
 
 
 def test_the_answer_at_a_frequency_is_the_one_of_the_filter() -> None:
@@ -261,7 +258,7 @@ def test_what_a_slow_wire_would_fold_is_weakened(dead_ms: float, period_ms: floa
     assert abs(found.wide.answer(2 * np.pi * np.array([0.1]))[0]) > 0.5
 
 
-@pytest.mark.parametrize(("reads", "harm_db"), [(0.0, 0.37), (0.1, 0.3), (0.25, 0.2), (0.8, 0.2)])
+@pytest.mark.parametrize(("reads", "harm_db"), [(0.0, 0.345), (0.1, 0.275), (0.25, 0.175), (0.8, 0.175)])
 @pytest.mark.parametrize(("dead_ms", "period_ms"), [(7.8, 10.1), (7.8, 14.2), (14.4, 27.4)])
 def test_reads_of_a_slow_wire_leave_the_measurement_more(
     reads: float, harm_db: float, dead_ms: float, period_ms: float
