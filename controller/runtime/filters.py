@@ -86,7 +86,8 @@ class Limits:
     """Of a design. harm: abs(E) up to 50 Hz; price: above; span: of the 20 ms mean, in steps; fold: of what lies up to
     fold_hz beside the rate of exchanges and twice that, which they fold into 0 to fold_hz. inf: any. last: of harm,
     from last_hz to 50 Hz, where a slew adds most that a design knows not. rounds: of the solver; 600 leave 1 to 2 dB
-    of what 3000 reach, and filters that are tamer for it: more where the loop is just what it was designed for."""
+    of what 3000 reach, and filters that are tamer for it: more where the loop is just what it was designed for. step:
+    command of a step; more than STEP_MAX where no step is large."""
 
     harm: float
     price: float
@@ -96,6 +97,7 @@ class Limits:
     fold_hz: float = BAND_HZ
     rounds: int = 600
     last_hz: float = LAST_HZ
+    step: float = STEP_MAX
 
 
 def whole(tap_s: float) -> Filter:
@@ -218,7 +220,7 @@ class _Task:
         harm = limits.harm * np.where(limits.last_hz < HZ, limits.last, 1.0)
         most = np.where(HZ <= HARM_HZ, harm, limits.price)[seen]
         self.most = [most] * len(loops) + [np.full(block.shape[0], limits.fold) for block in folds]
-        self.parts = ((0.5 * limits.span, len(means) * STEP_S.size), (STEP_MAX, STEP_S.size))
+        self.parts = ((0.5 * limits.span, len(means) * STEP_S.size), (limits.step, STEP_S.size))
         self.turn = TURN_WEIGHT * turn_pu
         self.rounds = limits.rounds
 

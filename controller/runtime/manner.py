@@ -42,7 +42,7 @@ AT_ONCE = Manner(10 ** (0.2 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 
 The first edges are not foreseen: what they tell is forgotten, or it would leave the prompt way for nothing; and a few
 edges scatter by 1 dB at 50 Hz, where the whole of it is made to be below the limit: harm must be more than that. Of a
 load that moves all the time it is not: without a pause the shares would swing between harm and next to nothing."""
-FILTERED = Manner(10 ** (0.5 / 20), 10 ** (0.35 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
+FILTERED = Manner(10 ** (0.4 / 20), 10 ** (0.2 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
 """The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
 that goes back and forth between its two filters leaves more than either."""
 UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.0)

@@ -10,7 +10,7 @@ Three such filters are made. The prompt one is for the delay that is left while 
 loop that foresees nothing. The wide one is for a load of many small steps, of which none spans much: it need not keep
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
 every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
-and lead included; of what lies beside the rate of exchanges and would fold into 0 to 20 Hz it lets pass 1.3 at most, on
+and lead included; of what lies beside the rate of exchanges and would fold into 0 to 47 Hz it lets pass 1.3 at most, on
 a slow wire 0.12. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
 nearly the same for every step, as with a slow converter on a fast wire, the late one is made for small swings, of which
 the lead takes most of the lag, without the limit on the span, and the prompt one for large steps, of which the rating
@@ -151,10 +151,13 @@ BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
-# What a load shows beside a CT's offset at 50 Hz is told worse.
-WIDE = Limits(10 ** (-0.1 / 20), LATE.price, fold=1.3, rounds=3000, last=0.8, last_hz=45.0)
-# Of a small step from tap to tap, and the same led: more overdrive is mostly the slew's noise.
-WIDE_TURN, WIDE_LED_TURN = 0.45, 1.0
+# Of small steps, so it may lead them more; what it would fold is noise to whoever measures E, up to 50 Hz, and beside a
+# CT's offset there a load is told worse.
+WIDE = Limits(
+    10 ** (-0.1 / 20), LATE.price, fold=1.3, fold_hz=47.0, rounds=3000, last=0.8, last_hz=45.0, step=1.6
+)
+# Of a small step from tap to tap, and the same over a power of the lead: more overdrive is mostly the slew's noise.
+WIDE_TURN, WIDE_LED_TURN, WIDE_LED_POWER = 0.75, 2.2, 1.4
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
 LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.345, 0.175, 0.7, 0.12
@@ -385,7 +388,7 @@ def _wide(times: Times, limits: Limits, lags_s: tuple[float, ...] = LAGS_S) -> t
     tap_s = tap_frames * times.frame_s
     period_s = max(times.period_s, times.frame_s)
     loops = [_told(times, more_s) for more_s in SMALL_LATE_S]
-    turn_pu = min(times.turn_pu(tap_s), WIDE_TURN, WIDE_LED_TURN / times.lead)
+    turn_pu = min(times.turn_pu(tap_s), WIDE_TURN, WIDE_LED_TURN / times.lead**WIDE_LED_POWER)
     return designed(loops, (), limits, turn_pu, tap_s, 1.0 / period_s, lags_s)
 
 
