@@ -29,6 +29,8 @@ cdef struct PollSetup:
     int32_t value_words     # registers of one value of a setpoint, 1 or 2; 0: count
     int64_t period_ns       # of a read
     int64_t phase_ns        # of a read: its first deadline is that long after the start
+    int64_t early_ns        # of a read: so much before the grid of its periods it comes at most, at random
+    int64_t yield_ns        # of a read: so long after its deadline it lets setpoints go first
     int64_t refresh_ns      # longest time between two setpoint writes
     int64_t timeout_ns      # request sent to reply complete
     int64_t turnaround_ns   # request sent to the latest answer; after a broadcast: the silence it needs
@@ -47,8 +49,8 @@ cdef struct Poll:
     int32_t device          # index into Rtu.device
     uint8_t request[BYTE_MAX]
     int64_t t_due_ns        # of a read, or of a setpoint's refresh
-    int64_t early_ns        # of a read: by so much its deadline lies before the grid of its periods,
-    uint32_t dice           # at random
+    int64_t early_ns        # of a read: so much t_due_ns lies before the grid of its periods
+    uint32_t dice           # for the next of it
     int64_t t_retry_ns      # of a read that met a busy device or a wrong reply, 0: none
     int64_t t_request_ns    # first byte of the last request
     int64_t t_ok_ns         # last right reply, 0: never
@@ -77,8 +79,8 @@ cdef void poll_note_setpoint(Poll *poll, const Port *p, Command *command) noexce
 cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *limits) noexcept nogil
 cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil
 cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil
-cdef void poll_plan_read(Poll *poll, int64_t now_ns, int32_t scatter) noexcept nogil
-cdef int64_t poll_again_ns(Poll *poll, int64_t now_ns) noexcept nogil
+cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil
+cdef void poll_again(Poll *poll, int64_t now_ns) noexcept nogil
 cdef int32_t poll_canary_holds(const Poll *poll, const Port *p) noexcept nogil
 cdef void poll_count_trip(Poll *poll) noexcept nogil
 cdef int64_t poll_trip_us(int32_t bin) noexcept nogil

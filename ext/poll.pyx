@@ -11,12 +11,7 @@ cdef enum:
     ORDER_WORDS = 4
     RETRIES = 3             # BUS-09
     RETRY_PART = 8          # of a read's period: how soon it is tried again
-    EARLY_PART = 4          # of its period that a read comes early at most
     BROADCAST_ZEROS = 3     # nobody confirms a broadcast, so its zero is said more than once
-
-# Of a read, and EARLY_PART of its period at most: a load that steps in time with the reads would meet one with every
-# edge (controller.devices.budget counts it).
-cdef int64_t EARLY_NS = 60_000_000
 
 
 cdef int32_t width_of(const PollSetup *s) noexcept nogil:
@@ -163,27 +158,27 @@ cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil:
     return min(poll.t_due_ns, poll.t_retry_ns) if poll.t_retry_ns else poll.t_due_ns
 
 
-cdef void poll_plan_read(Poll *poll, int64_t now_ns, int32_t scatter) noexcept nogil:
-    """The next deadline keeps the phase, whatever this request came late, but where they scatter, for its own early_ns;
-    a request before its deadline leaves that as it is."""
+cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil:
+    """The next deadline: on the grid of its periods, however late this request came, or before it by as much as chance
+    wills; a load that steps in time with the grid would meet a read with every edge. A request before its deadline
+    leaves that as it is."""
     cdef int64_t period_ns = max(1, poll.setup.period_ns)
+    cdef int64_t grid_ns = poll.t_due_ns + poll.early_ns
     poll.t_retry_ns = 0
     if now_ns >= poll.t_due_ns:
-        poll.t_due_ns += poll.early_ns
-        poll.t_due_ns += period_ns * (1 + max(<int64_t>0, now_ns - poll.t_due_ns) // period_ns)
-        poll.dice = poll.dice * 1664525 + 1013904223    # Numerical Recipes, 2nd ed., 7.1; the high half is used
-        poll.early_ns = (poll.dice >> 16) * min(EARLY_NS, period_ns // EARLY_PART) >> 16 if scatter else 0
-        poll.t_due_ns -= poll.early_ns
+        grid_ns += period_ns * (1 + max(<int64_t>0, now_ns + poll.setup.early_ns - grid_ns) // period_ns)
+        poll.dice = poll.dice * 1664525 + 1013904223    # Numerical Recipes, 2nd ed., 7.1; its high half is used
+        poll.early_ns = (poll.dice >> 16) * poll.setup.early_ns >> 16
+        poll.t_due_ns = grid_ns - poll.early_ns
 
 
-cdef int64_t poll_again_ns(Poll *poll, int64_t now_ns) noexcept nogil:
-    """When a read that met a busy device or a wrong reply is due again: soon, three times; after that its period."""
+cdef void poll_again(Poll *poll, int64_t now_ns) noexcept nogil:
+    """A read that met a busy device or a wrong reply is due again soon, three times; then when its period ends."""
     poll.tries += 1
     if poll.tries <= RETRIES:
         poll.t_retry_ns = now_ns + poll.setup.period_ns // RETRY_PART
     else:
         poll.tries = 0
-    return poll_read_ns(poll)
 
 
 cdef int64_t poll_trip_us(int32_t bin) noexcept nogil:

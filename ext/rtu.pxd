@@ -14,12 +14,6 @@ cdef enum PortState:
     PORT_QUARANTINE = 4     # after an error: drain until the latest possible reply
 
 
-cdef enum:
-    # So long a read lets setpoints go first, and at most so much of its period (controller.devices.budget counts it).
-    YIELD_NS = 30_000_000
-    YIELD_PART = 8
-
-
 cdef struct Device:         # one unit of one port
     int32_t port
     int32_t unit
@@ -44,7 +38,7 @@ cdef struct RtuPort:
     int64_t turnaround_ns_max   # of all devices of the port
     int64_t gap_ns_min          # of all requests of the port
     int64_t t_read_ns       # no read is due before
-    int64_t t_yielded_ns    # no longer lets setpoints go first: one that leaves before holds until it is over
+    int64_t t_yielded_ns    # from then on a read that waits goes before setpoints
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     int32_t closed          # 1: it has no tty, and that is known
     uint32_t epoch
@@ -66,26 +60,21 @@ cdef void rtu_init(Rtu *r, int32_t port_count) noexcept nogil
 cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil
 cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *command,
                    Ports *ports) noexcept nogil
-cdef inline int64_t yielded_ns(const Poll *poll) noexcept nogil:
-    """From when on a read lets no setpoint go first: until then an edge is answered, which is worth more than a younger
-    status. An order never does."""
-    if poll.setup.kind != POLL_READ:
-        return 0
-    return poll_read_ns(poll) + min(<int64_t>YIELD_NS, poll.setup.period_ns // YIELD_PART)
+cdef inline void note_read(RtuPort *q, const Poll *poll, int64_t back_ns) noexcept nogil:
+    """When this one may be sent at the earliest, and when it no longer lets setpoints go first."""
+    q.t_read_ns = min(q.t_read_ns, max(poll_read_ns(poll), back_ns))
+    q.t_yielded_ns = min(q.t_yielded_ns, max(poll_read_ns(poll) + poll.setup.yield_ns, back_ns))
 
 
-cdef inline void note_next_read(const Rtu *r, RtuPort *q) noexcept nogil:
-    """When a read may be sent, and when it yields no longer; a unit that is mute rests."""
+cdef inline void note_reads(const Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns) noexcept nogil:
+    """The same of all; a unit that is mute rests, and what feeds a watchdog without a lease."""
     cdef const Poll *poll
-    cdef int64_t back_ns
     cdef int32_t k
     q.t_read_ns = q.t_yielded_ns = 0x7FFFFFFFFFFFFFFF
     for k in range(q.poll_count):
         poll = &r.poll[q.poll[k]]
-        if poll.setup.kind == POLL_READ:
-            back_ns = r.device[poll.device].t_back_ns
-            q.t_read_ns = min(q.t_read_ns, max(poll_read_ns(poll), back_ns))
-            q.t_yielded_ns = min(q.t_yielded_ns, max(yielded_ns(poll), back_ns))
+        if poll.setup.kind == POLL_READ and not (poll.setup.lease_only and now_ns >= limits.valid_until_ns):
+            note_read(q, poll, r.device[poll.device].t_back_ns)
 
 
 cdef inline int32_t rtu_reads_by(const Rtu *r, int64_t t_ns) noexcept nogil:

@@ -4,7 +4,7 @@ Runs every frame; budget 3 us to send, 1 us to receive, 0.5 us idle (BUS-01 to B
 RTU has no transaction number: only silence until the latest possible answer keeps a late reply from being
 taken for the next one, so every timeout or mismatch ends in PORT_QUARANTINE.
 """
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 from ext.atomic cimport lock_close, lock_open
 from ext.image cimport (
@@ -13,7 +13,7 @@ from ext.image cimport (
 )
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
-    Poll, poll_again_ns, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
+    Poll, poll_again, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
     poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due,
     PollSetup,
 )
@@ -62,6 +62,7 @@ cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil:
     if r.poll_count >= POLL_MAX or not poll_make(poll, setup, r.port_count):
         return -1
     poll.device = device_of(r, setup.port, setup.unit)
+    poll.dice = <uint32_t>r.poll_count * <uint32_t>0x9E3779B1     # 2^32 over the golden ratio: a sequence of its own
     q = &r.port[setup.port]
     q.turnaround_ns_max = max(q.turnaround_ns_max, setup.turnaround_ns)
     q.gap_ns_min = min(q.gap_ns_min, setup.gap_ns)
@@ -93,7 +94,7 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
 
 cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Command *command,
                     int64_t now_ns) noexcept nogil:
-    """Setpoint first, but after each one a waiting order or read that no longer yields; after an error another unit
+    """Setpoint first, but after each one a waiting order or read that yields no longer; after an error another unit
     first, and its reads may come early. Index of the poll, -1: none."""
     cdef int64_t t
     cdef int64_t[4] least = [NEVER, NEVER, NEVER, NEVER]
@@ -101,7 +102,7 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
     cdef int32_t i, k, other, rank, kind, reads = q.shun_last or now_ns >= q.t_read_ns
     cdef int32_t orders = limits.permit & PERMIT_ORDER and limits.orders[0].poll >= 0
     if reads:
-        note_next_read(r, q)
+        note_reads(r, q, limits, now_ns)
     for k in range(q.poll_count):
         i = q.poll[k]
         kind = r.poll[i].setup.kind
@@ -113,7 +114,9 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
         if t < least[rank]:
             least[rank] = t
             best[rank] = i
-    if best[2] >= 0 and best[3] >= 0 and q.setpoint_turn and now_ns < yielded_ns(&r.poll[best[2]]):
+    # An edge is answered first, which is worth more than a younger status; an order never waits for that.
+    if (q.setpoint_turn and best[2] >= 0 and best[3] >= 0 and r.poll[best[2]].setup.kind == POLL_READ
+            and now_ns < q.t_yielded_ns):
         best[2] = -1
     for rank in range(4):
         if best[rank] >= 0:
@@ -137,8 +140,8 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
     elif poll.setup.kind == POLL_ORDER:
         poll_put_order(poll, poll_new_order(poll, index, limits))
     else:
-        poll_plan_read(poll, now_ns, q.has_setpoints)
-        note_next_read(r, q)
+        poll_plan_read(poll, now_ns)
+        note_reads(r, q, limits, now_ns)
     memcpy(p.tx, poll.request, poll.shape.request_count)
     p.tx_done = 0
     p.tx_count = poll.shape.request_count
@@ -162,7 +165,7 @@ cdef void rest(RtuPort *q, Port *p, int32_t state, int64_t t_until_ns) noexcept 
 cdef void hears_of(Rtu *r, Device *d) noexcept nogil:
     """A sign of life, late or refusing as it may be: such a unit is not mute, and its reads need not rest."""
     if d.t_back_ns:
-        r.port[d.port].t_read_ns = 0
+        r.port[d.port].t_read_ns = r.port[d.port].t_yielded_ns = 0
     d.silences = d.t_back_ns = 0
 
 
@@ -184,7 +187,8 @@ cdef void refused(RtuPort *q, Poll *poll, int32_t code, int64_t now_ns) noexcept
     if poll.setup.kind == POLL_SETPOINT:
         poll.t_due_ns = now_ns + poll.setup.refresh_ns
     elif poll.setup.kind == POLL_READ and code == BUSY:
-        q.t_read_ns = min(q.t_read_ns, poll_again_ns(poll, now_ns))
+        poll_again(poll, now_ns)
+        note_read(q, poll, 0)
     else:
         poll.tries = 0
 
@@ -210,7 +214,8 @@ cdef void fail(Rtu *r, RtuPort *q, Poll *poll, Port *p, int32_t error, int64_t n
         if error == RTU_TIMEOUT:
             back_off(q, poll, &r.device[poll.device], max(t_over_ns, now_ns))
         elif poll.setup.kind == POLL_READ:      # F18: the next status must not wait for its period
-            q.t_read_ns = min(q.t_read_ns, poll_again_ns(poll, now_ns))
+            poll_again(poll, now_ns)
+            note_read(q, poll, 0)
         q.shun_last = 1
         q.late_left = poll.shape.reply_count
         if p.rx_count:
@@ -327,9 +332,10 @@ cdef void turned(Rtu *r, RtuPort *q, int32_t port, Port *p, int32_t closed, int6
             hears_of(r, &r.device[i])
     for i in range(r.poll_count):           # who is behind a new tty is not known: the identity too is due at once
         if r.poll[i].setup.port == port and r.poll[i].setup.kind == POLL_READ:
-            r.poll[i].t_due_ns = min(r.poll[i].t_due_ns, now_ns)
+            if now_ns < r.poll[i].t_due_ns:
+                r.poll[i].t_due_ns, r.poll[i].early_ns = now_ns, 0
     q.epoch = p.epoch
-    q.t_read_ns = 0
+    q.t_read_ns = q.t_yielded_ns = 0
     q.active = -1
     rest(q, p, PORT_QUARANTINE, now_ns + q.turnaround_ns_max)
 

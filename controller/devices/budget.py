@@ -1,15 +1,18 @@
 """The time of one serial port: how full it is, how long a setpoint waits, how old each value can get.
 
 Bounds follow the master's own order (ext.rtu): the read that waits longest goes first, a converter's setpoint
-may go before each of them, and for YIELD_S all setpoints; an exchange under way is never broken off. So before one
-read each other read of the port goes at most once. Among setpoints a read comes early by up to EARLY_S, and the next
-may be on time. A dead device costs its whole quarantine each time.
+may go before each of them, an exchange under way is never broken off. So before one read each other read of
+the port goes at most once. A dead device costs its whole quarantine each time.
+
+An edge of the load that meets a read is answered later by it. So on a port with setpoints a read that is due lets them
+go first for a while, an edge takes 25 ms, and comes early by chance, so that a load which steps in time with it meets
+it seldom: as far as every value of the port stays young enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.config.site import Port, Site, Unit
 from controller.devices.profile import Profile
@@ -22,10 +25,8 @@ SETPOINT_MS_MAX = 100  # W of the fault catalogue: between two setpoints of one 
 STALE_S = 0.5  # as safety counts: live values are stale after this and after three of their device's polls,
 POLLS_STALE = 3  # and as the roster counts: those of a slow read are dropped after three of its own and this
 
-# Among setpoints a read lets them go first for so long, at most that share of its period (ext.rtu); and comes early by
-# so much (ext.poll).
-YIELD_S, YIELD_SHARE = 0.030, 0.125
-EARLY_S, EARLY_SHARE = 0.060, 0.25
+YIELD_S, YIELD_SHARE = 0.030, 0.125  # that a read lets setpoints go first at most, and of its period
+EARLY_S, EARLY_SHARE = 0.060, 0.25  # by which it comes early at most: fifteen times what one takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Age:
     age_s_max: float
     age_dead_s_max: float
     stale_s: float  # from here on nobody believes them
+    early_s: float = 0.0  # by which it comes early at most,
+    yield_s: float = 0.0  # and for which it lets setpoints go first; both are in the ages
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,9 @@ def budget(
     reads = [line for line in lines if line.kind == "read"]
     setpoints = [line for line in lines if line.kind == "setpoint"]
     ages = tuple(_age(name, read, lines) for read in reads)
+    if setpoints:
+        patient = tuple(_patient(age) for age in ages)
+        ages = patient if all(age.age_s_max <= age.stale_s for age in patient) else ages
     live = [age for age in ages if age.live]
     busy = sum(read.wire_s / read.period_s for read in reads)
     slot_s = max((line.wire_s for line in lines if line.kind != "setpoint"), default=0.0)
@@ -174,8 +180,6 @@ def _age(port: str, read: _Line, lines: Sequence[_Line]) -> Age:
     others = sorted({line.device for line in lines} - {read.device})
     dead_s = max((_wait_s(read, lines, dead) for dead in others), default=_wait_s(read, lines, ""))
     own_s = read.period_s + read.wire_s
-    if any(line.kind == "setpoint" for line in lines):
-        own_s += min(EARLY_S, EARLY_SHARE * read.period_s) + min(YIELD_S, YIELD_SHARE * read.period_s)
     return Age(
         port=port,
         device=read.device,
@@ -185,6 +189,20 @@ def _age(port: str, read: _Line, lines: Sequence[_Line]) -> Age:
         age_s_max=own_s + _wait_s(read, lines, ""),
         age_dead_s_max=own_s + dead_s,
         stale_s=read.stale_s,
+    )
+
+
+def _patient(age: Age) -> Age:
+    """Of a read that lets setpoints go first, and comes early: sent so early, the next may be as late."""
+    early_s = min(EARLY_S, EARLY_SHARE * age.period_s)
+    yield_s = min(YIELD_S, YIELD_SHARE * age.period_s)
+    more_s = early_s + yield_s
+    return replace(
+        age,
+        age_s_max=age.age_s_max + more_s,
+        age_dead_s_max=age.age_dead_s_max + more_s,
+        early_s=early_s,
+        yield_s=yield_s,
     )
 
 

@@ -14,7 +14,7 @@ from controller.config.site import Pcs, Site, Unit
 from controller.devices.budget import Age, PortLoad, budget
 from controller.devices.profile import Order, Profile, Read, Setpoint
 from controller.devices.timing import ORDER, READ, SETPOINT, char_ns, exchange_ns, frame_bytes, gap_ns
-from controller.units import NS_PER_MS, seconds
+from controller.units import NS_PER_MS, ns, seconds
 
 STATUS_PERIODS_MAX = 3  # IL-07: no setpoint on a status older than three periods
 RULE_SETPOINT, RULE_ORDER = 0, 1  # ext.guard.RuleKind
@@ -107,6 +107,9 @@ def compile(site: Site, profiles: Mapping[str, Profile], host: Host | None = Non
             _add_tcp(draft, unit, profiles[unit.profile])
     echoes = {name: port.echo for name, port in host.ports.items()} if host else {}
     budgets = [budget(site, profiles, name, port) for name, port in site.ports.items()]
+    for age in (age for _, ages in budgets for age in ages):
+        poll = draft.polls[draft.reads[age.device][age.read]]
+        poll["early_ns"], poll["yield_ns"] = ns(age.early_s), ns(age.yield_s)
     return BusTable(
         port_names=tuple(site.ports),
         ports=[
@@ -153,6 +156,8 @@ def _poll(
         "value_words": 0,
         "period_ns": 0,
         "phase_ns": 0,
+        "early_ns": 0,
+        "yield_ns": 0,
         "refresh_ns": 0,
         "timeout_ns": round(profile.wire.timeout_ms * NS_PER_MS) + reply_ns,
         "turnaround_ns": round(profile.wire.turnaround_ms * NS_PER_MS) + reply_ns,

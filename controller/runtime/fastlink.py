@@ -280,6 +280,8 @@ class BusLink:
             "value_words": 0,
             "period_ns": NS_PER_S * 3600,
             "phase_ns": 0,
+            "early_ns": 0,
+            "yield_ns": 0,
             "refresh_ns": 0,
             "timeout_ns": ns(question.timeout_s) + reply_ns,
             "turnaround_ns": ns(question.timeout_s + LATE_S) + reply_ns,

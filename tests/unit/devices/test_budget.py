@@ -9,11 +9,12 @@ import pytest
 from controller.config.loader import BOARDS
 from controller.config.site import Port, Site
 from controller.devices import budget as rules
-from controller.devices.budget import Age, PortLoad, budget, cure, unfit
+from controller.devices.budget import Age, PortLoad, _patient, budget, cure, unfit
 from controller.devices.check import check_site
 from controller.devices.profile import Profile
 from controller.devices.profiles import load
 from controller.devices.roster import SLOW_PERIODS_MAX, SLOW_S
+from controller.devices.table import compile
 from controller.devices.timing import char_ns, gap_ns
 from controller.safety.terms import POLLS_STALE, STALE_S
 
@@ -41,6 +42,37 @@ def test_ages_by_hand() -> None:
     assert age.age_s_max == pytest.approx((250 + status + wait_ms) / 1000, rel=1e-4)
     assert age.age_dead_s_max == age.age_s_max  # it has no neighbour
     assert age.stale_s == 0.75
+
+
+@pytest.mark.parametrize(
+    ("period_s", "early_s", "yield_s"), [(0.080, 0.020, 0.010), (0.240, 0.060, 0.030), (5.0, 0.060, 0.030)]
+)
+def test_what_comes_early_and_gives_way_is_older(period_s: float, early_s: float, yield_s: float) -> None:
+    """A quarter and an eighth of the period, 60 and 30 ms at most; both in either age."""
+    age = _patient(replace(AGE, period_s=period_s, age_s_max=0.1, age_dead_s_max=0.4))
+    assert (age.early_s, age.yield_s) == pytest.approx((early_s, yield_s))
+    assert (age.age_s_max, age.age_dead_s_max) == pytest.approx(
+        (0.1 + early_s + yield_s, 0.4 + early_s + yield_s)
+    )
+
+
+def test_only_among_setpoints_and_where_all_stay_young_enough() -> None:
+    """No read of a port without setpoints, and none of a crowded one: six such converters would be 0.80 s old, of 0.75
+    s; nothing that fitted is refused for it. The table tells the frame what the ages count."""
+    for name, patient in (("rs485-1", True), ("rs485-2", False)):
+        _, ages = budget(SITE, PROFILES, name, SITE.ports[name])
+        assert {age.yield_s > 0.0 and age.early_s > 0.0 for age in ages} == {patient}
+    table = compile(SITE, PROFILES)
+    told = {
+        (poll["port"], poll["early_ns"] > 0, poll["yield_ns"] > 0) for poll in table.polls if not poll["kind"]
+    }
+    assert told == {(0, True, True), (1, False, False)}
+    unit = SITE.pcs[0].model_copy(update={"profile": "pcs-sinexcel-pws1"})
+    crowd = [unit.model_copy(update={"name": f"pcs-{n}", "unit": n}) for n in range(1, 7)]
+    profiles = {**PROFILES, unit.profile: load(unit.profile)}
+    _, ages = budget(SITE.model_copy(update={"pcs": crowd}), profiles, "rs485-1", SITE.ports["rs485-1"])
+    live = [age for age in ages if age.live]
+    assert all(age.age_s_max <= age.stale_s and age.early_s == age.yield_s == 0.0 for age in live)
 
 
 def test_a_dead_neighbour_by_hand() -> None:

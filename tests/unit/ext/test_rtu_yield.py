@@ -1,0 +1,105 @@
+"""Reads beside setpoints: they come early by chance, and let setpoints go first for a while, but each only once."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import statistics
+
+import pytest
+
+from tests.unit.ext.bus import MS, Line, answer, poll, setpoint
+
+
+def test_reads_keep_their_phases() -> None:
+    """Goal: neither lateness nor what comes early adds up. Method: four reads of 40 ms, 10 ms apart, beside a busy
+    setpoint: each 10 ms early at most, and late by 5 ms that it lets setpoints go first, three reads and four of
+    those."""
+    line = Line(
+        *[
+            poll(
+                unit=2,
+                address=100 * k,
+                period_ns=40 * MS,
+                phase_ns=10 * k * MS,
+                early_ns=10 * MS,
+                yield_ns=5 * MS,
+            )
+            for k in range(4)
+        ],
+        setpoint(),
+    )
+    for n in range(50_000):
+        line.kw[0] = float(n % 900)
+        line.step()
+    late_ns = []
+    for k in range(4):
+        times = [
+            t
+            for t, request in line.requests
+            if request[1] == 3 and request[2:4] == (100 * k).to_bytes(2, "big")
+        ]
+        assert len(times) == pytest.approx(125, abs=1)
+        late_ns += [t - (10 * k + 40 * n) * MS for n, t in enumerate(times)]
+    assert min(late_ns) >= -10 * MS and max(late_ns) <= 25 * MS
+    assert statistics.pstdev(late_ns) > 2 * MS, "they are scattered"
+
+
+@pytest.mark.parametrize("early_ms", [0, 60])
+def test_a_read_may_be_scattered(early_ms: int) -> None:
+    """Goal: a load that steps with the reads' own period meets not one at every edge. Method: a free wire for 100 s;
+    else a read keeps its phase to the frame, but for the refresh of the setpoint."""
+    line = Line(setpoint(unit=9), poll(unit=2, period_ns=250 * MS, early_ns=early_ms * MS))
+    line.run(1_000_000)
+    times = [t for t, request in line.requests if request[0] == 2]
+    seen_ms = [250 * n - t / MS for n, t in enumerate(times)]
+    assert len(times) == pytest.approx(400, abs=1)
+    assert max(seen_ms) - min(seen_ms) == pytest.approx(early_ms, abs=4.0)
+
+
+@pytest.mark.parametrize(("period_ms", "waits_ms"), [(250, 30.0), (80, 10.0)])
+def test_a_read_lets_setpoints_go_first_for_a_while(period_ms: int, waits_ms: float) -> None:
+    """Goal: an edge is answered before a status is read. Method: a setpoint new in every frame from before the read is
+    due on: it goes so long after that, and one exchange; on a free wire at once."""
+    row = poll(unit=2, period_ns=period_ms * MS, phase_ns=20 * MS, yield_ns=round(waits_ms * MS))
+    line = Line(setpoint(), row)
+    for n in range(2000):
+        line.kw[0] = float(n % 900)
+        line.step()
+    first_ns = next(t for t, request in line.requests if request[0] == 2)
+    assert waits_ms <= first_ns / MS - 20.0 <= waits_ms + 5.0
+    free = Line(setpoint(), row)
+    free.run(2000)
+    assert next(t for t, request in free.requests if request[0] == 2) <= 20 * MS + 100_000
+
+
+@pytest.mark.parametrize("fast", [1, 8])
+def test_what_gives_way_waits_once(fast: int) -> None:
+    """Goal: reads do not take turns in giving way. Method: fast reads of 250 ms, one after the other, beside a slow one
+    of 2 s and a setpoint that is always new: the slow one is never later than 30 ms, and one of each."""
+    rows = [poll(unit=2, address=100 * k, period_ns=250 * MS, phase_ns=30 * k * MS, yield_ns=30 * MS)
+            for k in range(fast)]  # fmt: skip
+    line = Line(setpoint(), *rows, poll(unit=3, period_ns=2000 * MS, phase_ns=100 * MS, yield_ns=30 * MS))
+    for n in range(100_000):
+        line.kw[0] = float(n % 900)
+        line.step()
+    times = [t for t, request in line.requests if request[0] == 3]
+    late_ms = [t / MS - 100 - 2000 * n for n, t in enumerate(times)]
+    assert len(times) == 5 and min(late_ms) >= 0 and max(late_ms) <= 30 + 6 * (fast + 1)
+
+
+def short_gaps(early_ms: int) -> int:
+    """How often a read of 250 ms was sent twice within 20 ms, where a neighbour's silences make it late; of 250."""
+    line = Line(setpoint(), poll(unit=2, period_ns=250 * MS, early_ns=early_ms * MS),
+                poll(unit=3, period_ns=260 * MS, turnaround_ns=150 * MS))  # fmt: skip
+    chance = random.Random(1)
+    line.reply = lambda request: answer(request) if request[0] != 3 or chance.random() > 0.3 else b""
+    line.run(600_000)
+    times = [t for t, request in line.requests if request[0] == 2]
+    assert len(times) == pytest.approx(250, abs=10)
+    return sum(b - a < 20 * MS for a, b in itertools.pairwise(times))
+
+
+def test_a_late_read_is_not_sent_again_at_once() -> None:
+    """Goal: what comes early is early for its own turn. The few that are seen follow the other unit's errors."""
+    assert short_gaps(60) <= short_gaps(0) <= 5
