@@ -88,18 +88,14 @@ def test_what_gives_way_waits_once(fast: int) -> None:
     assert len(times) == 5 and min(late_ms) >= 0 and max(late_ms) <= 30 + 6 * (fast + 1)
 
 
-def short_gaps(early_ms: int) -> int:
-    """How often a read of 250 ms was sent twice within 20 ms, where a neighbour's silences make it late; of 250."""
-    line = Line(setpoint(), poll(unit=2, period_ns=250 * MS, early_ns=early_ms * MS),
-                poll(unit=3, period_ns=260 * MS, turnaround_ns=150 * MS))  # fmt: skip
+def test_a_late_read_is_not_sent_again_at_once() -> None:
+    """Goal: what comes early is early for its own turn. Method: a neighbour's silences make a read of 250 ms late by up
+    to 245; twice within 20 ms it is sent once in four minutes, where that one's error lets it go first."""
+    line = Line(setpoint(), poll(unit=2, period_ns=250 * MS, early_ns=60 * MS),
+                poll(unit=3, period_ns=260 * MS, turnaround_ns=245 * MS))  # fmt: skip
     chance = random.Random(1)
     line.reply = lambda request: answer(request) if request[0] != 3 or chance.random() > 0.3 else b""
     line.run(600_000)
     times = [t for t, request in line.requests if request[0] == 2]
-    assert len(times) == pytest.approx(250, abs=10)
-    return sum(b - a < 20 * MS for a, b in itertools.pairwise(times))
-
-
-def test_a_late_read_is_not_sent_again_at_once() -> None:
-    """Goal: what comes early is early for its own turn. The few that are seen follow the other unit's errors."""
-    assert short_gaps(60) <= short_gaps(0) <= 5
+    assert len(times) > 200
+    assert sum(b - a < 20 * MS for a, b in itertools.pairwise(times)) <= 1
