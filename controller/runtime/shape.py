@@ -154,7 +154,7 @@ SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
 # Of small steps, so it may lead them more; what it would fold is noise to whoever measures E, up to 50 Hz, and beside a
 # CT's offset there a load is told worse.
 WIDE = Limits(
-    10 ** (-0.1 / 20), LATE.price, fold=1.3, fold_hz=47.0, rounds=3000, last=0.8, last_hz=45.0, step=1.6
+    10 ** (-0.12 / 20), LATE.price, fold=1.3, fold_hz=47.0, rounds=3000, last=0.8, last_hz=45.0, step=1.6
 )
 # Of a small step from tap to tap, and the same over a power of the lead: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN, WIDE_LED_POWER = 0.75, 2.2, 1.4
