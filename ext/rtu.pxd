@@ -66,14 +66,14 @@ cdef inline void note_read(RtuPort *q, const Poll *poll, int64_t back_ns) noexce
     q.t_yielded_ns = min(q.t_yielded_ns, max(poll_read_ns(poll) + poll.setup.yield_ns, back_ns))
 
 
-cdef inline void note_reads(const Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns) noexcept nogil:
-    """The same of all; a unit that is mute rests, and what feeds a watchdog without a lease."""
+cdef inline void note_reads(const Rtu *r, RtuPort *q) noexcept nogil:
+    """The same of all; a unit that is mute rests."""
     cdef const Poll *poll
     cdef int32_t k
     q.t_read_ns = q.t_yielded_ns = 0x7FFFFFFFFFFFFFFF
     for k in range(q.poll_count):
         poll = &r.poll[q.poll[k]]
-        if poll.setup.kind == POLL_READ and not (poll.setup.lease_only and now_ns >= limits.valid_until_ns):
+        if poll.setup.kind == POLL_READ:
             note_read(q, poll, r.device[poll.device].t_back_ns)
 
 

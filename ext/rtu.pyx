@@ -102,7 +102,7 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
     cdef int32_t i, k, other, rank, kind, reads = q.shun_last or now_ns >= q.t_read_ns
     cdef int32_t orders = limits.permit & PERMIT_ORDER and limits.orders[0].poll >= 0
     if reads:
-        note_reads(r, q, limits, now_ns)
+        note_reads(r, q)
     for k in range(q.poll_count):
         i = q.poll[k]
         kind = r.poll[i].setup.kind
@@ -141,7 +141,7 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
         poll_put_order(poll, poll_new_order(poll, index, limits))
     else:
         poll_plan_read(poll, now_ns)
-        note_reads(r, q, limits, now_ns)
+        note_reads(r, q)
     memcpy(p.tx, poll.request, poll.shape.request_count)
     p.tx_done = 0
     p.tx_count = poll.shape.request_count
