@@ -10,7 +10,7 @@ Three such filters are made. The prompt one is for the delay that is left while 
 loop that foresees nothing. The wide one is for a load of many small steps, of which none spans much: it need not keep
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
 every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
-and lead included; of what lies beside the rate of exchanges and would fold into 0 to 47 Hz it lets pass 1.3 at most, on
+and lead included; of what lies beside the rate of exchanges and would fold into 0 to 47 Hz it lets pass 1.2 at most, on
 a slow wire 0.12. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
 nearly the same for every step, as with a slow converter on a fast wire, the late one is made for small swings, of which
 the lead takes most of the lag, without the limit on the span, and the prompt one for large steps, of which the rating
@@ -154,7 +154,7 @@ SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
 # Of small steps, so it may lead them more; what it would fold is noise to whoever measures E, up to 50 Hz, and beside a
 # CT's offset there a load is told worse.
 WIDE = Limits(
-    10 ** (-0.12 / 20), LATE.price, fold=1.3, fold_hz=47.0, rounds=3000, last=0.8, last_hz=45.0, step=1.6
+    10 ** (-0.2 / 20), LATE.price, fold=1.2, fold_hz=47.0, rounds=3000, last=0.75, last_hz=45.0, step=1.6
 )
 # Of a small step from tap to tap, and the same over a power of the lead: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN, WIDE_LED_POWER = 0.75, 2.2, 1.4

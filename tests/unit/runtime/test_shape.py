@@ -270,22 +270,22 @@ def test_what_a_slow_wire_would_fold_is_weakened(dead_ms: float, period_ms: floa
 
 @pytest.mark.parametrize("lag_ms", [2.0, 5.0, 10.0, 50.0])
 def test_the_filter_for_small_steps_adds_no_noise_where_harm_is_measured(lag_ms: float) -> None:
-    """What lies up to 47 Hz beside the rate of exchanges passes by 1.3 of what the loop leaves of it there, 3 % is the
-    solver's; the command of a step is 1.6 of it at most, and 0.1 dB below the load what is left up to 45 Hz."""
+    """What lies up to 47 Hz beside the rate of exchanges passes by 1.2 of what the loop leaves of it there, 3 % is the
+    solver's; the command of a step is 1.6 of it at most, and 0.15 dB below the load what is left up to 45 Hz."""
     made = {"frame_s": 1e-4, "dead_s": 0.0028, "period_s": 0.006, "lag_s": 1e-3 * lag_ms,
             "slew_kw_per_s": 400e3, "rating_kw": 2000.0}  # fmt: skip
     wide, loop = shape_of(**made).wide, _told(times_of(**made), 0.0004)
     up_to = DESIGN_HZ <= 47.0
     for side in (-1.0, 1.0):
         folded = abs(wide.answer(2 * np.pi * (1 / 0.006 + side * DESIGN_HZ[up_to])) * loop[up_to])
-        assert folded.max() <= 1.3 * 1.03
+        assert folded.max() <= 1.2 * 1.03
     taps_s = wide.tap_s * np.arange(TAPS)
     slow = sum(
         part * -np.expm1(-taps_s / lag_s) for part, lag_s in zip(wide.lags_pu, wide.lags_s, strict=True)
     )
     assert max(np.cumsum(wide.taps_pu) + slow) <= 1.6 * 1.03
     assert lag_ms == 50.0 or wide.taps_pu[0] > 1.25, "more than large steps may"
-    assert wide.left(loop)[DESIGN_HZ <= 45.0].max() <= 10 ** (-0.05 / 20)
+    assert wide.left(loop)[DESIGN_HZ <= 45.0].max() <= 10 ** (-0.15 / 20)
 
 
 @pytest.mark.parametrize(("reads", "harm_db"), [(0.0, 0.345), (0.1, 0.275), (0.25, 0.175), (0.8, 0.175)])
