@@ -17,6 +17,7 @@ from io import FileIO, TextIOWrapper
 from itertools import pairwise
 from math import inf
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ PLANT = ("mute", "fault", "grid", "genset_fails", "switch_sticks", "bms_allows")
 FILES = ("site", "events", "bounds")
 PLOT, PLOT_DPI = "plot.png", 72
 SERVICE_S_MAX = 60.0
+WRITTEN_S_MAX = 60.0  # of the host's clock
 RECORD_HZ = 1000
 
 
@@ -152,9 +154,15 @@ class Story(Site):
             for step, period_s in ((self._disks.step, DISK_S), (self.keeper.step, KEEP_S)):
                 if (k + 1) % round(period_s / PERIOD_S) == 0:
                     step(now)
+            self._written()
         self._writer.close()
         for stream in self._streams:
             stream.close()
+
+    def _written(self) -> None:
+        """The writer works on a clock that the story's outruns: what is queued is done before the next cycle."""
+        done = Event()
+        assert self._writer.offer(done.set) and done.wait(WRITTEN_S_MAX), "the writer's thread hangs"
 
     def _do(self, t_s: float, do: str, **words: Any) -> None:
         """One event of events.yaml."""
