@@ -199,7 +199,8 @@ class Harm:
             and (harm <= HARM_AGAIN or (self._shape.ahead and self._often < OFTEN))
         ):
             self._due_s = self._moving_s + (EVERY_S if self._calm else self._manner.patience_s)
-        if alone and not shy and self._shape.prompt_pu and self._often >= OFTEN and harm <= HARM_AGAIN:
+        tries = alone and not (shy and self._bare_late_s) and self._often >= OFTEN  # the first cannot wait
+        if tries and self._shape.prompt_pu and harm <= HARM_AGAIN:
             self._forget()
             self._due_s = self._moving_s + TRIAL_S
             self._bare_late_s, self._trying = max(self._bare_late_s, self._late_s), True

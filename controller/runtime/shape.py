@@ -10,11 +10,12 @@ Three such filters are made. The prompt one is for the delay that is left while 
 loop that foresees nothing. The wide one is for a load of many small steps, of which none spans much: it need not keep
 the span, which costs the late one most of what it could do; and as the wire is never free then, a command leaves with
 every exchange and its taps lie half of one apart, so that it is made for the very loop that there will be, hold, lag
-and lead included; of what lies beside the rate of exchanges and would fold into 0 to 47 Hz it lets pass 1.2 at most, on
-a slow wire 0.12. What is measured decides between them (runtime.harm). Where none keeps the span but the delay is
-nearly the same for every step, as with a slow converter on a fast wire, the late one is made for small swings, of which
-the lead takes most of the lag, without the limit on the span, and the prompt one for large steps, of which the rating
-lets half of the lag be led (runtime.slow); the law begins with so little of either that no load spans 5 % more.
+and lead included. What would fold into 0 to 50 Hz is noise to whoever measures harm: of the half decibel as much is
+left to that as 80 s of it scatter by; on a slow wire 0.12 of it may pass. What is measured decides between the filters
+(runtime.harm). Where none keeps the span but the delay is nearly the same for every step, as with a slow converter on a
+fast wire, the late one is made for small swings, of which the lead takes most of the lag, without the limit on the
+span, and the prompt one for large steps, of which the rating lets half of the lag be led (runtime.slow); the law begins
+with so little of either that no load spans 5 % more.
 
 The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it, of large edges that come as late
 as those that meet an exchange under way, and with no turn that the slew, led, could not follow. Near 40 Hz a converter
@@ -27,11 +28,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import exp, inf, pi
+from math import inf, pi
 from typing import Any
 
 import numpy as np
 
+from controller.runtime.design import Limits, designed
 from controller.runtime.filters import (
     BAND_HZ,
     BAND_W,
@@ -46,34 +48,21 @@ from controller.runtime.filters import (
     TAPS,
     Answer,
     Filter,
-    Limits,
-    designed,
     late,
     rest,
     told,
     whole,
 )
+from controller.runtime.times import Times, times_of
 
-STEP_SHARE = 0.8  # load step, in ratings, for which the delay of the slew is taken
-WAIT_SHARE = 0.25  # of exchange and lag that stays as delay: the wire is mostly free, the lead works
-BUSY_SHARE, LAG_SHARE = 0.75, 0.2  # the same of what is not foreseen
-LED_BUSY_SHARE, LED_LAG_SHARE = 0.05, 0.35  # and of what is: the rating bounds how much of the lag is led
-# Of a slow lag: about what a swing of that share of the rating needs with full lead.
-SMALL_LAG_SHARE = 0.08
-LEAD_LAGS = 0.15  # of the lag that a lead takes at least, see ext.follow
-AHEAD_S = 0.002  # of the slew's delay that the preview of an edge hides
-EDGE_SHARE = 0.6  # of it that the largest edges come later than the others
-# Command over wanted step: a swing of 0.8 ratings between levels of the battery that are not alike has 1.55 one way and
-# 1.95 the other, so a lead below the first makes no edge later, and one above the second every large one.
-LEAD_FREE, LEAD_BOUND = 1.4, 2.2
 WHOLE_MAX = 10 ** (0.45 / 20)  # of abs(E): a loop below it answers at once
 LATE_S_MAX = 0.010  # half of the 20 ms: from here on nothing keeps the span
 WIDE_TAPS = 2  # in an exchange: so many see what would fold
 SMALL_LATE_S = 0.0002, 0.0006  # of small swings: to be measured, and by the slew
 GIVEN_PU, SLOW_GIVEN_PU = 0.05, 0.1  # of an edge that is given ahead at a time
-# Of a slow lag, in which large steps are led: the rating allows no more. And of the time until that begins, at least:
-# what is late harms, what is slow does not.
-LARGE_LAGS, LARGE_LATES = 0.5, 4.0
+# Large steps are led in so many of the times until a slow converter begins to answer, or more: what is late harms, what
+# is slow does not.
+LARGE_LATES = 4.0
 PAST_FRAMES = 4095  # that ext.shape looks back
 
 
@@ -151,104 +140,31 @@ BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
-# Of small steps, so it may lead them more; what it would fold is noise to whoever measures E, up to 50 Hz, and beside a
-# CT's offset there a load is told worse.
-WIDE = Limits(
-    10 ** (-0.2 / 20), LATE.price, fold=1.2, fold_hz=47.0, rounds=3000, last=0.75, last_hz=45.0, step=1.6
-)
+# Of small steps, so it may lead them more; beside a CT's offset, at 50 Hz, a load is told worse.
+WIDE = Limits(10 ** (0.5 / 20), LATE.price, last=0.75, last_hz=47.0, rounds=3000, step=2.0, errors=3.0)
 # Of a small step from tap to tap, and the same over a power of the lead: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN, WIDE_LED_POWER = 0.75, 2.2, 1.4
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
 # 0.5 dB for that grows with what the reads delay. Much less than 0.2 dB leaves no filter that helps.
 LATE_WIDE_DB, LATE_WIDE_DB_MIN, READS_DB, LATE_WIDE_FOLD = 0.345, 0.175, 0.7, 0.12
 FOLD_SHARE, FOLD_SHARE_MAX = 0.4, 0.55  # of the rate of exchanges: up to there what folds is looked at
-# A careful filter is 0.4 dB below the load, for at most so many dB more of what LATE leaves; made for edges that are
-# later by so much of Times.edge_s, with no larger turn, led. The short one where all may pass at once, of which more is
-# left half-way then, or the lag is short: an edge that the rating does not let be led is late by most of it.
-CAREFUL_HARM, CAREFUL, CAREFUL_SHORT, CAREFUL_LAG_S = (
-    10 ** (-0.4 / 20),
-    (6.0, 1.4, 0.9),
-    (1.0, 1.0, inf),
-    0.008,
-)
-CAREFUL_LEFT_MAX = 0.02  # of edges
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Of a loop, see ext.law.LoopSetup. slewing_s: delay of the largest step by the converters' slew; reads_s: by which
-    commands are older in the mean for the reads of the wire, where every exchange carries a new one."""
+class _Careful:
+    """A late filter that stays below the load, at a cost of so many dB more of what LATE leaves at most; made for edges
+    that are later by so much of Times.edge_s, with so much of a turn, led, at most."""
 
-    frame_s: float
-    dead_s: float
-    period_s: float
-    lag_s: float
-    slewing_s: float
-    reads_s: float = 0.0
+    costs_db: float
+    later: float
+    led_turn: float = inf
 
-    @property
-    def slow_s(self) -> float:
-        """Of the largest steps, exchange and lag left out."""
-        return self.frame_s + self.dead_s + max(0.0, self.slewing_s - AHEAD_S)
 
-    @property
-    def delay_s(self) -> float:
-        """Of a loop that answers at once."""
-        return round(self.slow_s + WAIT_SHARE * (self.period_s + self.lag_s), 7)
-
-    @property
-    def busy_s(self) -> float:
-        """Of one that foresees nothing."""
-        return self.slow_s + BUSY_SHARE * self.period_s + LAG_SHARE * self.lag_s
-
-    @property
-    def led_s(self) -> float:
-        """Of one that foresees."""
-        return self.slow_s + LED_BUSY_SHARE * self.period_s + LED_LAG_SHARE * self.lag_s
-
-    @property
-    def answer_s(self) -> float:
-        """Until a slow converter begins to answer."""
-        return self.slow_s + 0.5 * self.period_s
-
-    @property
-    def large_s(self) -> float:
-        """In which the lead brings a slow converter to where a large step wants it."""
-        return max(LARGE_LAGS * self.lag_s, self.lead_s)
-
-    @property
-    def small_s(self) -> float:
-        """Of small swings, slow converter."""
-        return self.slow_s + BUSY_SHARE * self.period_s + SMALL_LAG_SHARE * self.lag_s
-
-    @property
-    def edge_s(self) -> float:
-        """How much later the largest edges are."""
-        return EDGE_SHARE * min(self.slewing_s, AHEAD_S)
-
-    @property
-    def led_edge_s(self) -> float:
-        """The same of what is foreseen: none while the rating has the lead that the largest edges need."""
-        return self.edge_s * min(max((self.lead - LEAD_FREE) / (LEAD_BOUND - LEAD_FREE), 0.0), 1.0)
-
-    @property
-    def lead(self) -> float:
-        """Command over wanted step, with lag and exchange as they are."""
-        return 1.0 / (1.0 - exp(-self.lead_s / self.lag_s)) if self.lag_s > 0.0 else 1.0
-
-    @property
-    def lead_s(self) -> float:
-        """In which the lead brings a converter where it is wanted, see ext.follow."""
-        return max(self.period_s, LEAD_LAGS * self.lag_s)
-
-    @property
-    def tap_s(self) -> float:
-        """Between two taps."""
-        return max(1, round(TAP_S / self.frame_s)) * self.frame_s
-
-    def turn_pu(self, tap_s: float) -> float:
-        """The most that a step may change from tap to tap."""
-        return min(0.5 * tap_s / self.slewing_s, STEP_MAX) if self.slewing_s > 0 else STEP_MAX
+# The short one where all may pass at once, of which more is left half-way then, or the lag is short: an edge that the
+# rating does not let be led is late by most of it.
+CAREFUL, CAREFUL_SHORT, CAREFUL_LAG_S = _Careful(6.0, 1.4, 0.9), _Careful(1.0, 1.0), 0.008
+CAREFUL_HARM = 10 ** (-0.4 / 20)
+CAREFUL_LEFT_MAX = 0.02  # of edges
 
 
 def shape_of(**times: float) -> Shape:
@@ -261,33 +177,13 @@ def delay_of(**times: float) -> float:
     return times_of(**times).delay_s
 
 
-def times_of(
-    *,
-    frame_s: float,
-    dead_s: float,
-    period_s: float,
-    lag_s: float,
-    slew_kw_per_s: float,
-    rating_kw: float,
-    read_s: float = 0.0,
-    reads_s: float = 0.0,
-) -> Times:
-    """Of a loop as ext.law.LoopSetup has it; slew_kw_per_s 0: none; reads_s: as Times has it, read_s: in it already."""
-    return Times(frame_s, dead_s, period_s, lag_s, slewing_of(slew_kw_per_s, rating_kw), reads_s)
-
-
-def slewing_of(slew_kw_per_s: float, rating_kw: float) -> float:
-    """Delay of the largest step by the converters' slew, s."""
-    return 0.5 * STEP_SHARE * rating_kw / slew_kw_per_s if slew_kw_per_s > 0 else 0.0
-
-
 @lru_cache(maxsize=64)
 def _shape(times: Times) -> Shape:
     if times.delay_s >= LATE_S_MAX:
         return _slow(times)
     at_once = abs(1.0 - np.exp(-2j * pi * HARM_HZ * times.delay_s)) <= WHOLE_MAX
     short = at_once or times.lag_s < CAREFUL_LAG_S
-    made, made_keeps, careful = _late(times, *(CAREFUL_SHORT if short else CAREFUL))
+    made, made_keeps, careful = _late(times, CAREFUL_SHORT if short else CAREFUL)
     all_at_once = whole(times.tap_s)
     if at_once:
         return Shape(times.delay_s, 1.0, 1.0, True, all_at_once, made, made, owed_s=times.delay_s)
@@ -359,14 +255,16 @@ def _late_wide(times: Times) -> Limits:
     return Limits(10 ** (harm_db / 20), LATE.price, fold=LATE_WIDE_FOLD, fold_hz=fold_hz, rounds=3000)
 
 
-def _late(times: Times, costs_db: float, later: float, led_turn: float) -> tuple[Filter, bool, bool]:
+def _late(times: Times, how: _Careful) -> tuple[Filter, bool, bool]:
     """The late filter, whether it does what it was made for, and whether it is careful."""
     made, keeps = _for_edges(times, times.busy_s, times.edge_s, LATE)
     loop = late(times.busy_s + times.edge_s)
     bare = float(BAND_W @ made.left(loop) ** 2)
     limits = replace(LATE, harm=CAREFUL_HARM)
-    found, found_keeps = _for_edges(times, times.busy_s, later * times.edge_s, limits, led_turn / times.lead)
-    most = min(10 ** (costs_db / 10) * bare, CAREFUL_LEFT_MAX)
+    found, found_keeps = _for_edges(
+        times, times.busy_s, how.later * times.edge_s, limits, how.led_turn / times.lead
+    )
+    most = min(10 ** (how.costs_db / 10) * bare, CAREFUL_LEFT_MAX)
     if found_keeps and BAND_W @ found.left(loop) ** 2 <= most:
         return found, True, True
     return made, keeps, False

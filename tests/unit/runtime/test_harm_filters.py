@@ -203,7 +203,7 @@ def test_what_flees_from_the_wide_filter_is_judged_on_its_way(prompt_pu: float) 
     be, and a second later nothing any more: the share, still far out, goes on to none."""
     harm = Harm(2000.0, SLOW)
     harm._manner, harm._often, harm._moving_s, harm._due_s = UNFORESEEN, 1.0, 50.0, 50.0
-    harm.prompt_pu, harm._aim = prompt_pu, (1.0, prompt_pu)
+    harm.prompt_pu, harm._aim, harm._bare_late_s = prompt_pu, (1.0, prompt_pu), 0.009
     for strength in (2.2, 1.0):
         loop = strength * late(0.009)
         harm._square = 1e9 * EDGES_W
@@ -212,6 +212,17 @@ def test_what_flees_from_the_wide_filter_is_judged_on_its_way(prompt_pu: float) 
         harm.judge(Frame(gain=harm.gain, prompt_pu=harm.prompt_pu), EVERY_S)
         assert (harm._aim[1], harm._manner is FILTERED) == (0.0, True)
     assert prompt_pu < harm.prompt_pu <= 0.0
+
+
+@pytest.mark.parametrize(("tried_s", "aim"), [(0.0, REACH), (0.009, 0.0)])
+def test_a_late_filter_that_harms_at_first_has_its_first_trial_at_once(tried_s: float, aim: float) -> None:
+    """Goal: what harms for small steps that no late filter is made for has the wide one, and does not wait for it.
+    Method: shy of harm, and little of it now: whether anything is foreseen is tried, but not a second time."""
+    harm = Harm(2000.0, SLOW)
+    harm._often, harm._moving_s, harm._due_s, harm._shy_s = 1.0, 50.0, 50.0, 150.0
+    harm.gain, harm.prompt_pu, harm._aim, harm._bare_late_s = 0.8, 0.0, (0.8, 0.0), tried_s
+    assert harm._patient((0.7, 0.0), 1.05, 1.3)[1] == aim
+    assert harm._trying == (aim == REACH)
 
 
 @pytest.mark.parametrize(("widened", "goes"), [(-0.5, True), (UNFORESEEN.span_max, False)])

@@ -21,8 +21,8 @@ from controller.runtime.shape import (
     _late_wide,
     _told,
     shape_of,
-    times_of,
 )
+from controller.runtime.times import times_of
 
 FAST_MS = 3.533  # 2 asin(10^(0.45 / 20) / 2) / (2 pi 50 Hz) by hand
 HZ = np.concatenate([np.geomspace(0.1, 3.0, 30), np.arange(3.0, 50.01, 0.1)])
@@ -269,23 +269,28 @@ def test_what_a_slow_wire_would_fold_is_weakened(dead_ms: float, period_ms: floa
 
 
 @pytest.mark.parametrize("lag_ms", [2.0, 5.0, 10.0, 50.0])
-def test_the_filter_for_small_steps_adds_no_noise_where_harm_is_measured(lag_ms: float) -> None:
-    """What lies up to 47 Hz beside the rate of exchanges passes by 1.2 of what the loop leaves of it there, 3 % is the
-    solver's; the command of a step is 1.6 of it at most, and 0.15 dB below the load what is left up to 45 Hz."""
+def test_the_filter_for_small_steps_leaves_the_measurement_what_it_scatters_by(lag_ms: float) -> None:
+    """What lies beside multiples of the rate of exchanges folds, and the load tells nothing of it. From 80 s, in bands
+    of a twelfth of an octave, 0.0595 Hz a Hz, abs(E) is known to sqrt(N / 2 n), n = 0.0595 80 f: with three of that it
+    is within 0.5 dB, and from 47 Hz on within 0.75 of that, 2 % is the solver's. A step is told doubly at most.
+    """
     made = {"frame_s": 1e-4, "dead_s": 0.0028, "period_s": 0.006, "lag_s": 1e-3 * lag_ms,
             "slew_kw_per_s": 400e3, "rating_kw": 2000.0}  # fmt: skip
     wide, loop = shape_of(**made).wide, _told(times_of(**made), 0.0004)
-    up_to = DESIGN_HZ <= 47.0
-    for side in (-1.0, 1.0):
-        folded = abs(wide.answer(2 * np.pi * (1 / 0.006 + side * DESIGN_HZ[up_to])) * loop[up_to])
-        assert folded.max() <= 1.2 * 1.03
+    judged = (DESIGN_HZ >= 10.0) & (DESIGN_HZ <= 50.0)
+    hz, most = DESIGN_HZ[judged], 10 ** (0.5 / 20)
+    beside_hz = np.array([k / 0.006 + side * hz for k in (1, 2) for side in (-1.0, 1.0)])
+    folded = abs(wide.answer(2 * np.pi * beside_hz.ravel())).reshape(beside_hz.shape) * hz / beside_hz
+    noise = (folded**2).sum(axis=0) * abs(loop[judged]) ** 2
+    measured = wide.left(loop)[judged] + 3.0 * np.sqrt(noise / (2 * 0.0595 * 80.0 * hz))
+    assert measured.max() <= most * 1.02
+    assert measured[hz > 47.0].max() <= 0.75 * most * 1.02
     taps_s = wide.tap_s * np.arange(TAPS)
     slow = sum(
         part * -np.expm1(-taps_s / lag_s) for part, lag_s in zip(wide.lags_pu, wide.lags_s, strict=True)
     )
-    assert max(np.cumsum(wide.taps_pu) + slow) <= 1.6 * 1.03
+    assert max(np.cumsum(wide.taps_pu) + slow) <= 2.0 * 1.03
     assert lag_ms == 50.0 or wide.taps_pu[0] > 1.25, "more than large steps may"
-    assert wide.left(loop)[DESIGN_HZ <= 45.0].max() <= 10 ** (-0.15 / 20)
 
 
 @pytest.mark.parametrize(("reads", "harm_db"), [(0.0, 0.345), (0.1, 0.275), (0.25, 0.175), (0.8, 0.175)])
