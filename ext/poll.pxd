@@ -30,11 +30,12 @@ cdef struct PollSetup:
     int64_t period_ns       # of a read
     int64_t phase_ns        # of a read: its first deadline is that long after the start
     int64_t early_ns        # of a read: so much before the grid of its periods it comes at most, at random
-    int64_t yield_ns        # of a read: so long after its deadline it lets setpoints go first
+    int64_t yield_ns        # of a read: so long after its deadline it lets setpoints go first that are far
     int64_t refresh_ns      # longest time between two setpoint writes
     int64_t timeout_ns      # request sent to reply complete
     int64_t turnaround_ns   # request sent to the latest answer; after a broadcast: the silence it needs
     int64_t gap_ns          # silence between frames
+    double far_kw           # of a setpoint: one that moves more than this is far
     double counts_per_kw    # of a setpoint; sign turns a device that counts charge positive
     int32_t low_word_first  # of a two-register setpoint
     int32_t status_poll     # poll that tells the run state of a setpoint's converter, else -1
@@ -72,6 +73,7 @@ cdef struct Poll:
 
 
 cdef int32_t poll_make(Poll *poll, const PollSetup *setup, int32_t port_count) noexcept nogil
+cdef int32_t poll_setpoint_far(const Poll *poll, const Limits *limits, const Command *command) noexcept nogil
 cdef int32_t poll_setpoint_due(const Poll *poll, const Limits *limits, const Command *command,
                                int64_t now_ns) noexcept nogil
 cdef void poll_put_setpoint(Poll *poll, const Limits *limits, const Command *command) noexcept nogil

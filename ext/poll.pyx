@@ -1,5 +1,5 @@
 """One line of the poll table: when it is due, what it puts into its request, what it keeps of a reply."""
-from libc.math cimport fmax, fmin, isfinite, lround
+from libc.math cimport fabs, fmax, fmin, isfinite, lround
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 from ext.image cimport Command, Limits, Order, ORDER_MAX, PCS_MAX, PERMIT_ORDER, PERMIT_SETPOINT
@@ -132,6 +132,17 @@ cdef int32_t poll_setpoint_due(const Poll *poll, const Limits *limits, const Com
     if not (limits.permit & PERMIT_SETPOINT):
         return is_new or ((poll.misses > 0 or poll.zeros_left > 0) and now_ns >= poll.t_due_ns)
     return is_new or now_ns >= poll.t_due_ns
+
+
+cdef int32_t poll_setpoint_far(const Poll *poll, const Limits *limits, const Command *command) noexcept nogil:
+    """Whether a setpoint differs from what is on the wire by more than the noise that every load has."""
+    cdef int32_t counts[PCS_MAX]
+    cdef int32_t k
+    wanted(poll, limits, command, counts)
+    for k in range(poll.setup.pcs_count):
+        if fabs(counts[k] - poll.raw[k]) > poll.setup.far_kw * fabs(poll.setup.counts_per_kw):
+            return 1
+    return 0
 
 
 cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *limits) noexcept nogil:

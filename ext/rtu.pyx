@@ -15,7 +15,7 @@ from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
     Poll, poll_again, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
     poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due,
-    PollSetup,
+    poll_setpoint_far, PollSetup,
 )
 from ext.port cimport Port, port_hear, port_is_closed, port_is_offered, port_take, Ports
 from ext.trail cimport trail_note
@@ -114,9 +114,9 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
         if t < least[rank]:
             least[rank] = t
             best[rank] = i
-    # An edge is answered first, which is worth more than a younger status; an order never waits for that.
+    # An edge is answered first, which is worth more than a younger status, noise is not; an order never waits for that.
     if (q.setpoint_turn and best[2] >= 0 and best[3] >= 0 and r.poll[best[2]].setup.kind == POLL_READ
-            and now_ns < q.t_yielded_ns):
+            and now_ns < q.t_yielded_ns and poll_setpoint_far(&r.poll[best[3]], limits, command)):
         best[2] = -1
     for rank in range(4):
         if best[rank] >= 0:

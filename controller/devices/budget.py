@@ -4,9 +4,9 @@ Bounds follow the master's own order (ext.rtu): the read that waits longest goes
 may go before each of them, an exchange under way is never broken off. So before one read each other read of
 the port goes at most once. A dead device costs its whole quarantine each time.
 
-An edge of the load that meets a read is answered later by it. So on a port with setpoints a read that is due lets them
-go first for a while, an edge takes 25 ms, and comes early by chance, so that a load which steps in time with it meets
-it seldom: as far as every value of the port stays young enough.
+An edge of the load that meets a read is answered later by it. So on a port with setpoints a read that is due lets those
+go first for a while that move farther than noise, an edge takes 25 ms, and comes early by chance, so that a load which
+steps in time with it meets it seldom: as far as every value of the port stays young enough.
 """
 
 from __future__ import annotations

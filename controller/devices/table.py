@@ -16,6 +16,7 @@ from controller.devices.profile import Order, Profile, Read, Setpoint
 from controller.devices.timing import ORDER, READ, SETPOINT, char_ns, exchange_ns, frame_bytes, gap_ns
 from controller.units import NS_PER_MS, ns, seconds
 
+FAR_PU = 0.01  # of the rating: a setpoint that moves more goes before a read; the noise of a load's power moves less
 STATUS_PERIODS_MAX = 3  # IL-07: no setpoint on a status older than three periods
 RULE_SETPOINT, RULE_ORDER = 0, 1  # ext.guard.RuleKind
 POLL_MAX, RULE_MAX = 64, 64  # ext.image
@@ -158,6 +159,7 @@ def _poll(
         "phase_ns": 0,
         "early_ns": 0,
         "yield_ns": 0,
+        "far_kw": 0.0,
         "refresh_ns": 0,
         "timeout_ns": round(profile.wire.timeout_ms * NS_PER_MS) + reply_ns,
         "turnaround_ns": round(profile.wire.turnaround_ms * NS_PER_MS) + reply_ns,
@@ -216,6 +218,7 @@ def _add_pcs(draft: _Draft, index: int, unit: Pcs, profile: Profile) -> PcsTable
     poll |= {
         "pcs": index,
         "refresh_ns": round(setpoint.refresh_ms * NS_PER_MS),
+        "far_kw": FAR_PU * rating_kw,
         "counts_per_kw": setpoint.counts_per_kw,
         "low_word_first": int(setpoint.low_word_first),
         "status_poll": status["status_poll"],

@@ -130,7 +130,7 @@ class Shape:
         }
 
 
-LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.17)
+LATE, PROMPT = Limits(10 ** (0.25 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.145)
 # Of the filters of a slow wire. What fades must be gone in the next ten seconds, too: where much is taken, sooner.
 SLOW_LAGS_S, SOONER_LAGS_S, MUCH_PU = (0.128, 0.512, 1.536), (0.128, 0.512, 1.152), 0.6
 # Of a fading one: from 0.5 dB is taken what few edges scatter by, the more the longer an exchange is.

@@ -73,6 +73,27 @@ def test_a_read_lets_setpoints_go_first_for_a_while(period_ms: int, waits_ms: fl
     assert next(t for t, request in free.requests if request[0] == 2) <= 20 * MS + 100_000
 
 
+@pytest.mark.parametrize(
+    ("counts_per_kw", "moves_kw", "waits"), [(10, 20.0, False), (10, 20.1, True), (-1, 21.0, True)]
+)
+def test_noise_is_no_edge(counts_per_kw: float, moves_kw: float, waits: bool) -> None:
+    """Goal: what a load's noise asks for does not use up the time that a read gives to an edge. Method: a setpoint that
+    moves to and fro with every exchange, by 20 kW or more, 20 are noise, beside a read that is due: that goes after
+    the exchange under way, or waits its 30 ms."""
+    line = Line(
+        setpoint(counts_per_kw=counts_per_kw, far_kw=20.0),
+        poll(unit=2, period_ns=250 * MS, phase_ns=20 * MS, yield_ns=30 * MS),
+    )
+    written = 0
+    for _ in range(2000):
+        line.kw[0] = 100.0 + moves_kw * (written % 2)
+        line.step()
+        written = sum(request[1] != 3 for _, request in line.requests)
+    first_ns = next(t for t, request in line.requests if request[0] == 2)
+    assert (first_ns / MS - 20.0 >= 30.0) == waits
+    assert waits or first_ns / MS - 20.0 <= 5.0
+
+
 @pytest.mark.parametrize("fast", [1, 8])
 def test_what_gives_way_waits_once(fast: int) -> None:
     """Goal: reads do not take turns in giving way. Method: fast reads of 250 ms, one after the other, beside a slow one
