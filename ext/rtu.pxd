@@ -38,7 +38,8 @@ cdef struct RtuPort:
     int64_t turnaround_ns_max   # of all devices of the port
     int64_t gap_ns_min          # of all requests of the port
     int64_t t_read_ns       # no read is due before
-    int64_t t_yielded_ns    # from then on a read that waits goes before setpoints
+    int64_t t_yielded_ns    # from then on a read that waits goes before setpoints that are far,
+    int32_t far             # as the last one was
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     int32_t closed          # 1: it has no tty, and that is known
     uint32_t epoch
@@ -78,12 +79,15 @@ cdef inline void note_reads(const Rtu *r, RtuPort *q) noexcept nogil:
 
 
 cdef inline int32_t rtu_reads_by(const Rtu *r, int64_t t_ns) noexcept nogil:
-    """1: on every wire with setpoints a read goes by then, so the one that leaves before it holds longer."""
+    """1: on every wire with setpoints a read goes by then, if the next moves as far as the last, so the one that leaves
+    before it holds longer."""
     cdef int32_t i, some = 0
+    cdef const RtuPort *q
     for i in range(r.port_count):
-        if r.port[i].has_setpoints and r.port[i].t_yielded_ns > t_ns:
+        q = &r.port[i]
+        if q.has_setpoints and (q.t_yielded_ns if q.far else q.t_read_ns) > t_ns:
             return 0
-        some |= r.port[i].has_setpoints
+        some |= q.has_setpoints
     return some
 
 

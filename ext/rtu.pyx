@@ -136,6 +136,7 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
         return
     poll = &r.poll[index]
     if poll.setup.kind == POLL_SETPOINT:
+        q.far = poll_setpoint_far(poll, limits, command)
         poll_put_setpoint(poll, limits, command)
     elif poll.setup.kind == POLL_ORDER:
         poll_put_order(poll, poll_new_order(poll, index, limits))

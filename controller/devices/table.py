@@ -11,12 +11,14 @@ from typing import Any
 
 from controller.config.host import Host
 from controller.config.site import Pcs, Site, Unit
-from controller.devices.budget import Age, PortLoad, budget
+from controller.devices.budget import YIELD_S, Age, PortLoad, budget
 from controller.devices.profile import Order, Profile, Read, Setpoint
 from controller.devices.timing import ORDER, READ, SETPOINT, char_ns, exchange_ns, frame_bytes, gap_ns
 from controller.units import NS_PER_MS, ns, seconds
 
-FAR_PU = 0.01  # of the rating: a setpoint that moves more goes before a read; the noise of a load's power moves less
+# Of the rating: a setpoint that moves more goes before a read, the noise of a load's power moves less. Where so many
+# exchanges are not over by the time that a read gives them, each goes before it.
+FAR_PU, FAR_EXCHANGES = 0.01, 3
 STATUS_PERIODS_MAX = 3  # IL-07: no setpoint on a status older than three periods
 RULE_SETPOINT, RULE_ORDER = 0, 1  # ext.guard.RuleKind
 POLL_MAX, RULE_MAX = 64, 64  # ext.image
@@ -213,12 +215,13 @@ def _add_pcs(draft: _Draft, index: int, unit: Pcs, profile: Profile) -> PcsTable
     count = 2 if setpoint.type == "s32" else 1
     rating_kw = max(unit.discharge_kw_max, unit.charge_kw_max)
     status = status_rule(profile, draft.reads[unit.name])
+    period_s = seconds(exchange_ns(port, profile, setpoint.function, count))
     place = len(draft.polls)
     poll = _poll(draft, unit, profile, SETPOINT, setpoint.function, setpoint.address, count)
     poll |= {
         "pcs": index,
         "refresh_ns": round(setpoint.refresh_ms * NS_PER_MS),
-        "far_kw": FAR_PU * rating_kw,
+        "far_kw": FAR_PU * rating_kw if FAR_EXCHANGES * period_s <= YIELD_S else 0.0,
         "counts_per_kw": setpoint.counts_per_kw,
         "low_word_first": int(setpoint.low_word_first),
         "status_poll": status["status_poll"],
@@ -230,7 +233,7 @@ def _add_pcs(draft: _Draft, index: int, unit: Pcs, profile: Profile) -> PcsTable
         name=unit.name,
         setpoint_poll=place,
         status_poll=status["status_poll"],
-        setpoint_period_s=seconds(exchange_ns(port, profile, setpoint.function, count)),
+        setpoint_period_s=period_s,
         setpoint_oneway_s=seconds(request * char_ns(port.baud) + gap_ns(port, profile)),
         refresh_s=setpoint.refresh_ms / 1000,
         rating_kw=rating_kw,

@@ -130,7 +130,8 @@ class Shape:
         }
 
 
-LATE, PROMPT = Limits(10 ** (0.25 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.145)
+LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.145)
+LATE_BUSY_HARM = 10 ** (0.25 / 20)  # of a wire on which edges differ in how late they are answered
 # Of the filters of a slow wire. What fades must be gone in the next ten seconds, too: where much is taken, sooner.
 SLOW_LAGS_S, SOONER_LAGS_S, MUCH_PU = (0.128, 0.512, 1.536), (0.128, 0.512, 1.152), 0.6
 # Of a fading one: from 0.5 dB is taken what few edges scatter by, the more the longer an exchange is.
@@ -142,6 +143,9 @@ RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
 # Of small steps, so it may lead them more; beside a CT's offset, at 50 Hz, a load is told worse.
 WIDE = Limits(10 ** (0.5 / 20), LATE.price, last=0.75, last_hz=47.0, rounds=3000, step=2.0, errors=3.0)
+# Of a fast wire, on which only a long lag is so late: led by five and more, the slew makes the loop 1.3 of what it
+# should be near 45 Hz.
+WIDE_FAST = replace(WIDE, last_hz=40.0, step=STEP_MAX)
 # Of a small step from tap to tap, and the same over a power of the lead: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN, WIDE_LED_POWER = 0.75, 2.2, 1.4
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of
@@ -190,7 +194,7 @@ def _shape(times: Times) -> Shape:
     prompt, prompt_keeps = _for_edges(times, times.led_s, times.led_edge_s, PROMPT)
     if not made_keeps:
         return _slow(times)
-    wide, wide_keeps = _wide(times, WIDE)
+    wide, wide_keeps = _wide(times, WIDE if times.period_s > STEADY_S_MAX else WIDE_FAST)
     if careful or not (wide_keeps and prompt_keeps):
         wide = made
     # What is given ahead keeps a slower wire from the edges themselves, and such a filter is at its limits.
@@ -257,7 +261,8 @@ def _late_wide(times: Times) -> Limits:
 
 def _late(times: Times, how: _Careful) -> tuple[Filter, bool, bool]:
     """The late filter, whether it does what it was made for, and whether it is careful."""
-    made, keeps = _for_edges(times, times.busy_s, times.edge_s, LATE)
+    harm = LATE.harm if times.period_s <= STEADY_S_MAX else LATE_BUSY_HARM
+    made, keeps = _for_edges(times, times.busy_s, times.edge_s, replace(LATE, harm=harm))
     loop = late(times.busy_s + times.edge_s)
     bare = float(BAND_W @ made.left(loop) ** 2)
     limits = replace(LATE, harm=CAREFUL_HARM)

@@ -276,10 +276,14 @@ def test_the_gap_begins_with_the_last_byte_not_with_the_frame(baud: int, late_us
         ],
     ],
 )
-def test_whether_a_read_follows_a_setpoint_is_known_before_it_leaves(rows: list[dict[str, int]]) -> None:
-    """Goal: such a setpoint holds for longer, and no other does. Method: a setpoint in every exchange, a read each 50
-    ms; what was told when a setpoint left, and what left next. A read that is due as an exchange ends may be missed."""
-    line = Line(setpoint(), *[poll(**row) for row in rows])
+@pytest.mark.parametrize("far_kw", [0.0, 1e3])
+def test_whether_a_read_follows_a_setpoint_is_known_before_it_leaves(
+    rows: list[dict[str, int]], far_kw: float
+) -> None:
+    """Goal: such a setpoint holds for longer, and no other does. Method: a setpoint in every exchange, far or near, a
+    read each 50 ms; what was told when a setpoint left, and what left next. A read that is due as an exchange ends may
+    be missed."""
+    line = Line(setpoint(far_kw=far_kw), *[poll(**row) for row in rows])
     told: list[tuple[bool, bool]] = []
     for n in range(20_000):
         line.kw[0] = float(n % 900 + 1)
