@@ -50,7 +50,7 @@ cdef void step(Frame *f) noexcept nogil:
     mailbox_take(&f.mailbox, f.t_ns, &f.limits)
     fast_step(&f.fast, &f.sample, &f.track, f.t_ns, &f.limits)
     support_step(&f.support, &f.track, f.t_ns, &f.command)
-    f.law.reads_next = rtu_reads_by(&f.rtu, f.t_ns + f.law.exchange_ns)
+    f.law.reads_next = rtu_reads_by(&f.rtu, &f.limits, &f.command, f.t_ns + f.law.exchange_ns)
     law_step(&f.law, &f.track, &f.limits, f.t_ns, &f.command)
     share_step(&f.share, &f.limits, f.t_ns, &f.command)
     bus_step(f, f.t_ns)

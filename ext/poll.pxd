@@ -35,7 +35,7 @@ cdef struct PollSetup:
     int64_t timeout_ns      # request sent to reply complete
     int64_t turnaround_ns   # request sent to the latest answer; after a broadcast: the silence it needs
     int64_t gap_ns          # silence between frames
-    double far_kw           # of a setpoint: one that moves more than this is far
+    int32_t far_counts      # of a setpoint: one that moves more than this is far, 0: each is
     double counts_per_kw    # of a setpoint; sign turns a device that counts charge positive
     int32_t low_word_first  # of a two-register setpoint
     int32_t status_poll     # poll that tells the run state of a setpoint's converter, else -1

@@ -135,12 +135,15 @@ cdef int32_t poll_setpoint_due(const Poll *poll, const Limits *limits, const Com
 
 
 cdef int32_t poll_setpoint_far(const Poll *poll, const Limits *limits, const Command *command) noexcept nogil:
-    """Whether a setpoint differs from what is on the wire by more than the noise that every load has."""
+    """Whether a setpoint differs from what is on the wire by more than the noise that every load has, or it is not sure
+    that the device has that, or nothing is allowed any more."""
     cdef int32_t counts[PCS_MAX]
     cdef int32_t k
+    if poll.setup.far_counts == 0 or poll.misses > 0 or not (limits.permit & PERMIT_SETPOINT):
+        return 1
     wanted(poll, limits, command, counts)
     for k in range(poll.setup.pcs_count):
-        if fabs(counts[k] - poll.raw[k]) > poll.setup.far_kw * fabs(poll.setup.counts_per_kw):
+        if fabs(<double>counts[k] - poll.raw[k]) > poll.setup.far_counts:
             return 1
     return 0
 

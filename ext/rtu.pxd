@@ -1,7 +1,7 @@
 """A strict Modbus RTU master: one state machine a port, polled by the frame, never waiting."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from ext.image cimport Command, Limits, POLL_MAX, PORT_MAX
-from ext.poll cimport Poll, POLL_READ, poll_read_ns, PollSetup
+from ext.poll cimport Poll, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_far, PollSetup
 from ext.port cimport Ports
 from ext.trail cimport Trail
 
@@ -38,8 +38,7 @@ cdef struct RtuPort:
     int64_t turnaround_ns_max   # of all devices of the port
     int64_t gap_ns_min          # of all requests of the port
     int64_t t_read_ns       # no read is due before
-    int64_t t_yielded_ns    # from then on a read that waits goes before setpoints that are far,
-    int32_t far             # as the last one was
+    int64_t t_yielded_ns    # from then on a read that waits goes before setpoints that are far, too
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     int32_t closed          # 1: it has no tty, and that is known
     uint32_t epoch
@@ -78,16 +77,31 @@ cdef inline void note_reads(const Rtu *r, RtuPort *q) noexcept nogil:
             note_read(q, poll, r.device[poll.device].t_back_ns)
 
 
-cdef inline int32_t rtu_reads_by(const Rtu *r, int64_t t_ns) noexcept nogil:
-    """1: on every wire with setpoints a read goes by then, if the next moves as far as the last, so the one that leaves
-    before it holds longer."""
+cdef inline int32_t moves_far(const Rtu *r, const RtuPort *q, const Limits *limits,
+                              const Command *command) noexcept nogil:
+    """1: one of the setpoints of a port is far from what is on the wire."""
+    cdef const Poll *poll
+    cdef int32_t k
+    for k in range(q.poll_count):
+        poll = &r.poll[q.poll[k]]
+        if poll.setup.kind == POLL_SETPOINT and poll_setpoint_far(poll, limits, command):
+            return 1
+    return 0
+
+
+cdef inline int32_t rtu_reads_by(const Rtu *r, const Limits *limits, const Command *command,
+                                 int64_t t_ns) noexcept nogil:
+    """1: on every wire with setpoints a read goes by then, if the command is what it was a frame ago, so the one that
+    leaves before it holds longer."""
     cdef int32_t i, some = 0
     cdef const RtuPort *q
     for i in range(r.port_count):
         q = &r.port[i]
-        if q.has_setpoints and (q.t_yielded_ns if q.far else q.t_read_ns) > t_ns:
+        if not q.has_setpoints:
+            continue
+        if q.t_read_ns > t_ns or q.t_yielded_ns > t_ns and moves_far(r, q, limits, command):
             return 0
-        some |= q.has_setpoints
+        some = 1
     return some
 
 

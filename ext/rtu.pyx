@@ -15,7 +15,7 @@ from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
     Poll, poll_again, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
     poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due,
-    poll_setpoint_far, PollSetup,
+    PollSetup,
 )
 from ext.port cimport Port, port_hear, port_is_closed, port_is_offered, port_take, Ports
 from ext.trail cimport trail_note
@@ -116,7 +116,7 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
             best[rank] = i
     # An edge is answered first, which is worth more than a younger status, noise is not; an order never waits for that.
     if (q.setpoint_turn and best[2] >= 0 and best[3] >= 0 and r.poll[best[2]].setup.kind == POLL_READ
-            and now_ns < q.t_yielded_ns and poll_setpoint_far(&r.poll[best[3]], limits, command)):
+            and now_ns < q.t_yielded_ns and moves_far(r, q, limits, command)):
         best[2] = -1
     for rank in range(4):
         if best[rank] >= 0:
@@ -136,7 +136,6 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
         return
     poll = &r.poll[index]
     if poll.setup.kind == POLL_SETPOINT:
-        q.far = poll_setpoint_far(poll, limits, command)
         poll_put_setpoint(poll, limits, command)
     elif poll.setup.kind == POLL_ORDER:
         poll_put_order(poll, poll_new_order(poll, index, limits))

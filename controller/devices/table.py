@@ -16,8 +16,8 @@ from controller.devices.profile import Order, Profile, Read, Setpoint
 from controller.devices.timing import ORDER, READ, SETPOINT, char_ns, exchange_ns, frame_bytes, gap_ns
 from controller.units import NS_PER_MS, ns, seconds
 
-# Of the rating: a setpoint that moves more goes before a read, the noise of a load's power moves less. Where so many
-# exchanges are not over by the time that a read gives them, each goes before it.
+# Of the rating: a setpoint that moves more goes before a read; what noise asks for is less, unless it is led by four or
+# more. Where so many exchanges are not over by the time that a read gives them, each goes before it.
 FAR_PU, FAR_EXCHANGES = 0.01, 3
 STATUS_PERIODS_MAX = 3  # IL-07: no setpoint on a status older than three periods
 RULE_SETPOINT, RULE_ORDER = 0, 1  # ext.guard.RuleKind
@@ -161,7 +161,7 @@ def _poll(
         "phase_ns": 0,
         "early_ns": 0,
         "yield_ns": 0,
-        "far_kw": 0.0,
+        "far_counts": 0,
         "refresh_ns": 0,
         "timeout_ns": round(profile.wire.timeout_ms * NS_PER_MS) + reply_ns,
         "turnaround_ns": round(profile.wire.turnaround_ms * NS_PER_MS) + reply_ns,
@@ -216,12 +216,13 @@ def _add_pcs(draft: _Draft, index: int, unit: Pcs, profile: Profile) -> PcsTable
     rating_kw = max(unit.discharge_kw_max, unit.charge_kw_max)
     status = status_rule(profile, draft.reads[unit.name])
     period_s = seconds(exchange_ns(port, profile, setpoint.function, count))
+    quick = FAR_EXCHANGES * period_s <= YIELD_S
     place = len(draft.polls)
     poll = _poll(draft, unit, profile, SETPOINT, setpoint.function, setpoint.address, count)
     poll |= {
         "pcs": index,
         "refresh_ns": round(setpoint.refresh_ms * NS_PER_MS),
-        "far_kw": FAR_PU * rating_kw if FAR_EXCHANGES * period_s <= YIELD_S else 0.0,
+        "far_counts": max(1, round(FAR_PU * rating_kw * abs(setpoint.counts_per_kw))) if quick else 0,
         "counts_per_kw": setpoint.counts_per_kw,
         "low_word_first": int(setpoint.low_word_first),
         "status_poll": status["status_poll"],

@@ -89,7 +89,7 @@ def best(
     sure = excess(loop, gains[:, None], prompts[:, None], shape, doubt)
     late_s = lateness_s(loop, load_w)
     more = wider(1.0, prompts, shape, late_s) - wider(1.0, prompt_pu, shape, late_s)
-    spans = 1.0 + gains * (widened / gain + more) - how.span_max
+    spans = 1.0 + gains * ((widened + how.chance * (1.0 - gain)) / gain + more) - how.span_max
     harm = np.maximum(sure[:, told_by(load_w > 0.0)].max(axis=1) / how.kept, spans)
     left = _left(loop, load_w, shape, gains, prompts) * (1.0 + how.hold * (shape.prompt_pu - prompts))
     harmless = harm <= 1.0

@@ -282,7 +282,7 @@ class BusLink:
             "phase_ns": 0,
             "early_ns": 0,
             "yield_ns": 0,
-            "far_kw": 0.0,
+            "far_counts": 0,
             "refresh_ns": 0,
             "timeout_ns": ns(question.timeout_s) + reply_ns,
             "turnaround_ns": ns(question.timeout_s + LATE_S) + reply_ns,

@@ -97,7 +97,7 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._mean = 1.0
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
-        self._trying = False  # what is foreseen, for TRIAL_S
+        self._trying = self._tried = False  # what is foreseen, for TRIAL_S; and whether it ever was
         # Seen by the last judgement: far from harm, were all taken likewise; a span not kept.
         self._calm = self._sure = self._widens = self._wide_leaves_less = False
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
@@ -180,8 +180,8 @@ class Harm:
 
         No more than now for a while after much was harmed, if a whole law would do it again. Of few edges most may have
         met a busy wire, so a filter with room has patience then too. A filter that has nothing foreseen is fed what is
-        foreseen while the load moves often and not much is harmed: what the loop is then, nothing before it tells, so
-        all is forgotten."""
+        foreseen while the load moves often and not much is harmed, the first time even after much was: what the loop is
+        then, nothing before it tells, so all is forgotten."""
         if self._foresaw_nothing():
             return self.gain, 0.0
         self._sure = self._bare and whole < SURE
@@ -199,11 +199,12 @@ class Harm:
             and (harm <= HARM_AGAIN or (self._shape.ahead and self._often < OFTEN))
         ):
             self._due_s = self._moving_s + (EVERY_S if self._calm else self._manner.patience_s)
-        tries = alone and not (shy and self._bare_late_s) and self._often >= OFTEN  # the first cannot wait
+        tries = alone and not (shy and self._tried) and self._often >= OFTEN  # the first cannot wait
         if tries and self._shape.prompt_pu and harm <= HARM_AGAIN:
             self._forget()
             self._due_s = self._moving_s + TRIAL_S
             self._bare_late_s, self._trying = max(self._bare_late_s, self._late_s), True
+            self._tried = True
             return self.gain, REACH
         if alone:
             aim = aim[0], 0.0

@@ -20,6 +20,7 @@ class Manner:
     may be left where all is prompt than where nothing is. known: lines that tell; those above are carried on. doubt:
     standard errors of a line that pass for chance. memory_s: of the means, while the load moves as it did. span_max: by
     how much the 20 ms mean of the grid may span more than the load's. alone: the gain moves, the prompt share stays.
+    chance: of that span as it is measured with no gain; a law that takes little tells little of one that takes all.
     """
 
     seen: float
@@ -35,6 +36,7 @@ class Manner:
     memory_s: float = 12.0
     span_max: float = 0.03
     alone: bool = False
+    chance: float = 0.0
 
 
 AT_ONCE = Manner(10 ** (0.2 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 0.0, LINES - 1, 1.0)
@@ -45,17 +47,18 @@ load that moves all the time it is not: without a pause the shares would swing b
 FILTERED = Manner(10 ** (0.4 / 20), 10 ** (0.2 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
 """The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
 that goes back and forth between its two filters leaves more than either."""
-UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.0)
+UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.0, span_max=0.0, chance=0.03)
 """Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
-them are asked, and harm must be more than chance. Up to the wide filter none is done by design."""
+them are asked, and harm must be more than chance. Up to the wide filter none is done by design; but that widens the
+span of large steps, and that it does not must be sure."""
 SLOW = replace(
     UNFORESEEN,
     seen=10 ** (0.25 / 20),
     kept=10 ** (0.05 / 20),
     patience_s=5.0,
     doubt=3.0,
-    span_max=0.0,
     alone=True,
+    chance=0.0,
 )
 """Nothing keeps the span of a large step; so none may be seen that spans more. The more of a swing a slow converter
 takes, the less its lead can do: another loop, so less harm is allowed; and of 33 lines one is three errors off soon."""

@@ -3,7 +3,8 @@
 The battery answers a share F of a deviation after the delay d of the loop, so the grid keeps E = 1 - F exp(-j w d) of
 it (control.md 5.2). A fast loop answers at once, F = 1. A later one answers through a filter (runtime.filters) that
 leaves least of edges and makes no frequency up to 50 Hz worse, for either of two delays, of small swings and of those
-on the converters' slew: within 0.38 dB, the rest to 0.5 dB is the measurement's; nor the span of the 20 ms mean.
+on the converters' slew: within 0.38 dB, on a busy wire 0.25, the rest to 0.5 dB is the measurement's; nor the span of
+the 20 ms mean.
 
 Three such filters are made. The prompt one is for the delay that is left while the preview is right about the edges
 (ext.preview); they span less than steps do that come unforeseen, and it may span 1.15 of these. The late one is for a
@@ -17,7 +18,7 @@ fast wire, the late one is made for small swings, of which the lead takes most o
 span, and the prompt one for large steps, of which the rating lets half of the lag be led (runtime.slow); the law begins
 with so little of either that no load spans 5 % more.
 
-The late one is careful where that is cheap: 0.4 dB below the load, not 0.38 above it, of large edges that come as late
+The late one is careful where that is cheap: 0.4 dB below the load, not above it, of large edges that come as late
 as those that meet an exchange under way, and with no turn that the slew, led, could not follow. Near 40 Hz a converter
 with lead does up to 1.4 of what it is asked, and few edges tell the rest; later loops have no such room to give. A
 careful filter may be fed what is foreseen from the start. Where nothing else is left, the loop rests but for slow ramps
@@ -142,7 +143,7 @@ LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
 SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
 # Of small steps, so it may lead them more; beside a CT's offset, at 50 Hz, a load is told worse.
-WIDE = Limits(10 ** (0.5 / 20), LATE.price, last=0.75, last_hz=47.0, rounds=3000, step=2.0, errors=3.0)
+WIDE = Limits(10 ** (0.5 / 20), LATE.price, last=0.75, last_hz=47.0, rounds=3000, step=2.0, errors=2.7)
 # Of a fast wire, on which only a long lag is so late: led by five and more, the slew makes the loop 1.3 of what it
 # should be near 45 Hz.
 WIDE_FAST = replace(WIDE, last_hz=40.0, step=STEP_MAX)
@@ -194,7 +195,7 @@ def _shape(times: Times) -> Shape:
     prompt, prompt_keeps = _for_edges(times, times.led_s, times.led_edge_s, PROMPT)
     if not made_keeps:
         return _slow(times)
-    wide, wide_keeps = _wide(times, WIDE if times.period_s > STEADY_S_MAX else WIDE_FAST)
+    wide, wide_keeps = _wide(times, _wide_limits(times))
     if careful or not (wide_keeps and prompt_keeps):
         wide = made
     # What is given ahead keeps a slower wire from the edges themselves, and such a filter is at its limits.
@@ -217,7 +218,9 @@ def _slow(times: Times) -> Shape:
     fading, share = _fading(times, SLOW_LAGS_S) if slow_wire else (nothing, 0.0)
     if share > MUCH_PU:
         fading, _ = _fading(times, SOONER_LAGS_S)
-    wide, helps = _wide(times, _late_wide(times), fading.lags_s) if slow_wire else _wide(times, WIDE)
+    wide, helps = (
+        _wide(times, _late_wide(times), fading.lags_s) if slow_wire else _wide(times, _wide_limits(times))
+    )
     shape = Shape(times.busy_s, 1.0, 1.0, False, all_at_once, fading, wide if helps else fading, begin_pu=0.0)
     return replace(shape, lines_late_s=_lines_late_s(times)) if slow_wire else shape
 
@@ -250,6 +253,11 @@ def _lines_late_s(times: Times) -> float:
     """How late the loop is for slow swings: slope of its turn at none."""
     low = int(abs(HZ - OWED_HZ).argmin())
     return float(-np.angle(_told(replace(times, reads_s=0.0), 0.0)[low]) / OMEGA[low])
+
+
+def _wide_limits(times: Times) -> Limits:
+    """Of the wide filter of a wire that is not slow."""
+    return WIDE if times.period_s > STEADY_S_MAX else WIDE_FAST
 
 
 def _late_wide(times: Times) -> Limits:

@@ -137,9 +137,12 @@ cdef class BusBench:
             raise ValueError(f"rule refused: {row}")
         return index
 
-    def reads_by(self, int64_t t_ns):
-        """Whether a read is due by then on every wire with setpoints."""
-        return bool(rtu_reads_by(&self.bus.rtu, t_ns))
+    def reads_by(self, int64_t t_ns, dict limits, list setpoint_kw=None):
+        """Whether a read goes by then on every wire with setpoints."""
+        cdef Limits present = limits
+        for i, kw in enumerate(setpoint_kw or []):
+            self.bus.command.setpoint_kw[<int>i] = kw
+        return bool(rtu_reads_by(&self.bus.rtu, &present, &self.bus.command, t_ns))
 
     def wake_ns(self, int64_t t_ns):
         """The instant after t_ns at which a wire becomes free or a reply is whole; None: a frame will tell."""

@@ -33,7 +33,7 @@ def row(**changes: Any) -> dict[str, Any]:
     return {
         "port": 0, "kind": READ, "unit": 1, "function": 3, "address": 0, "count": 4, "read_address": 0,
         "read_count": 0, "pcs": -1, "pcs_count": 1, "value_words": 0, "period_ns": 20 * MS, "phase_ns": 0,
-        "early_ns": 0, "yield_ns": 0, "far_kw": 0.0,
+        "early_ns": 0, "yield_ns": 0, "far_counts": 0,
         "refresh_ns": 300 * MS, "timeout_ns": TIMEOUT_NS, "turnaround_ns": TURNAROUND_NS, "gap_ns": GAP_NS,
         "counts_per_kw": 1.0, "low_word_first": 0, "status_poll": -1, "lease_only": 0, "canary_word": -1,
         "canary_value": 0,

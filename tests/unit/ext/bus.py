@@ -24,7 +24,7 @@ def poll(**changes: Any) -> dict[str, Any]:
     row = {
         "port": 0, "kind": READ, "unit": 1, "function": 3, "address": 100, "count": 4, "read_address": 0,
         "read_count": 0, "pcs": -1, "pcs_count": 1, "value_words": 0, "period_ns": 10 * MS, "phase_ns": 0,
-        "early_ns": 0, "yield_ns": 0, "far_kw": 0.0,
+        "early_ns": 0, "yield_ns": 0, "far_counts": 0,
         "refresh_ns": 300 * MS, "timeout_ns": 5 * MS, "turnaround_ns": 20 * MS,
         "gap_ns": 334_000, "counts_per_kw": 1.0, "low_word_first": 0, "status_poll": -1, "lease_only": 0,
         "canary_word": -1, "canary_value": 0,

@@ -276,18 +276,18 @@ def test_the_gap_begins_with_the_last_byte_not_with_the_frame(baud: int, late_us
         ],
     ],
 )
-@pytest.mark.parametrize("far_kw", [0.0, 1e3])
+@pytest.mark.parametrize("far_counts", [0, 1000])
 def test_whether_a_read_follows_a_setpoint_is_known_before_it_leaves(
-    rows: list[dict[str, int]], far_kw: float
+    rows: list[dict[str, int]], far_counts: int
 ) -> None:
     """Goal: such a setpoint holds for longer, and no other does. Method: a setpoint in every exchange, far or near, a
     read each 50 ms; what was told when a setpoint left, and what left next. A read that is due as an exchange ends may
     be missed."""
-    line = Line(setpoint(far_kw=far_kw), *[poll(**row) for row in rows])
+    line = Line(setpoint(far_counts=far_counts), *[poll(**row) for row in rows])
     told: list[tuple[bool, bool]] = []
     for n in range(20_000):
         line.kw[0] = float(n % 900 + 1)
-        soon = line.bench.reads_by(line.t_ns + 2_400_000)
+        soon = line.bench.reads_by(line.t_ns + 2_400_000, line.limits, line.kw)
         request = line.step()
         if request and told and request[1] == 3:
             told[-1] = (told[-1][0], True)
@@ -298,21 +298,33 @@ def test_whether_a_read_follows_a_setpoint_is_known_before_it_leaves(
     assert sum(soon != read for soon, read in after) <= 4
 
 
+def test_a_read_that_gives_way_to_an_edge_is_none_to_come() -> None:
+    """Goal: an edge after noise is not led for a read. Method: one that is due, beside what moves by 100
+    counts, as noise does, or more; when its 30 ms are over it goes either way."""
+    line = Line(setpoint(far_counts=100), poll(period_ns=250 * MS, phase_ns=20 * MS, yield_ns=30 * MS))
+    line.run(199)
+    for t_ms, kw, follows in ((21, 100.0, True), (21, 101.0, False), (49, -101.0, False), (50, 101.0, True)):
+        assert line.bench.reads_by(t_ms * MS, line.limits, [kw]) == follows
+    assert not line.bench.reads_by(19 * MS, line.limits, [0.0])
+
+
 def test_no_wire_with_setpoints_waits_for_no_read() -> None:
     """Nobody is told anything: no command holds for longer."""
     line = Line(poll(period_ns=MS))
     line.run(100)
-    assert not line.bench.reads_by(line.t_ns + 10**9)
+    assert not line.bench.reads_by(line.t_ns + 10**9, line.limits)
 
 
 def test_what_is_due_to_a_mute_unit_is_no_read_to_come() -> None:
     """Goal: as long as it rests no setpoint holds for it. Method: unit 2 dies; between two tries a second apart."""
     line = Line(setpoint(), poll(unit=2, period_ns=10 * MS))
     line.run(1000)
-    assert line.bench.reads_by(line.t_ns + 11 * MS)
+    assert line.bench.reads_by(line.t_ns + 11 * MS, line.limits)
     mute(2, line)
     line.run(60_000)
-    due = [line.bench.reads_by(line.t_ns + 3 * MS) for _ in range(20_000) if not line.step() or True]
+    due = [
+        line.bench.reads_by(line.t_ns + 3 * MS, line.limits) for _ in range(20_000) if not line.step() or True
+    ]
     assert sum(due) < 0.1 * len(due)
 
 

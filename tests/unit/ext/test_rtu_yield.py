@@ -74,14 +74,15 @@ def test_a_read_lets_setpoints_go_first_for_a_while(period_ms: int, waits_ms: fl
 
 
 @pytest.mark.parametrize(
-    ("counts_per_kw", "moves_kw", "waits"), [(10, 20.0, False), (10, 20.1, True), (-1, 21.0, True)]
+    ("counts_per_kw", "moves_kw", "waits"),
+    [(10, 2.0, False), (10, 2.1, True), (-1, 20.0, False), (-1, 21.0, True)],
 )
 def test_noise_is_no_edge(counts_per_kw: float, moves_kw: float, waits: bool) -> None:
     """Goal: what a load's noise asks for does not use up the time that a read gives to an edge. Method: a setpoint that
-    moves to and fro with every exchange, by 20 kW or more, 20 are noise, beside a read that is due: that goes after
+    moves to and fro with every exchange, by 20 counts or more, 20 are noise, beside a read that is due: that goes after
     the exchange under way, or waits its 30 ms."""
     line = Line(
-        setpoint(counts_per_kw=counts_per_kw, far_kw=20.0),
+        setpoint(counts_per_kw=counts_per_kw, far_counts=20),
         poll(unit=2, period_ns=250 * MS, phase_ns=20 * MS, yield_ns=30 * MS),
     )
     written = 0
@@ -92,6 +93,39 @@ def test_noise_is_no_edge(counts_per_kw: float, moves_kw: float, waits: bool) ->
     first_ns = next(t for t, request in line.requests if request[0] == 2)
     assert (first_ns / MS - 20.0 >= 30.0) == waits
     assert waits or first_ns / MS - 20.0 <= 5.0
+
+
+@pytest.mark.parametrize(("permit", "lost", "first"), [(3, False, 3), (0, False, 6), (3, True, 6)])
+def test_what_is_withdrawn_or_lost_is_no_noise(permit: int, lost: bool, first: int) -> None:
+    """Goal: a zero for want of a permit goes before a read, near as it is, and so does what nobody confirmed. Method:
+    a read falls due while 17 kW are told, and then 5 kW are wanted, or nothing is allowed, or that reply is lost."""
+    line = Line(setpoint(far_counts=20), poll(unit=1, period_ns=250 * MS, phase_ns=20 * MS, yield_ns=60 * MS))
+    line.run(195)
+    line.kw[0] = 17.0
+    if lost:
+        line.reply = lambda request: b""
+    line.step()
+    sent = len(line.requests)
+    assert line.requests[-1][1][1] == 6
+    line.kw[0], line.reply, line.limits = 5.0, answer, line.limits | {"permit": permit}
+    line.run(400)
+    assert [request[1] for _, request in line.requests[sent : sent + 2]] == [first, 9 - first]
+
+
+@pytest.mark.parametrize("busy", [0, 1])
+def test_an_edge_of_any_converter_of_the_port_goes_first(busy: int) -> None:
+    """Goal: noise of a neighbour does not let a read in before an edge. Method: two converters, one of which moves far
+    with every exchange, beside a read that is due: it waits its 30 ms, whichever of them waits longer."""
+    line = Line(
+        setpoint(unit=1, pcs=0, far_counts=20),
+        setpoint(unit=2, pcs=1, far_counts=20),
+        poll(unit=3, period_ns=250 * MS, phase_ns=20 * MS, yield_ns=30 * MS),
+    )
+    for n in range(2000):
+        line.kw[busy], line.kw[1 - busy] = float(100 * n % 900), float(n % 2)
+        line.step()
+    first_ns = next(t for t, request in line.requests if request[0] == 3)
+    assert 30.0 <= first_ns / MS - 20.0 <= 36.0
 
 
 @pytest.mark.parametrize("fast", [1, 8])

@@ -58,3 +58,10 @@ def test_more_errors_leave_less_of_each_line() -> None:
         )
         most.append(made.left(LOOP)[(HZ > 20.0) & (HZ < 40.0)].mean())
     assert most[0] - most[1] > 0.03
+
+
+@pytest.mark.parametrize(("errors", "kept"), [(20.0, True), (30.0, False)])
+def test_what_cannot_keep_free_what_it_scatters_by_is_not_used(errors: float, kept: bool) -> None:
+    """As many errors as leave less than nothing of a line cannot be kept free, however little is left of it."""
+    limits = Limits(10 ** (0.5 / 20), 3.0, rounds=3000, step=2.0, errors=errors)
+    assert designed([LOOP], (), limits, 0.75, 0.003, 1 / 0.006)[1] == kept

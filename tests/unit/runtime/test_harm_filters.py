@@ -203,7 +203,7 @@ def test_what_flees_from_the_wide_filter_is_judged_on_its_way(prompt_pu: float) 
     be, and a second later nothing any more: the share, still far out, goes on to none."""
     harm = Harm(2000.0, SLOW)
     harm._manner, harm._often, harm._moving_s, harm._due_s = UNFORESEEN, 1.0, 50.0, 50.0
-    harm.prompt_pu, harm._aim, harm._bare_late_s = prompt_pu, (1.0, prompt_pu), 0.009
+    harm.prompt_pu, harm._aim, harm._tried = prompt_pu, (1.0, prompt_pu), True
     for strength in (2.2, 1.0):
         loop = strength * late(0.009)
         harm._square = 1e9 * EDGES_W
@@ -214,15 +214,17 @@ def test_what_flees_from_the_wide_filter_is_judged_on_its_way(prompt_pu: float) 
     assert prompt_pu < harm.prompt_pu <= 0.0
 
 
-@pytest.mark.parametrize(("tried_s", "aim"), [(0.0, REACH), (0.009, 0.0)])
-def test_a_late_filter_that_harms_at_first_has_its_first_trial_at_once(tried_s: float, aim: float) -> None:
+@pytest.mark.parametrize(("tried", "aim"), [(False, REACH), (True, 0.0)])
+def test_a_late_filter_that_harms_at_first_has_its_first_trial_at_once(tried: bool, aim: float) -> None:
     """Goal: what harms for small steps that no late filter is made for has the wide one, and does not wait for it.
     Method: shy of harm, and little of it now: whether anything is foreseen is tried, but not a second time."""
     harm = Harm(2000.0, SLOW)
     harm._often, harm._moving_s, harm._due_s, harm._shy_s = 1.0, 50.0, 50.0, 150.0
-    harm.gain, harm.prompt_pu, harm._aim, harm._bare_late_s = 0.8, 0.0, (0.8, 0.0), tried_s
+    harm.gain, harm.prompt_pu, harm._aim, harm._tried = 0.8, 0.0, (0.8, 0.0), tried
     assert harm._patient((0.7, 0.0), 1.05, 1.3)[1] == aim
     assert harm._trying == (aim == REACH)
+    harm._trying = False
+    assert harm._patient((0.7, 0.0), 1.05, 1.3)[1] == 0.0
 
 
 @pytest.mark.parametrize(("widened", "goes"), [(-0.5, True), (UNFORESEEN.span_max, False)])
@@ -235,6 +237,16 @@ def test_the_wide_filter_is_taken_as_far_as_the_span_allows(widened: float, goes
         assert before[1] - REACH - 1e-9 <= at[1] <= 0.0
     assert (at[1] < -MOSTLY) == goes
     assert at[0] >= 0.9 or not goes
+
+
+@pytest.mark.parametrize(
+    ("gain", "widened", "more"), [(0.05, -0.02, False), (0.05, -0.03, True), (1.0, -0.03, True)]
+)
+def test_a_law_that_takes_little_tells_little_of_a_span(gain: float, widened: float, more: bool) -> None:
+    """Goal: large steps get no wide filter by chance. Method: a law that takes a twentieth of a swing, and is seen to
+    narrow the span by less than half of that, or by more; and one that takes all."""
+    aim = best(late(0.009), EDGES_W, SLOW, gain, -0.5, widened, how=UNFORESEEN)
+    assert (aim[0] > gain or aim[1] < -0.5) == more
 
 
 def test_what_may_be_chance_is_no_harm() -> None:
