@@ -277,11 +277,11 @@ class Harm:
         return found
 
     def _doubt(self) -> Column:
-        """Of D at the lines and above them, what may be chance. Of a loop that answers at once, and of a load that
-        moves often and meets the late or the wide filter, one error at least: these harm nothing by design, and what
-        speaks against it must be more than chance."""
+        """Of D at the lines and above them, what may be chance. Of a load that moves often and meets the late or the
+        wide filter, and of one that seldom moves and meets a loop that answers at once, one error at least: these harm
+        nothing by design, and what speaks against it must be more than chance."""
         often = self._often >= OFTEN
-        return self._doubted(self._manner.doubt * (self._shape.at_once or (often and self._aim[1] <= 0.0)))
+        return self._doubted(self._manner.doubt * (self._aim[1] <= 0.0 if often else self._shape.at_once))
 
     def _doubted(self, errors: float) -> Column:
         """So many standard errors of D at the lines and above them."""

@@ -146,7 +146,7 @@ SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
 WIDE = Limits(10 ** (0.5 / 20), LATE.price, last=0.75, last_hz=47.0, rounds=3000, step=2.0, errors=2.7)
 # Of a fast wire, on which only a long lag is so late: led by five and more, the slew makes the loop 1.3 of what it
 # should be near 45 Hz.
-WIDE_FAST = replace(WIDE, last_hz=40.0, step=STEP_MAX)
+WIDE_FAST = replace(WIDE, last=0.6, last_hz=40.0, step=STEP_MAX)
 # Of a small step from tap to tap, and the same over a power of the lead: more overdrive is mostly the slew's noise.
 WIDE_TURN, WIDE_LED_TURN, WIDE_LED_POWER = 0.75, 2.2, 1.4
 # The same of a slow wire: what folds there, and the reads of the wire, are noise to whoever measures E; what is left of

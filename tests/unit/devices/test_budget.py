@@ -56,6 +56,24 @@ def test_what_comes_early_and_gives_way_is_older(period_s: float, early_s: float
     )
 
 
+@pytest.mark.parametrize(
+    ("gap", "baud", "rating_kw", "counts"),
+    [
+        ("chars", 115200, 2000.0, 200),
+        ("chars", 115200, 5.0, 1),
+        ("spec", 115200, 2000.0, 200),
+        ("spec", 19200, 2000.0, 0),
+    ],
+)
+def test_what_moves_farther_than_noise(gap: str, baud: int, rating_kw: float, counts: int) -> None:
+    """A hundredth of the rating in counts of the register, 0.1 kW here, one at least; where three exchanges are not over
+    in 30 ms, 14 ms each at 19200 baud, each setpoint is far."""
+    ports = {**SITE.ports, "rs485-1": SITE.ports["rs485-1"].model_copy(update={"gap": gap, "baud": baud})}
+    unit = SITE.pcs[0].model_copy(update={"discharge_kw_max": rating_kw, "charge_kw_max": rating_kw})
+    table = compile(SITE.model_copy(update={"ports": ports, "pcs": (unit,)}), PROFILES)
+    assert table.polls[table.pcs[0].setpoint_poll]["far_counts"] == counts
+
+
 def test_only_among_setpoints_and_where_all_stay_young_enough() -> None:
     """No read of a port without setpoints, and none of a crowded one: six such converters would be 0.80 s old, of 0.75
     s; nothing that fitted is refused for it. The table tells the frame what the ages count."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -269,6 +271,16 @@ def test_what_may_be_chance_is_no_harm() -> None:
     assert not harm._doubt().any()
     harm._often, harm._taken = OFTEN, np.ones(LINES_HZ.size)
     assert not harm._doubt().any()
+
+
+@pytest.mark.parametrize(("often", "errors"), [(OFTEN - 0.01, 1.0), (OFTEN, 0.0)])
+def test_a_loop_that_answers_at_once_is_doubted_while_few_edges_tell(often: float, errors: float) -> None:
+    """Goal: harm at 49 Hz of a load that moves often is seen as it is; a few edges scatter."""
+    harm = Harm(2000.0, replace(SLOW, at_once=True))
+    harm._square, harm._cross = np.ones(LINES_HZ.size), np.ones(LINES_HZ.size, complex)
+    harm._taken, harm._often, harm._moving_s, harm._aim = np.full(LINES_HZ.size, 2.0), often, 10.0, (1.0, 1.0)
+    assert harm._doubt()[: LINES_HZ.size] == pytest.approx(errors * harm._errors())
+    assert harm._errors().all()
 
 
 @pytest.mark.parametrize(
