@@ -66,7 +66,7 @@ def test_what_comes_early_and_gives_way_is_older(period_s: float, early_s: float
     ],
 )
 def test_what_moves_farther_than_noise(gap: str, baud: int, rating_kw: float, counts: int) -> None:
-    """A hundredth of the rating in counts of the register, 0.1 kW here, one at least; where three exchanges are not over
+    """A hundredth of the rating in counts of the register, 0.1 kW, and one at least; where three exchanges are not over
     in 30 ms, 14 ms each at 19200 baud, each setpoint is far."""
     ports = {**SITE.ports, "rs485-1": SITE.ports["rs485-1"].model_copy(update={"gap": gap, "baud": baud})}
     unit = SITE.pcs[0].model_copy(update={"discharge_kw_max": rating_kw, "charge_kw_max": rating_kw})
