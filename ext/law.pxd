@@ -54,6 +54,8 @@ cdef struct Law:
     double target_kw            # grid power aimed at, SOC leak not included
     double leak_kw              # SOC leak, ramped like the target
     double held_kw              # command that stands
+    double off_kw               # by which it misses what is wanted, in the mean
+    double off_part             # of what a frame sees that enters that
     int64_t t_held_ns           # since when
     int64_t exchange_ns         # of the loop in use
     int32_t reads_next          # 1: a read follows what is told now, so it holds for longer

@@ -25,7 +25,10 @@ from ext.shape cimport shape_ahead_kw, shape_fits, shape_init, shape_kw, shape_m
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
-cdef double QUIET_EXCHANGES = 10.0  # how long it waits at most
+cdef double QUIET_EXCHANGES = 10.0  # how long it waits at least, and then until
+cdef double OFF_PU = 0.002          # of the rating is missed in the mean
+cdef double OFF_EXCHANGES = 8.0     # of so long: what noise makes is not worth the wire;
+cdef int64_t QUIET_NS = 1_000_000_000   # or at most
 cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
 cdef double BRIDGE_S = 0.1          # how fast what a change of the loop would have stepped by fades
 cdef double BRIDGE_KW_MIN = 0.1
@@ -88,6 +91,7 @@ cdef void law_init(Law *w, const LawSetup *setup) noexcept nogil:
     converters = as_one(w.loop)
     follow_init(&w.all, &converters, &w.leads[0], setup.frame_s)
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
+    w.off_part = w.setup.frame_s / (w.setup.frame_s + OFF_EXCHANGES * w.loop.period_s)
     w.owed_frames = <int32_t>(OWED_S / setup.frame_s + 0.5)
     w.tail_frames = max(1, w.owed_frames // TAIL_PARTS)
     follow_anew(w)
@@ -108,6 +112,7 @@ cdef void turn(Law *w, int32_t loop_at) noexcept nogil:
     w.turned = w.engaged
     follow_turn(&w.all, &converters, &w.leads[loop_at])
     w.read_lead = follow_longer(&w.all, w.loop.read_s)
+    w.off_part = w.setup.frame_s / (w.setup.frame_s + OFF_EXCHANGES * w.loop.period_s)
     shape_turn(&w.shape, &w.loop.shape)
     lines_turn(&w.lines, w.loop.lines_late_s, w.loop.period_s, w.loop.read_s)
     w.by_lines &= w.lines.tuned_s > 0.0
@@ -219,23 +224,31 @@ cdef double bridged(Law *w, double wished_kw, double dt_s) noexcept nogil:
     return wished_kw
 
 
+cdef inline double hold(Law *w, double kw, int64_t now_ns) noexcept nogil:
+    w.held_kw, w.off_kw, w.t_held_ns = kw, 0.0, now_ns
+    return kw
+
+
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
-    one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted."""
-    cdef double wanted_kw = command.pcs_kw
+    one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted. An
+    edge that comes while the wire is taken is answered by an exchange later: so what is off is seen in its mean."""
+    cdef double wanted_kw = command.pcs_kw, lead_kw
     cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.loop.period_s) * w.preview.rating_kw * command.gain
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.all.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
+        w.off_kw += (wanted_kw - w.held_kw - w.off_kw) * w.off_part
     if (now_ns - w.t_alike_ns >= SURE_NS or w.held_kw > high_kw or w.held_kw < -low_kw
             or command.gain > 0.0 and command.prompt_pu < 1.0 and not foresees(w, command)):
-        w.held_kw = follow_lead(&w.all, wanted_kw)
+        lead_kw = follow_lead(&w.all, wanted_kw)
         # The wire is never free, and this holds for longer.
         if w.reads_next and command.prompt_pu <= 0.0 and not foresees(w, command):
-            w.held_kw = wanted_kw + (w.held_kw - wanted_kw) * w.read_lead
-        w.t_held_ns = now_ns
-    elif now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9:
-        w.held_kw = wanted_kw
-        w.t_held_ns = now_ns
+            lead_kw = wanted_kw + (lead_kw - wanted_kw) * w.read_lead
+        hold(w, lead_kw, now_ns)
+    elif w.t_alike_ns == now_ns and (now_ns - w.t_held_ns >= QUIET_NS or (
+            fabs(w.off_kw) > OFF_PU * w.preview.rating_kw
+            and now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9)):
+        hold(w, w.held_kw + w.off_kw, now_ns)
     return w.held_kw
 
 
@@ -299,4 +312,4 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
     if now_ns == w.t_good_ns:
         command.lead_kw = clip(rested(w, command, low_kw, high_kw, now_ns), -low_kw, high_kw)
     else:
-        w.held_kw = command.lead_kw = command.pcs_kw    # F06: what fades is not led, it would pass zero
+        command.lead_kw = hold(w, command.pcs_kw, w.t_held_ns)  # F06: what fades is not led, it would pass zero

@@ -16,6 +16,7 @@ cdef double SHORT_S = 0.0003        # an edge: this much time and
 cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
 cdef double LONG_S = 0.001          # or these
 cdef double LONG_PU = 0.02
+cdef double GOES_ON2 = 0.25        # of that, squared, while one lasts: noise makes no two of it
 cdef double NOISE_MAX2 = 25.0       # and five times what is seen between edges, squared: four are passed each second
 cdef double NOISE_PART = 0.0003     # of what is seen in a frame that enters its mean square
 cdef double CALM_S = 0.002          # between edges: slope over this time
@@ -148,13 +149,15 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
 
 
-cdef inline bint stands_out(double kw, double least_kw, double noise_kw2) noexcept nogil:
-    return fabs(kw) > least_kw and kw * kw > NOISE_MAX2 * noise_kw2
+cdef inline bint stands_out(const Preview *v, double kw, double least_pu, double noise_kw2) noexcept nogil:
+    cdef double least_kw = least_pu * v.rating_kw
+    return kw * kw > (GOES_ON2 if v.rest_frames == 0 else 1.0) * max(least_kw * least_kw, NOISE_MAX2 * noise_kw2)
 
 
 cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     """Load power now to load power at the horizon, kW."""
     cdef double short_kw, long_kw, calm_kw
+    cdef bint steep
     v.load_kw[v.at & (BACK_MAX - 1)] = load_kw
     v.at += 1
     if v.at < BACK_MAX:
@@ -162,9 +165,10 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     judge(v, GUESS_EDGE, load_kw)
     judge(v, GUESS_CALM, load_kw)
     short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
-    if stands_out(short_kw, SHORT_PU * v.rating_kw, v.short_kw2):
+    steep = stands_out(v, short_kw, SHORT_PU, v.short_kw2)
+    if steep and (v.rest_frames > 0 or v.dwells.at - v.edge_at < v.long_frames):
         return on_edge(v, load_kw, short_kw / SHORT_S)
-    if stands_out(long_kw, LONG_PU * v.rating_kw, v.long_kw2):
+    if steep or stands_out(v, long_kw, LONG_PU, v.long_kw2):
         return on_edge(v, load_kw, long_kw / LONG_S)
     v.short_kw2 += (short_kw * short_kw - v.short_kw2) * NOISE_PART
     v.long_kw2 += (long_kw * long_kw - v.long_kw2) * NOISE_PART

@@ -162,7 +162,7 @@ class _Task:
         seen = max(0.5 * rate_hz, HARM_HZ) >= HZ
         own = parts(OMEGA[seen], tap_s, lags_s)
         ways = [own * loop[seen, None] for loop in loops]
-        noises = [_noise(loop, tap_s, lags_s, rate_hz)[:, seen] for loop in loops if limits.errors]
+        noises = [folded(loop, tap_s, lags_s, rate_hz)[:, seen] for loop in loops if limits.errors]
         self.rounds, weight = limits.rounds, BAND_W[seen]
         every = [*ways, *(part for noise in noises for part in noise)]
         self.square: Column = sum((way.conj().T * weight @ way).real for way in every)
@@ -223,7 +223,7 @@ def _most(limits: Limits) -> Column:
     return found
 
 
-def _noise(loop: Answer, tap_s: float, lags_s: Sequence[float], rate_hz: float) -> Answer:
+def folded(loop: Answer, tap_s: float, lags_s: Sequence[float], rate_hz: float) -> Answer:
     """Of H: what exchanges fold into each of HZ of edges, over the load there, (FOLDS, lines, shares)."""
     beside = [multiple * rate_hz + HZ for multiple in FOLDS]
     over = [abs(loop) * HZ / np.maximum(abs(hz), FOLDED_HZ_MIN) for hz in beside]

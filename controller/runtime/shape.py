@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.runtime.design import Limits, designed
+from controller.runtime.design import Limits, designed, folded
 from controller.runtime.filters import (
     BAND_HZ,
     BAND_W,
@@ -48,6 +48,7 @@ from controller.runtime.filters import (
     TAP_S,
     TAPS,
     Answer,
+    Column,
     Filter,
     late,
     rest,
@@ -133,15 +134,21 @@ class Shape:
 
 LATE, PROMPT = Limits(10 ** (0.38 / 20), 3.0, 0.97), Limits(10 ** (-0.4 / 20), 2.7, 1.145)
 LATE_BUSY_HARM = 10 ** (0.25 / 20)  # of a wire on which edges differ in how late they are answered
-# Of the filters of a slow wire. What fades must be gone in the next ten seconds, too: where much is taken, sooner.
-SLOW_LAGS_S, SOONER_LAGS_S, MUCH_PU = (0.128, 0.512, 1.536), (0.128, 0.512, 1.152), 0.6
-# Of a fading one: from 0.5 dB is taken what few edges scatter by, the more the longer an exchange is.
-FADING_DB, FADING_DB_PER_S, FADING_DB_MIN, FADING_STEP = 0.5, 10.0, 0.1, 0.02
+SLOW_LAGS_S = 0.5, 0.6, 0.7  # of the filters of a slow wire
+# So long after an edge no more than this of it is left by a fading filter: whoever looks at ten seconds without an edge
+# sees that alone, and 5 % of an edge are allowed there (M6).
+GONE_S, GONE_PU, BACK_PU = 3.7, 0.035, 0.02
+FADING_S = np.arange(0.0, 12.0, 0.05)  # after an edge
+FADING_MIXES = np.linspace(0.0, pi, 181)
+FADING_HARM, FADING_STEP = 10 ** (0.45 / 20), 0.02  # of a fading one
+# What is kept free below that: the step of its ramp that a read holds back for an exchange; and a standard error of so
+# many edges, no more of which may come while someone measures.
+FADING_EDGES = 6
 STEADY_S_MAX = 0.005  # exchange of a wire that leaves the delay nearly the same for every step
 BEGIN_PU = 0.05  # of that filter: widens the span of steps by 4.5 % at most
 LATEST = 1.2  # times the delay of what is not foreseen: so late a slow ramp may be
 RAMPS_S_MAX = 0.055  # so late a loop is below the load up to 3 Hz
-SMALL = Limits(10 ** (0.2 / 20), LATE.price, last=0.82)
+SMALL = Limits(10 ** (0.1 / 20), LATE.price, last=0.82)
 # Of small steps, so it may lead them more; beside a CT's offset, at 50 Hz, a load is told worse.
 WIDE = Limits(10 ** (0.5 / 20), LATE.price, last=0.75, last_hz=47.0, rounds=3000, step=2.0, errors=2.7)
 # Of a fast wire, on which only a long lag is so late: led by five and more, the slew makes the loop 1.3 of what it
@@ -215,12 +222,9 @@ def _slow(times: Times) -> Shape:
     if LATEST * times.busy_s > RAMPS_S_MAX:
         return Shape(times.delay_s, 0.0, 1.0, True, all_at_once, nothing, nothing)
     slow_wire = times.period_s * HARM_HZ >= 0.5
-    fading, share = _fading(times, SLOW_LAGS_S) if slow_wire else (nothing, 0.0)
-    if share > MUCH_PU:
-        fading, _ = _fading(times, SOONER_LAGS_S)
-    wide, helps = (
-        _wide(times, _late_wide(times), fading.lags_s) if slow_wire else _wide(times, _wide_limits(times))
-    )
+    fading = _fading(times) if slow_wire else nothing
+    limits, lags_s = (_late_wide(times), SLOW_LAGS_S) if slow_wire else (_wide_limits(times), LAGS_S)
+    wide, helps = _wide(times, limits, lags_s)
     shape = Shape(times.busy_s, 1.0, 1.0, False, all_at_once, fading, wide if helps else fading, begin_pu=0.0)
     return replace(shape, lines_late_s=_lines_late_s(times)) if slow_wire else shape
 
@@ -235,18 +239,44 @@ def _steps(times: Times) -> dict[str, Any]:
     return {"prompt": large, "owed_s": times.slow_s + times.large_s, "given_pu": SLOW_GIVEN_PU}
 
 
-def _fading(times: Times, lags_s: tuple[float, ...]) -> tuple[Filter, float]:
-    """Of a slow wire, for large steps that are seldom, and its share: so slow that its lateness harms little, and gone
-    before the next one comes, so that the battery is where it was: one lag less a longer one; as much of it as keeps
-    what is left of 0.5 dB for the measurement."""
-    slow_s, gone_s = lags_s[-2:]
-    whole_pu = gone_s / (gone_s - slow_s)
-    made = Filter(times.tap_s, NO_TAPS, (0.0,) * (len(lags_s) - 2) + (whole_pu, -whole_pu), lags_s)
-    answer = (made.answer(OMEGA) * _told(times, SMALL_LATE_S[-1]))[HZ <= HARM_HZ]
-    harm = 10 ** (max(FADING_DB - FADING_DB_PER_S * times.period_s, FADING_DB_MIN) / 20)
+def _fading(times: Times) -> Filter:
+    """Of a slow wire, for large steps that are seldom: so slow that its lateness harms little, and gone before the next
+    one comes, so that the battery is where it was; three lags that add up to nothing, in the mix that leaves least, as
+    much of it as keeps what is left of 0.5 dB for the measurement."""
+    lags_s = np.array(SLOW_LAGS_S)
+    loop = _told(times, SMALL_LATE_S[-1])
+    answer = loop[:, None] / (1.0 + 1j * np.outer(OMEGA, lags_s))
+    reads = times.period_s**2 * OMEGA * abs(loop)
+    folds = folded(loop, times.tap_s, SLOW_LAGS_S, 1.0 / times.period_s)[..., TAPS:]
+    after = 1.0 - np.exp(-FADING_S[:, None] / lags_s)
+    best, least = np.zeros(lags_s.size), 1.0
+    for mix in FADING_MIXES:
+        shares = np.cos(mix) * np.array([1.0, -1.0, 0.0]) + np.sin(mix) * np.array([0.0, 1.0, -1.0])
+        shares *= _fades(after @ shares)
+        errors = np.sqrt(np.square(abs(folds @ shares)).sum(axis=0) / (2 * FADING_EDGES))
+        shares *= _harmless(answer @ shares, errors + reads * abs(shares @ (1.0 / lags_s)))
+        left = float(BAND_W @ abs(1.0 - answer @ shares) ** 2)
+        if left < least:
+            best, least = shares, left
+    return Filter(times.tap_s, NO_TAPS, tuple(best.tolist()), SLOW_LAGS_S)
+
+
+def _fades(way: Column) -> float:
+    """The most of that way of the battery after an edge, at FADING_S, that is gone in time, and no more than an edge;
+    0: it comes back by too far."""
+    way = way / (most := way[abs(way).argmax()])
+    gone = way[FADING_S >= GONE_S]
+    over = (max(gone.max(), 0.0) - min(gone.min(), 0.0)) / GONE_PU
+    return 0.0 if way.min() < -BACK_PU else float(1.0 / (most * max(over, 1.0)))
+
+
+def _harmless(taken: Answer, scatter: Column) -> float:
+    """The most of what is taken of HZ that harms none. scatter: of all of it."""
+    band = HZ <= HARM_HZ
     shares = np.arange(1.0, 0.0, -FADING_STEP)
-    share = float(next((pu for pu in shares if abs(1.0 - pu * answer).max() <= harm), 0.0))
-    return replace(made, lags_pu=tuple(share * pu for pu in made.lags_pu)), share
+    return float(
+        next((pu for pu in shares if (abs(1.0 - pu * taken) + pu * scatter)[band].max() <= FADING_HARM), 0.0)
+    )
 
 
 def _lines_late_s(times: Times) -> float:

@@ -21,7 +21,7 @@ TOLD = {
 }  # a reply missed by the slow bus, bytes nobody asked for, damaged replies: no stop
 SECONDS = 5.0
 BORNE = {
-    "bit errors": {"bit_error_rate": 1e-4},
+    "bit errors": {"bit_error_rate": 3e-4},
     "lost bytes": {"loss_rate": 1e-3},
     "doubled bytes": {"double_rate": 1e-3},
     "late now and then": {"late_rate": 0.05, "late_ms_min": 1, "late_ms_max": 60},
@@ -119,8 +119,8 @@ def test_borne(port: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ENDS)
 def test_ends_safe_and_comes_back(name: str) -> None:
-    """Goal: F16 and P = 0 while it lasts, service by the rules once it is gone. Method: five seconds of it; F84 may
-    tell of the same bytes first, and stops nothing."""
+    """Goal: F16 and P = 0 while it lasts, service by the rules once it is gone. Method: five seconds of it; F84 and F85
+    may tell of the same bytes first, and stop nothing."""
     watch = Watch()
     site = watch.site
     began_s = site.t_s
@@ -128,7 +128,7 @@ def test_ends_safe_and_comes_back(name: str) -> None:
     watch.run(SECONDS)
     assert site.mode == Mode.SAFE_STOP
     # A converter that holds an old setpoint does harm meanwhile: the backstop may say so first.
-    codes = [code for code in dict.fromkeys(site.codes(began_s)) if code not in ("F84", "F64")]
+    codes = [code for code in dict.fromkeys(site.codes(began_s)) if code not in ("F84", "F85", "F64")]
     assert codes[:2] == ["F16", "T12"]
     assert abs(site.truth("pcs_kw")) < 1.0
     site.plant.fault(FAST)

@@ -54,10 +54,10 @@ def test_a_loop_that_keeps_no_span_begins_with_a_little_and_takes_what_is_seen_t
     assert best(late(0.012), EDGES_W, slow, 0.5, 0.0, 0.01)[0] == pytest.approx(0.5 - REACH)
 
 
-@pytest.mark.parametrize(("late_s", "stays"), [(0.00705, True), (0.0071, False)])
+@pytest.mark.parametrize(("late_s", "stays"), [(0.00725, True), (0.0073, False)])
 def test_a_slow_loop_that_takes_all_takes_less_as_soon_as_it_harms(late_s: float, stays: bool) -> None:
-    """Goal: the filter taken whole keeps the limit as on its way there. Method: it was made for 7.0 ms; at 7.05 ms
-    0.23 dB are harmed, of the 0.25 that pass, at 7.1 ms 0.26, less than the 1 dB that ends a trial."""
+    """Goal: the filter taken whole keeps the limit as on its way there. Method: it was made for 7.0 ms; at 7.25 ms
+    0.24 dB are harmed, of the 0.25 that pass, at 7.3 ms 0.26, less than the 1 dB that ends a trial."""
     harm = Slow(2000.0, slow_converter())
     harm.gain, harm._aim, harm._often, harm._moving_s = 1.0, (1.0, 0.0), 1.0, 50.0
     harm._square = harm._taken = 1e9 * EDGES_W
