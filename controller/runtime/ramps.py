@@ -57,7 +57,7 @@ FADES_MAX, FADES_FAR, HELPS_MAX = 0.03, 0.15, 0.8
 FADES_SOON, FADES_HZ = 0.1, 0.45  # of the last SOON_S alone, and large steps in a second: three in four
 # Of the lines of a load that comes back: more would ring on for longer where it stops; and by how much the grid may
 # span more, at once, and for so long.
-LINES_PU, LINES_FAR, LINES_MAX, LINGER_S = 0.11, 0.15, 0.04, 20.0
+LINES_PU, LINES_FAR, LINES_MAX, LINGER_S = 0.12, 0.15, 0.04, 20.0
 LINES_PER_S = 0.05  # slowly: what comes and goes has lines of its own
 # Seldom: no longer without a rest, as one drop and the ten seconds that hold it are; and of two, before it begins.
 LIVELY_S, SELDOM_S = 18.0, 20.0
