@@ -18,13 +18,13 @@ def test_setpoints_that_left() -> None:
     site = Site(square_kw(4.0))
     site.engaged()
     count, _, _ = setpoints(site.fastlink.executive, 0, 0)
-    site.run(0.1)
+    site.run(1.1)
     more, t_ns, kw = setpoints(site.fastlink.executive, 0, count)
-    assert 4 <= t_ns.size == kw.size == more - count <= 45
+    assert 4 <= t_ns.size == kw.size == more - count <= 100
     assert (np.diff(t_ns) >= 2_300_000).all()
     assert kw[-1] == site.fastlink.snapshot().frame.sent_kw[0]
     assert setpoints(site.fastlink.executive, 0, more)[1].size == 0
-    site.run(10.0)
+    site.run(30.0)
     assert setpoints(site.fastlink.executive, 0, more)[1].size == 256
 
 
@@ -34,7 +34,7 @@ def test_the_ends_of_what_left() -> None:
     site = Site(square_kw(4.0))
     site.engaged()
     executive = site.fastlink.executive
-    site.run(10.0)
+    site.run(30.0)
     count, _, kw = setpoints(executive, 0, 0)
     assert count > 300
     for known in (count - 1, count - 7, count - 256):
@@ -74,7 +74,8 @@ def test_no_such_converter() -> None:
 
 
 def test_polls_that_changed() -> None:
-    """What is told of a poll is what the frame holds, in every cycle; without a frame in between nothing is news."""
+    """What is told of a poll is what the frame holds, in every cycle; without a frame in between nothing is news. Between
+    edges a cycle may be without any: a setpoint that stands is not sent anew."""
     site = Site(square_kw(4.0))
     site.engaged()
     executive, news = site.fastlink.executive, News(site.fastlink.executive)
@@ -86,4 +87,4 @@ def test_polls_that_changed() -> None:
         assert all(getattr(polls[i], name) == executive.poll(i)[name] for i in whole for name in POLL_FIELDS)
         told.append(len(news.changed()))
         assert news.changed() == []
-    assert min(told) > 0
+    assert sum(number > 0 for number in told) > 20
