@@ -28,7 +28,7 @@ cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a
 cdef double QUIET_EXCHANGES = 10.0  # how long it waits at least, and then until
 cdef double OFF_PU = 0.002          # of the rating is missed in the mean
 cdef double OFF_EXCHANGES = 8.0     # of so long: what noise makes is not worth the wire;
-cdef int64_t QUIET_NS = 1_000_000_000   # or at most
+cdef int64_t QUIET_NS = 200_000_000  # or at most: replies tell that a converter lives (F16)
 cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
 cdef double BRIDGE_S = 0.1          # how fast what a change of the loop would have stepped by fades
 cdef double BRIDGE_KW_MIN = 0.1
@@ -232,7 +232,7 @@ cdef inline double hold(Law *w, double kw, int64_t now_ns) noexcept nogil:
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted. An
-    edge that comes while the wire is taken is answered by an exchange later: so what is off is seen in its mean."""
+    edge that comes while the wire is taken is answered an exchange later: so it goes for what is off in the mean."""
     cdef double wanted_kw = command.pcs_kw, lead_kw
     cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.loop.period_s) * w.preview.rating_kw * command.gain
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.all.model_kw - w.held_kw) < quiet_kw:
@@ -248,7 +248,7 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
     elif w.t_alike_ns == now_ns and (now_ns - w.t_held_ns >= QUIET_NS or (
             fabs(w.off_kw) > OFF_PU * w.preview.rating_kw
             and now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9)):
-        hold(w, w.held_kw + w.off_kw, now_ns)
+        hold(w, wanted_kw, now_ns)
     return w.held_kw
 
 

@@ -166,7 +166,7 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     judge(v, GUESS_CALM, load_kw)
     short_kw, long_kw = load_kw - back(v, v.short_frames), load_kw - back(v, v.long_frames)
     steep = stands_out(v, short_kw, SHORT_PU, v.short_kw2)
-    if steep and (v.rest_frames > 0 or v.dwells.at - v.edge_at < v.long_frames):
+    if steep and (v.rest_frames > 0 or v.dwells.at - v.edge_at < v.long_frames or short_kw * long_kw < 0.0):
         return on_edge(v, load_kw, short_kw / SHORT_S)
     if steep or stands_out(v, long_kw, LONG_PU, v.long_kw2):
         return on_edge(v, load_kw, long_kw / LONG_S)

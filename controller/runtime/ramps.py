@@ -48,7 +48,7 @@ SOON_S = 4.0  # in which a trial tells
 TELLS_SHARE, LULL_S = 1.2, 5.0
 # Of the rating: a step of the load that is not small, and one of a load that may begin as one of small steps.
 STEP_PU, BEGIN_STEP_PU = 0.6, 0.5
-FADED = 5.0  # lags after which nothing is left to say
+FADED = 12.0  # lags after which nothing is left to say, of shares that nearly cancel
 DIRECT = np.ones(LINES_HZ.size, complex)  # what the battery gives, as it is
 # Prompt share: of slow ramps all passes at once, else through the wide filter, or the late one.
 ALL, WIDE, FADING = 1.0, -1.0, 0.0

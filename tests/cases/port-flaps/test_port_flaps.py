@@ -178,8 +178,8 @@ def test_control_is_back_within_two_seconds(box: Box, gap_s: float) -> None:
     assert bytes((1, 3, 0, 0)) in asked
     time.sleep(1.0)
     assert box.status()["mode"] == "GRID_TIED"
-    # At rest one leaves every ten exchanges, 24 ms: half of them are enough on a machine with much beside.
-    assert len([t for t, _ in box.adapter.writes_since(first_s) if t < first_s + 1.0]) > 20
+    # At rest one leaves every 0.2 s at least: half of them are enough on a machine with much beside.
+    assert len([t for t, _ in box.adapter.writes_since(first_s) if t < first_s + 1.0]) > 2
     assert "F79" in box.codes()
     assert "T12" not in box.codes()
     assert box.errors.read_text() == ""

@@ -12,7 +12,8 @@ from ext.cycle import Executive
 from tests.unit.ext.frames import NS, RATE_HZ, SCALE, limits, setup, times, waveform
 
 PERIOD_S, OFF_KW = 0.0024, 4.0  # of frames.py: an exchange; 0.002 of the rating
-WAIT_S = 10.0 * PERIOD_S  # at least between two commands at rest
+WAIT_S, REFRESH_S = 10.0 * PERIOD_S, 0.2  # between two commands at rest, at least and at most
+MOVED_S = 0.12  # just after one of the latter
 
 
 def told(load_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -26,10 +27,10 @@ def told(load_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (np.flatnonzero(np.diff(lead_kw)) + 1) / RATE_HZ, lead_kw
 
 
-def moved(by_kw: float, seconds: float) -> np.ndarray:
-    """3000 kW for a tenth of a second, then by_kw more."""
-    load_kw = np.full(round(seconds * RATE_HZ), 3000.0 + by_kw)
-    load_kw[: RATE_HZ // 10] = 3000.0
+def moved(by_kw: float) -> np.ndarray:
+    """3000 kW for MOVED_S, then by_kw more."""
+    load_kw = np.full(round(0.36 * RATE_HZ), 3000.0 + by_kw)
+    load_kw[: round(MOVED_S * RATE_HZ)] = 3000.0
     return load_kw
 
 
@@ -38,31 +39,31 @@ def moved(by_kw: float, seconds: float) -> np.ndarray:
 )
 def test_what_is_off_by_more_than_a_little_in_the_mean_is_put_right_soon(by_kw: float, soon: bool) -> None:
     """1.3 of what may be off: its mean over eight exchanges passes it after ln(1.3 / 0.3) of them, 28 ms."""
-    at_s, lead_kw = told(moved(by_kw, 0.6))
-    at_s = at_s[(at_s > 0.1) & (at_s < 0.45)]
+    at_s, lead_kw = told(moved(by_kw))
+    at_s = at_s[(at_s > MOVED_S) & (at_s < MOVED_S + 0.15)]
     assert (at_s.size > 0) == soon
     if soon:
-        assert at_s[0] - 0.1 == pytest.approx(np.log(1.3 / 0.3) * 8.0 * PERIOD_S, abs=0.004)
-        assert lead_kw[-1] == pytest.approx(np.sign(by_kw) * OFF_KW, abs=0.3)
+        assert at_s[0] - MOVED_S == pytest.approx(np.log(1.3 / 0.3) * 8.0 * PERIOD_S, abs=0.004)
+        assert lead_kw[round(at_s[0] * RATE_HZ)] == pytest.approx(by_kw, abs=0.3)
 
 
-def test_what_is_off_by_little_is_put_right_within_a_second() -> None:
-    """Nothing at rest stays wrong for good: a second after the first command, half a second before the load, all of it
-    is right."""
-    at_s, lead_kw = told(moved(0.5 * OFF_KW, 0.6))
-    assert at_s == pytest.approx([0.5], abs=0.001)
+def test_what_is_off_by_little_is_put_right_in_time() -> None:
+    """Nothing at rest stays wrong for good, and replies tell that the converter lives: five commands a second."""
+    at_s, lead_kw = told(moved(0.5 * OFF_KW))
+    assert np.diff(at_s) == pytest.approx(np.full(at_s.size - 1, REFRESH_S), abs=0.001)
     assert lead_kw[-1] == pytest.approx(0.5 * OFF_KW, abs=0.3)
 
 
 def test_noise_takes_nothing_of_the_wire() -> None:
-    """4 kW of noise in each value: as many commands as without."""
-    load_kw = 3000.0 + np.random.default_rng(4).normal(0.0, 4.0, RATE_HZ)
-    assert told(load_kw)[0] == pytest.approx([0.5], abs=0.001)
+    """4 kW of noise in each value: hardly more commands than without, five a second, where 41 could go."""
+    at_s, _ = told(3000.0 + np.random.default_rng(4).normal(0.0, 4.0, RATE_HZ))
+    assert 5 <= at_s.size <= 8
 
 
 def test_no_two_commands_at_rest_are_nearer_than_ten_exchanges() -> None:
     """A load that creeps by 250 kW/s is followed so, each command as far as it has come in the mean."""
     load_kw = 3000.0 + 250.0 * np.arange(0.14 * RATE_HZ) / RATE_HZ
     at_s, lead_kw = told(load_kw)
-    assert np.diff(at_s) == pytest.approx(np.full(4, WAIT_S), abs=1e-4)
+    assert at_s.size >= 3
+    assert np.diff(at_s).min() >= WAIT_S - 1e-4
     assert abs(lead_kw - (load_kw - 3000.0)).max() < 250.0 * 3.0 * WAIT_S

@@ -74,8 +74,8 @@ def test_no_such_converter() -> None:
 
 
 def test_polls_that_changed() -> None:
-    """What is told of a poll is what the frame holds, in every cycle; without a frame in between nothing is news. Between
-    edges a cycle may be without any: a setpoint that stands is not sent anew."""
+    """What is told of a poll is what the frame holds, in every cycle; without a frame in between nothing is news.
+    Between edges a cycle may be without any: a setpoint that stands is not sent anew."""
     site = Site(square_kw(4.0))
     site.engaged()
     executive, news = site.fastlink.executive, News(site.fastlink.executive)
