@@ -2,7 +2,8 @@
 
 GPU sites move between a few powers, along edges of 1 to 50 ms. On an edge the slope is carried on to the horizon, but
 never past the level at which such an edge has ended before; without a level that fits, nothing is guessed. What moves
-less than noise does is no edge, and noise that passes for one teaches no level. Every guess is judged when its time
+less than noise does is no edge, and noise that passes for one teaches no level. One that lasts goes on at half of what
+it began with, and from 1 ms on its slope is that of 1 ms. Every guess is judged when its time
 has come, and a kind that has lately missed more than it won is not used. Between edges half of the slope of 2 ms is
 carried on, less what may be the waveform's ripple. How long the load rests at each level is learned too, see ext.dwell.
 """
@@ -16,7 +17,7 @@ cdef double SHORT_S = 0.0003        # an edge: this much time and
 cdef double SHORT_PU = 0.015        # this much power; four times the ripple that the estimator leaves
 cdef double LONG_S = 0.001          # or these
 cdef double LONG_PU = 0.02
-cdef double GOES_ON2 = 0.25        # of that, squared, while one lasts: noise makes no two of it
+cdef double GOES_ON2 = 0.25        # of these squared, while an edge lasts: noise makes no two of it
 cdef double NOISE_MAX2 = 25.0       # and five times what is seen between edges, squared: four are passed each second
 cdef double NOISE_PART = 0.0003     # of what is seen in a frame that enters its mean square
 cdef double CALM_S = 0.002          # between edges: slope over this time
