@@ -37,12 +37,15 @@ cdef struct Dwells:
     Box box[BOX_MAX]
     int32_t box_at              # the next to be used
     int64_t until_at            # when all have ended
+    int64_t edge_from_at        # the next edge is expected from then
+    int64_t edge_until_at       # until then; none: both 0
 
 
 cdef void dwell_init(Dwells *d) noexcept nogil
 cdef void dwell_forget(Dwells *d, int32_t level) noexcept nogil
 cdef bint dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil
-cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw) noexcept nogil
+cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw,
+                       double edge_frames) noexcept nogil
 
 
 cdef inline int32_t dwell_next(const Dwells *d) noexcept nogil:

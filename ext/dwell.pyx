@@ -13,6 +13,8 @@ It is spread over a box, which leaves the wire free: it begins and it ends. Its 
 long that the wire is free again when an edge comes. W of a box turns below 0 beyond 1 / (2 half), where it would add:
 so it is narrow enough for that to lie above 50 Hz, or so wide, against L, that little is added.
 
+From 2 s before the edge until 2 s after it the wire is kept free of reads and of what the battery is told at rest.
+
 Worked: 1600 kW, L = 2 ms, s = 5 ms, exchange 2.4 ms: half = 20 ms, so 80 kW from 21 ms before the edge on, for 40 ms.
 """
 from libc.math cimport fabs, sqrt
@@ -29,7 +31,9 @@ cdef double WIDE_OFF = 2.5          # the same of a wide one
 cdef double LATE_EXCHANGES = 0.5    # a smaller L is not worth the time that its box takes of the wire
 cdef double OUT = 4.0               # times s: this far off it was another edge;
 cdef double OUT_SHARE = 0.125       # of the mean: so far, too
+cdef double WATCH_S = 0.04          # before and after: a wire may keep its reads away from an edge that long
 cdef int32_t SURE_MAX = 8
+cdef double PRECISE = 0.0005        # of the mean: a second that is so near is hardly chance
 cdef int32_t DOUBT = 2              # one that was not expected outweighs so many that were
 
 
@@ -55,7 +59,8 @@ cdef inline void begin(Dwell *of, double frames, int32_t next_level) noexcept no
 
 
 cdef void teach(Dwell *of, double frames, int32_t next_level) noexcept nogil:
-    """So long it was, and there the load went. What fits neither counts against what is known."""
+    """So long it was, and there the load went. What fits neither counts against what is known; a rest that repeats to a
+    hair, as one by a clock does, need not do so often."""
     cdef double off = frames - of.frames, part = max(PULL, 1.0 / (of.count + 1.0))
     cdef bint fits = next_level == of.next_level and (
         off * off <= OUT * OUT * of.square or fabs(off) <= OUT_SHARE * of.frames)
@@ -65,7 +70,7 @@ cdef void teach(Dwell *of, double frames, int32_t next_level) noexcept nogil:
             begin(of, frames, next_level)
         return
     of.count += 1
-    of.sure = min(of.sure + 1, SURE_MAX)
+    of.sure = max(min(of.sure + 1, SURE_MAX), DWELL_SURE if fabs(off) <= PRECISE * of.frames else 0)
     of.frames += part * off
     of.square = (1.0 - part) * (of.square + part * off * off)
 
@@ -85,6 +90,7 @@ cdef bint dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil:
             d.box[k].ends_at = d.box[k].begins_at
     d.level = level
     d.came_at = came_at
+    d.edge_from_at = d.edge_until_at = 0
     return True
 
 
@@ -105,10 +111,15 @@ cdef inline double half_s(double off_s, const DwellSetup *setup) noexcept nogil:
     return narrow_s if narrow_s <= NARROW_S else max(clear_s, WIDE_OFF * off_s, 0.5 * setup.late_s / setup.given_pu)
 
 
-cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw) noexcept nogil:
-    """The box of the next edge, which is step_kw; none below least_kw."""
-    cdef double half = half_s(setup.frame_s * sqrt(d.of[d.level].square), setup)
-    cdef double middle = d.came_at + d.of[d.level].frames - 0.5 * setup.late_s / setup.frame_s
+cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw,
+                       double edge_frames) noexcept nogil:
+    """The box of the next edge, which is step_kw and lasts so long; none below least_kw. When it is expected, too."""
+    cdef double off_s = setup.frame_s * sqrt(d.of[d.level].square)
+    cdef double half = half_s(off_s, setup)
+    cdef double due = d.came_at + d.of[d.level].frames
     cdef double kw = 0.5 * step_kw * setup.late_s / half
+    cdef double watch = min(BUSY_OFF * off_s, WATCH_S) / setup.frame_s
+    d.edge_from_at = <int64_t>(due - watch - 0.5 * edge_frames)
+    d.edge_until_at = <int64_t>(due + watch + 0.5)
     if setup.late_s > LATE_EXCHANGES * setup.exchange_s and fabs(kw) >= least_kw:
-        give(d, middle, half / setup.frame_s, kw)
+        give(d, due - 0.5 * setup.late_s / setup.frame_s, half / setup.frame_s, kw)

@@ -16,7 +16,7 @@ from libc.math cimport fabs, isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from ext.dwell cimport DwellSetup, dwell_kw
+from ext.dwell cimport Dwells, DwellSetup, dwell_kw
 from ext.follow cimport FollowSetup, follow_init, follow_lead, follow_longer, follow_step, follow_turn, lead_init
 from ext.image cimport PERMIT_SETPOINT, QUALITY_UNLOCKED, Command, Limits, Track
 from ext.lines cimport lines_init, lines_kw, lines_take, lines_turn
@@ -245,7 +245,8 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
         if w.reads_next and command.prompt_pu <= 0.0 and not foresees(w, command):
             lead_kw = wanted_kw + (lead_kw - wanted_kw) * w.read_lead
         hold(w, lead_kw, now_ns)
-    elif w.t_alike_ns == now_ns and (now_ns - w.t_held_ns >= QUIET_NS or (
+    elif w.t_alike_ns == now_ns and not command.edge_from_ns <= now_ns < command.edge_until_ns and (
+            now_ns - w.t_held_ns >= QUIET_NS or (
             fabs(w.off_kw) > OFF_PU * w.preview.rating_kw
             and now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9)):
         hold(w, wanted_kw, now_ns)
@@ -261,6 +262,14 @@ cdef inline void take_shares(Law *w, const Limits *limits, Command *command) noe
         w.turned = w.engaged
     command.gain = w.loop.gain_max * limits.gain
     command.prompt_pu = prompt_pu
+
+
+cdef inline void tell_edge(const Law *w, int64_t now_ns, Command *command) noexcept nogil:
+    """When the next edge is expected, by the clock of the wire."""
+    cdef const Dwells *d = &w.preview.dwells
+    cdef double frame_ns = w.setup.frame_s * 1e9
+    command.edge_from_ns = now_ns + <int64_t>((d.edge_from_at - d.at) * frame_ns)
+    command.edge_until_ns = now_ns + <int64_t>((d.edge_until_at - d.at) * frame_ns)
 
 
 cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now_ns, Command *command) noexcept nogil:
@@ -280,6 +289,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
     w.preview.rating_kw = live_kw if live_kw > 0.0 else w.loop.rating_kw     # of what still takes part
     w.preview.dwells.at += max(1, <int64_t>((now_ns - w.t_ns) * 1e-9 / w.setup.frame_s + 0.5)) if w.t_ns else 1
     w.t_ns = now_ns
+    tell_edge(w, now_ns, command)
     # What one that is out was told last says nothing of those that are left; where all are out they are on their way.
     follow_step(&w.all, sent_kw if living else all_kw, dt_s)
     take_shares(w, limits, command)

@@ -81,6 +81,12 @@ cdef void poll_note_setpoint(Poll *poll, const Port *p, Command *command) noexce
 cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *limits) noexcept nogil
 cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil
 cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil
+cdef int32_t poll_read_due(const Poll *poll, const Command *command, int64_t now_ns) noexcept nogil
+cdef inline int64_t poll_earliest_ns(const Poll *poll) noexcept nogil:
+    """From when on a read may stand for its period."""
+    return poll.t_due_ns + poll.early_ns - poll.setup.early_ns
+
+
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil
 cdef void poll_again(Poll *poll, int64_t now_ns) noexcept nogil
 cdef int32_t poll_canary_holds(const Poll *poll, const Port *p) noexcept nogil

@@ -172,14 +172,25 @@ cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil:
     return min(poll.t_due_ns, poll.t_retry_ns) if poll.t_retry_ns else poll.t_due_ns
 
 
+cdef int32_t poll_read_due(const Poll *poll, const Command *command, int64_t now_ns) noexcept nogil:
+    """Whether it is time for a read. While an edge of the load is expected it waits as long as it may; one whose time
+    comes in that time goes before it, if it may be so early."""
+    cdef int64_t t_ns = poll_read_ns(poll)
+    if command.edge_from_ns - poll.round_trip_ns <= now_ns < command.edge_until_ns:
+        return now_ns >= t_ns + poll.setup.yield_ns
+    return now_ns >= t_ns or (
+        poll_earliest_ns(poll) <= now_ns < command.edge_from_ns and t_ns < command.edge_until_ns
+        and command.edge_from_ns - now_ns < poll.setup.early_ns)
+
+
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil:
     """The next deadline: on the grid of its periods, however late this request came, or before it by as much as chance
-    wills; a load that steps in time with the grid would meet a read with every edge. A request before its deadline
-    leaves that as it is."""
+    wills; a load that steps in time with the grid would meet a read with every edge. A request before that leaves
+    its deadline as it is."""
     cdef int64_t period_ns = max(1, poll.setup.period_ns)
     cdef int64_t grid_ns = poll.t_due_ns + poll.early_ns
     poll.t_retry_ns = 0
-    if now_ns >= poll.t_due_ns:
+    if now_ns >= poll_earliest_ns(poll):
         grid_ns += period_ns * (1 + max(<int64_t>0, now_ns + poll.setup.early_ns - grid_ns) // period_ns)
         poll.dice = poll.dice * 1664525 + 1013904223    # Numerical Recipes, 2nd ed., 7.1; its high half is used
         poll.early_ns = (poll.dice >> 16) * poll.setup.early_ns >> 16

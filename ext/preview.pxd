@@ -44,6 +44,9 @@ cdef struct Preview:
     double long_kw2             # and in the longer one
     double before_kw            # where the present edge began
     int64_t edge_at             # and when, by the clock of the dwells
+    double left_kw              # where the load rested last, and
+    int64_t left_at             # when it left
+    int64_t ended_at            # when the last edge that led anywhere ended
     Dwells dwells
     Level level[LEVEL_MAX]
     double sure_weight          # from which on a level is guessed

@@ -1,7 +1,7 @@
 """A strict Modbus RTU master: one state machine a port, polled by the frame, never waiting."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from ext.image cimport Command, Limits, POLL_MAX, PORT_MAX
-from ext.poll cimport Poll, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_far, PollSetup
+from ext.poll cimport Poll, poll_earliest_ns, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_far, PollSetup
 from ext.port cimport Ports
 from ext.trail cimport Trail
 
@@ -37,7 +37,9 @@ cdef struct RtuPort:
     int64_t t_quiet_ns      # since when the line is silent
     int64_t turnaround_ns_max   # of all devices of the port
     int64_t gap_ns_min          # of all requests of the port
+    int64_t early_ns_max        # of all reads of the port
     int64_t t_read_ns       # no read is due before
+    int64_t t_early_ns      # nor may stand for its period
     int64_t t_yielded_ns    # from then on a read that waits goes before setpoints that are far, too
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     int32_t closed          # 1: it has no tty, and that is known
@@ -63,6 +65,7 @@ cdef void rtu_step(Rtu *r, const Limits *limits, int64_t now_ns, Command *comman
 cdef inline void note_read(RtuPort *q, const Poll *poll, int64_t back_ns) noexcept nogil:
     """When this one may be sent at the earliest, and when it no longer lets setpoints go first."""
     q.t_read_ns = min(q.t_read_ns, max(poll_read_ns(poll), back_ns))
+    q.t_early_ns = min(q.t_early_ns, max(poll_earliest_ns(poll), back_ns))
     q.t_yielded_ns = min(q.t_yielded_ns, max(poll_read_ns(poll) + poll.setup.yield_ns, back_ns))
 
 
@@ -70,11 +73,16 @@ cdef inline void note_reads(const Rtu *r, RtuPort *q) noexcept nogil:
     """The same of all; a unit that is mute rests."""
     cdef const Poll *poll
     cdef int32_t k
-    q.t_read_ns = q.t_yielded_ns = 0x7FFFFFFFFFFFFFFF
+    q.t_read_ns = q.t_early_ns = q.t_yielded_ns = 0x7FFFFFFFFFFFFFFF
     for k in range(q.poll_count):
         poll = &r.poll[q.poll[k]]
         if poll.setup.kind == POLL_READ:
             note_read(q, poll, r.device[poll.device].t_back_ns)
+
+
+cdef inline int32_t read_near(const RtuPort *q, const Command *command, int64_t now_ns) noexcept nogil:
+    """1: a read may be due, or go before an edge that is expected."""
+    return now_ns >= q.t_read_ns or q.t_early_ns <= now_ns < command.edge_from_ns <= now_ns + q.early_ns_max
 
 
 cdef inline int32_t moves_far(const Rtu *r, const RtuPort *q, const Limits *limits,
@@ -99,7 +107,8 @@ cdef inline int32_t rtu_reads_by(const Rtu *r, const Limits *limits, const Comma
         q = &r.port[i]
         if not q.has_setpoints:
             continue
-        if q.t_read_ns > t_ns or q.t_yielded_ns > t_ns and moves_far(r, q, limits, command):
+        if q.t_read_ns > t_ns or q.t_yielded_ns > t_ns and (
+                command.edge_from_ns <= t_ns < command.edge_until_ns or moves_far(r, q, limits, command)):
             return 0
         some = 1
     return some

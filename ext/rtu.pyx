@@ -14,7 +14,7 @@ from ext.image cimport (
 from ext.pdu cimport pdu_expected, pdu_judge, pdu_words
 from ext.poll cimport (
     Poll, poll_again, poll_canary_holds, poll_count_trip, poll_make, poll_new_order, poll_note_setpoint, POLL_ORDER,
-    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_ns, POLL_SETPOINT, poll_setpoint_due,
+    poll_plan_read, poll_put_order, poll_put_setpoint, POLL_READ, poll_read_due, POLL_SETPOINT, poll_setpoint_due,
     PollSetup,
 )
 from ext.port cimport Port, port_hear, port_is_closed, port_is_offered, port_take, Ports
@@ -66,6 +66,7 @@ cdef int32_t rtu_add(Rtu *r, const PollSetup *setup) noexcept nogil:
     q = &r.port[setup.port]
     q.turnaround_ns_max = max(q.turnaround_ns_max, setup.turnaround_ns)
     q.gap_ns_min = min(q.gap_ns_min, setup.gap_ns)
+    q.early_ns_max = max(q.early_ns_max, setup.early_ns)
     q.has_setpoints |= setup.kind == POLL_SETPOINT
     q.poll[q.poll_count] = r.poll_count
     q.poll_count += 1
@@ -89,7 +90,7 @@ cdef int64_t urgency(const Rtu *r, int32_t index, const Limits *limits, const Co
         return poll.t_request_ns if poll_setpoint_due(poll, limits, command, now_ns) else NEVER
     if poll.setup.lease_only and now_ns >= limits.valid_until_ns:
         return NEVER
-    return poll.t_due_ns + poll.setup.period_ns if early or now_ns >= poll_read_ns(poll) else NEVER
+    return poll.t_due_ns + poll.setup.period_ns if early or poll_read_due(poll, command, now_ns) else NEVER
 
 
 cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Command *command,
@@ -99,7 +100,7 @@ cdef int32_t choose(const Rtu *r, RtuPort *q, const Limits *limits, const Comman
     cdef int64_t t
     cdef int64_t[4] least = [NEVER, NEVER, NEVER, NEVER]
     cdef int32_t[4] best = [-1, -1, -1, -1]
-    cdef int32_t i, k, other, rank, kind, reads = q.shun_last or now_ns >= q.t_read_ns
+    cdef int32_t i, k, other, rank, kind, reads = q.shun_last or read_near(q, command, now_ns)
     cdef int32_t orders = limits.permit & PERMIT_ORDER and limits.orders[0].poll >= 0
     if reads:
         note_reads(r, q)

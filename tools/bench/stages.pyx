@@ -144,6 +144,11 @@ cdef class BusBench:
             self.bus.command.setpoint_kw[<int>i] = kw
         return bool(rtu_reads_by(&self.bus.rtu, &present, &self.bus.command, t_ns))
 
+    def expect(self, int64_t from_ns, int64_t until_ns):
+        """From now on an edge of the load is expected then."""
+        self.bus.command.edge_from_ns = from_ns
+        self.bus.command.edge_until_ns = until_ns
+
     def wake_ns(self, int64_t t_ns):
         """The instant after t_ns at which a wire becomes free or a reply is whole; None: a frame will tell."""
         wake_ns = rtu_wake_ns(&self.bus.rtu, &self.bus.ports, t_ns)

@@ -105,14 +105,15 @@ def faults_of(watch: Watch, port: str) -> int:
     ("port", "name"), [*((FAST, name) for name in BORNE), *((SLOW, name) for name in FEW)]
 )
 def test_borne(port: str, name: str) -> None:
-    """Goal: a fault now and then costs a reply, not the service. Method: five seconds; no stop, all true."""
+    """Goal: a fault now and then costs a reply, not the service. Method: five seconds; no stop, all true. A fifth of
+    the replies doubled is a silence after each: of ten seeds two have edges that meet it, and tell of it."""
     watch = Watch()
     began_s = watch.site.t_s
     watch.site.plant.fault(port, seed=5, **BORNE[name])
     watch.run(SECONDS)
     assert faults_of(watch, port) > 0
     assert watch.site.mode == Mode.GRID_TIED
-    assert set(watch.site.codes(began_s)) <= TOLD
+    assert set(watch.site.codes(began_s)) <= TOLD | ({"F64"} if name == "duplicate replies" else set())
     assert watch.taken["pcs_kw"] >= 0.6 * SECONDS / 0.25
     assert watch.taken["grid_kw"] >= 0.3 * SECONDS / 0.5
 

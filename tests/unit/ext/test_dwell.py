@@ -68,7 +68,7 @@ def rests(beyond_kw: np.ndarray, middles: np.ndarray) -> list[np.ndarray]:
 
 
 def test_a_steady_load_is_given_what_it_will_owe() -> None:
-    """400 ms each: nothing until four of each have come true; then, before each edge, a box ten times as long to each
+    """400 ms each: nothing until two of each have come true; then, before each edge, a box ten times as long to each
     side as an edge owes, in its direction, and of the area A L."""
     load_kw, middles = squares([400.0] * 40)
     kw, owed_s = beyond(load_kw)
@@ -81,6 +81,24 @@ def test_a_steady_load_is_given_what_it_will_owe() -> None:
     begins_s = (on[0] / MS + AFTER_MS) * 1e-3
     assert begins_s == pytest.approx(0.400 - 0.5 * owed_s - half_s, abs=0.002)
     assert on.size == last.size - on[0], "up to the edge without a gap"
+
+
+@pytest.mark.parametrize(("jitter_ms", "known"), [(0.05, 4), (4.0, 8)])
+def test_a_rest_that_repeats_to_a_hair_is_known_at_once(jitter_ms: float, known: int) -> None:
+    """400 ms, more and less by turns: both rests have come true once after four edges; to 1 % it takes four of each."""
+    load_kw, middles = squares([400.0 + jitter_ms * (k // 2 % 2 * 2 - 1) for k in range(14)])
+    kw, _ = beyond(load_kw)
+    given = [abs(part[-5 * MS :]).min() > 60 for part in rests(kw, middles)]
+    assert given == [k >= known for k in range(len(given))]
+
+
+def test_noise_that_follows_an_edge_is_no_edge_of_its_own() -> None:
+    """60 kW for 0.3 ms, 6 ms after the twentieth: what is expected, and how long it rests, is known all the same."""
+    load_kw, middles = squares([400.0] * 24)
+    spike = middles[20] + 6 * MS
+    load_kw[spike : spike + 3] += 60.0
+    kw, _ = beyond(load_kw)
+    assert all(abs(part[-5 * MS :]).min() > 60 for part in rests(kw, middles)[20:])
 
 
 def height_kw(jitter_ms: float, **law: Any) -> tuple[float, float]:

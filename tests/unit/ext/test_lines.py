@@ -97,7 +97,7 @@ def test_what_they_hold_is_of_the_last_seconds() -> None:
     load_kw, last = comes_back(12.0)
     kw, periods_s = given(load_kw)
     known_s = int(np.argmax(periods_s > 0))
-    assert 2 <= known_s <= 5 and not kw[: (known_s - 1) * RATE_HZ].any()
+    assert 1 <= known_s <= 4 and not kw[: known_s * RATE_HZ].any()
     shares = []
     for back_s in (8.0, 4.0, 0.0):
         end = last - round(back_s * RATE_HZ)

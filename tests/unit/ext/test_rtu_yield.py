@@ -154,3 +154,59 @@ def test_a_late_read_is_not_sent_again_at_once() -> None:
     times = [t for t, request in line.requests if request[0] == 2]
     assert len(times) > 200
     assert sum(b - a < 20 * MS for a, b in itertools.pairwise(times)) <= 1
+
+
+def reads_ms(*edge_ms: float, seconds: float = 1.0, **read: int) -> list[float]:
+    """When a read of 250 ms goes, 3.4 ms a time; of an edge that is expected from one time to the other."""
+    row = {"period_ns": 250 * MS, "phase_ns": 100 * MS, "early_ns": 60 * MS, "yield_ns": 30 * MS} | read
+    line = Line(poll(unit=2, **row), setpoint())
+    line.bench.expect(*[round(at * MS) for at in edge_ms])
+    line.run(round(10_000 * seconds))
+    return [t / MS for t, request in line.requests if request[1] == 3]
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "until_ms", "first_ms"), [(90, 120, 120), (90, 129, 129), (90, 131, 130)]
+)
+def test_a_read_waits_while_an_edge_is_expected(from_ms: float, until_ms: float, first_ms: float) -> None:
+    """Goal: an edge that is foreseen meets no read. Method: one that is due in 100 ms, too early for it to come before:
+    it waits as long as that lasts, and 30 ms at most; what comes after it keeps its grid."""
+    found = reads_ms(from_ms, until_ms, early_ns=0)
+    assert found[0] == pytest.approx(first_ms, abs=0.3)
+    assert found[1] == pytest.approx(350.0, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "until_ms", "index", "goes_ms"),
+    [
+        (95, 102, 0, 40),
+        (60, 102, 0, 40),
+        (39, 102, 0, 102),
+        (297, 352, 1, 290),
+        (292, 352, 1, 352),
+        (297, 330, 1, 336),
+    ],
+)
+def test_a_read_goes_before_an_edge_that_is_expected(
+    from_ms: float, until_ms: float, index: int, goes_ms: float
+) -> None:
+    """Goal: the same. Method: reads of 100 and 350 ms, the second early by chance in 336, that may be 60 ms early: they
+    are where there is time for one, 2.5 ms as seen of the first, and would else fall into that. None goes twice."""
+    found = reads_ms(from_ms, until_ms, seconds=1.6)
+    assert found[index] == pytest.approx(goes_ms, abs=0.4)
+    for n, at_ms in enumerate(found):
+        assert -60.3 <= at_ms - (100.0 + 250.0 * n) <= 5.0
+    assert len(found) in (6, 7)
+
+
+def test_edges_that_are_expected_at_every_read_cost_no_read() -> None:
+    """Goal: values stay as young as is promised. Method: an edge is expected for 80 ms in every 90, beside setpoints
+    that are always new: each read is within 60 ms before its time and 30, and an exchange of each, after it."""
+    line = Line(poll(unit=2, period_ns=250 * MS, early_ns=60 * MS, yield_ns=30 * MS), setpoint())
+    for n in range(50_000):
+        line.bench.expect((n // 900 * 90 + 5) * MS, (n // 900 * 90 + 85) * MS)
+        line.kw[0] = float(n % 900)
+        line.step()
+    times = [t for t, request in line.requests if request[1] == 3]
+    late_ms = [t / MS - 250 * n for n, t in enumerate(times)]
+    assert len(times) == pytest.approx(20, abs=1) and min(late_ms) >= -60.0 and max(late_ms) <= 37.0

@@ -160,13 +160,13 @@ def test_what_the_edges_of_a_load_that_comes_back_owe_is_given_before(site_of, m
 
 
 def test_what_a_dead_zone_leaves_is_no_lateness(site_of):
-    """With 40 kW left to the grid, one way and the other, the same is learnt as without."""
+    """With 40 kW left to the grid, one way and the other, two thirds are learnt of the 1.7 ms without."""
     checked = site_of("reference")
     control = checked.site.control.model_copy(update={"dead_zone_kw": 40.0})
     _, owed_s = left_of(
         replace(checked, site=checked.site.model_copy(update={"control": control})), beating()
     )
-    assert 0.0012 < owed_s < 0.0022
+    assert 0.0011 < owed_s < 0.0018
 
 
 def test_a_loop_that_owes_nothing_gives_nothing_ahead(site_of):
