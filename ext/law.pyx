@@ -124,6 +124,8 @@ cdef void take_turn(Law *w, int32_t living) noexcept nogil:
     """Those that take part are others than before. Nobody: the loop stays, it has nothing to do."""
     cdef int32_t loop_at = w.setup.loop_of[living & (LIVE_SETS - 1)]
     cdef bint from_nobody = w.living == 0
+    if living == w.living:
+        return
     w.living = living
     if not living or loop_at == w.loop_at or not 0 <= loop_at < LOOP_MAX:
         return
@@ -284,8 +286,7 @@ cdef void law_step(Law *w, const Track *track, const Limits *limits, int64_t now
         all_kw += command.sent_kw[k]
         sent_kw += command.sent_kw[k] if living >> k & 1 else 0.0
         live_kw += w.setup.each_kw[k] if living >> k & 1 else 0.0
-    if living != w.living:
-        take_turn(w, living)
+    take_turn(w, living)
     w.preview.rating_kw = live_kw if live_kw > 0.0 else w.loop.rating_kw     # of what still takes part
     w.preview.dwells.at += max(1, <int64_t>((now_ns - w.t_ns) * 1e-9 / w.setup.frame_s + 0.5)) if w.t_ns else 1
     w.t_ns = now_ns
