@@ -9,7 +9,7 @@ loop: times, filters and tables of those that take part as one: of all, or of al
 start. When it changes, what that would step by fades.
 shape: of what is taken, the prompt share passes at once, or through a filter where the loop is too late for that, and
 the rest through another that makes no frequency worse even while nothing is foreseen, see ext.shape. A battery that
-rests where it is wanted, to 2 % of the rating, is told something new where it misses 0.2 % in the mean, or after 0.2 s:
+rests where it is wanted, to 2 % of the rating, is told something new where it misses 0.4 % in the mean, or after 0.2 s:
 the wire is free when an edge comes.
 """
 from libc.math cimport fabs, isfinite
@@ -25,9 +25,9 @@ from ext.shape cimport shape_ahead_kw, shape_fits, shape_init, shape_kw, shape_m
 
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
-cdef double QUIET_EXCHANGES = 10.0  # at rest: how long a new command waits at least
-cdef double OFF_PU = 0.002          # of the rating: a larger miss in the mean is worth one
-cdef double OFF_EXCHANGES = 8.0     # that mean: what noise makes is not worth the wire
+cdef double OFF_PU = 0.004          # of the rating: at rest a larger miss in the mean is worth a new command
+cdef double OFF_EXCHANGES = 2.0     # that mean: noise makes seven a second
+cdef int64_t SWING_EXCHANGES = 4    # two commands that come so soon are a swing's, and led
 cdef int64_t QUIET_NS = 200_000_000  # how long it waits at most: replies tell that a converter lives (F16)
 cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
 cdef double BRIDGE_S = 0.1          # how fast what a change of the loop would have stepped by fades
@@ -234,8 +234,10 @@ cdef inline double hold(Law *w, double kw, int64_t now_ns) noexcept nogil:
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted. An
-    edge that comes while the wire is taken is answered an exchange later: so it goes for what is off in the mean."""
+    edge that comes while the wire is taken is answered an exchange later, so noise does not take it; a small swing
+    does, which would be harmed by commands that are seldom."""
     cdef double wanted_kw = command.pcs_kw, lead_kw
+    cdef bint swings
     cdef double quiet_kw = min(QUIET_PU_MAX, QUIET_PU_PER_S * w.loop.period_s) * w.preview.rating_kw * command.gain
     if fabs(wanted_kw - w.held_kw) < quiet_kw and fabs(w.all.model_kw - w.held_kw) < quiet_kw:
         w.t_alike_ns = now_ns
@@ -249,9 +251,9 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
         hold(w, lead_kw, now_ns)
     elif w.t_alike_ns == now_ns and not command.edge_from_ns <= now_ns < command.edge_until_ns and (
             now_ns - w.t_held_ns >= QUIET_NS or (
-            fabs(w.off_kw) > OFF_PU * w.preview.rating_kw
-            and now_ns - w.t_held_ns >= QUIET_EXCHANGES * w.loop.period_s * 1e9)):
-        hold(w, wanted_kw, now_ns)
+            fabs(w.off_kw) > OFF_PU * w.preview.rating_kw and now_ns - w.t_held_ns >= w.exchange_ns)):
+        swings = now_ns - w.t_held_ns < SWING_EXCHANGES * w.exchange_ns
+        hold(w, follow_lead(&w.all, wanted_kw) if swings else wanted_kw, now_ns)
     return w.held_kw
 
 

@@ -179,7 +179,9 @@ class Harm:
         """What is aimed at in the end, and when it is time for the next.
 
         No more than now for a while after much was harmed, if a whole law would do it again. Of few edges most may have
-        met a busy wire, so a filter with room has patience then too. A filter that has nothing foreseen is fed what is
+        met a busy wire, so a filter with room has patience then too. What is foreseen is taken, after its trial,
+        step by step while what is seen is far from harm: the loop gets later on the way, so that what is reckoned of
+        all from a little says harm where none is. A filter that has nothing foreseen is fed what is
         foreseen while the load moves often and not much is harmed, the first time even after much was: what the loop is
         then, nothing before it tells, so all is forgotten."""
         if self._foresaw_nothing():
@@ -191,6 +193,9 @@ class Harm:
         alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s
         self._calm = self._sure or (self._bare and harm < CALM)
+        if self._manner.climbs and self._calm and self.prompt_pu > 0.0 and not (shy or self._widens):
+            self._due_s = self._moving_s + EVERY_S
+            return 1.0, min(self.prompt_pu + REACH, self._shape.prompt_pu)
         if harm > HARM_AGAIN and (self._often >= MANY or not self._shape.at_once):
             self._shy_s = self._moving_s + self._manner.shy_s
         if (

@@ -21,6 +21,7 @@ class Manner:
     standard errors of a line that pass for chance. memory_s: of the means, while the load moves as it did. span_max: by
     how much the 20 ms mean of the grid may span more than the load's. alone: the gain moves, the prompt share stays.
     chance: of that span as it is measured with no gain; a law that takes little tells little of one that takes all.
+    climbs: the prompt share rises while what is seen is far from harm, whatever is reckoned for more of it.
     """
 
     seen: float
@@ -37,6 +38,7 @@ class Manner:
     span_max: float = 0.03
     alone: bool = False
     chance: float = 0.0
+    climbs: bool = False
 
 
 AT_ONCE = Manner(10 ** (0.2 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 0.0, LINES - 1, 1.0)
@@ -44,10 +46,14 @@ AT_ONCE = Manner(10 ** (0.2 / 20), 10 ** (0.1 / 20), 6.0, 16.0, 0.0, 30.0, 0.3, 
 The first edges are not foreseen: what they tell is forgotten, or it would leave the prompt way for nothing; and a few
 edges scatter by 1 dB at 50 Hz, where the whole of it is made to be below the limit: harm must be more than that. Of a
 load that moves all the time it is not: without a pause the shares would swing between harm and next to nothing."""
-FILTERED = Manner(10 ** (0.4 / 20), 10 ** (0.2 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0)
+FILTERED = Manner(
+    10 ** (0.4 / 20), 10 ** (0.2 / 20), 6.0, 16.0, 5.0, 120.0, 0.3, 0.3, LINES, 1.0, climbs=True
+)
 """The loop is a late one until the preview has learnt the levels; what it is above 40 Hz no line below tells; and a law
 that goes back and forth between its two filters leaves more than either."""
-UNFORESEEN = replace(FILTERED, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.0, span_max=0.0, chance=0.03)
+UNFORESEEN = replace(
+    FILTERED, climbs=False, hold=0.0, patience_s=2.5, memory_s=40.0, doubt=2.0, span_max=0.0, chance=0.03
+)
 """Many small steps of which nothing is foreseen, each as late as the wire was busy: what they tell scatters, so more of
 them are asked, and harm must be more than chance. Up to the wide filter none is done by design; but that widens the
 span of large steps, and that it does not must be sure."""

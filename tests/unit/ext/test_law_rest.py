@@ -11,8 +11,8 @@ import pytest
 from ext.cycle import Executive
 from tests.unit.ext.frames import NS, RATE_HZ, SCALE, limits, setup, times, waveform
 
-PERIOD_S, OFF_KW = 0.0024, 4.0  # of frames.py: an exchange; 0.002 of the rating
-WAIT_S, REFRESH_S = 10.0 * PERIOD_S, 0.2  # between two commands at rest, at least and at most
+PERIOD_S, OFF_KW = 0.0024, 8.0  # of frames.py: an exchange; 0.004 of the rating
+REFRESH_S = 0.2  # between two commands at rest, at most
 MOVED_S = 0.12  # just after one of the latter
 
 
@@ -44,12 +44,12 @@ def moved(by_kw: float) -> np.ndarray:
     ("by_kw", "soon"), [(0.9 * OFF_KW, False), (1.3 * OFF_KW, True), (-1.3 * OFF_KW, True)]
 )
 def test_what_is_off_by_more_than_a_little_in_the_mean_is_put_right_soon(by_kw: float, soon: bool) -> None:
-    """1.3 of what may be off: its mean over eight exchanges passes it after ln(1.3 / 0.3) of them, 28 ms."""
+    """1.3 of what may be off: its mean over two exchanges passes it after ln(1.3 / 0.3) of them, 7 ms."""
     at_s, lead_kw = told(moved(by_kw))
     at_s = at_s[(at_s > MOVED_S) & (at_s < MOVED_S + 0.15)]
     assert (at_s.size > 0) == soon
     if soon:
-        assert at_s[0] - MOVED_S == pytest.approx(np.log(1.3 / 0.3) * 8.0 * PERIOD_S, abs=0.004)
+        assert at_s[0] - MOVED_S == pytest.approx(np.log(1.3 / 0.3) * 2.0 * PERIOD_S, abs=0.004)
         assert lead_kw[round(at_s[0] * RATE_HZ)] == pytest.approx(by_kw, abs=0.3)
 
 
@@ -66,22 +66,24 @@ def test_noise_takes_nothing_of_the_wire() -> None:
     assert 5 <= at_s.size <= 8
 
 
-def test_no_two_commands_at_rest_are_nearer_than_ten_exchanges() -> None:
-    """A load that creeps by 250 kW/s is followed so, each command as far as it has come in the mean."""
-    load_kw = 3000.0 + 250.0 * np.arange(0.14 * RATE_HZ) / RATE_HZ
+@pytest.mark.parametrize("kw_per_s", [250.0, 1000.0])
+def test_a_load_that_creeps_is_followed(kw_per_s: float) -> None:
+    """To what may be off, and what it creeps in the mean of two exchanges and one more; none goes before an exchange
+    is over."""
+    load_kw = 3000.0 + kw_per_s * np.arange(35.0 / kw_per_s * RATE_HZ) / RATE_HZ
     at_s, lead_kw = told(load_kw)
-    assert at_s.size >= 3
-    assert np.diff(at_s).min() >= WAIT_S - 1e-4
-    assert abs(lead_kw - (load_kw - 3000.0)).max() < 250.0 * 3.0 * WAIT_S
+    assert 2 <= at_s.size <= 4
+    assert np.diff(at_s).min() >= PERIOD_S - 1e-4
+    assert abs(lead_kw - (load_kw - 3000.0)).max() < OFF_KW + 3.0 * PERIOD_S * kw_per_s
 
 
 def test_the_wire_is_free_when_an_edge_is_expected() -> None:
-    """Rests of 400 ms, give or take up to 12, that creep by 400 kW/s to and fro, so that commands go all the time: in
-    the 10 ms before an edge, whose beginning is known to some 7, one goes after four of each rest; else 13 would."""
+    """Rests of 400 ms, give or take up to 12, that creep by 670 kW/s to and fro, so that commands go all the time: in
+    the 10 ms before an edge, whose beginning is known to some 7, two go after four of each rest; else 9 would."""
     rests_s = 0.4 + np.random.default_rng(4).uniform(-0.012, 0.012, 60)
     edges = np.round(np.cumsum(rests_s) * RATE_HZ).astype(int)
     at = np.arange(edges[-1])
     passed = np.searchsorted(edges, at, side="right")
-    at_s, _ = told(3000.0 + 1600.0 * (passed % 2) + 24.0 * abs(at % 1200 - 600) / 600.0)
+    at_s, _ = told(3000.0 + 1600.0 * (passed % 2) + 40.0 * abs(at % 1200 - 600) / 600.0)
     met = [((at_s > edge - 0.010) & (at_s < edge)).any() for edge in edges[8:-1] / RATE_HZ]
-    assert at_s.size > 1000 and sum(met) <= 2
+    assert at_s.size > 1000 and sum(met) <= 3

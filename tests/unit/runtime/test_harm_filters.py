@@ -44,6 +44,30 @@ def test_what_is_foreseen_is_tried_with_a_load_that_moves_often(
     assert harm._square.any() != tried
 
 
+@pytest.mark.parametrize(
+    ("now", "harmed", "changes", "aim"),
+    [
+        (0.3, CALM - 1e-9, {}, 0.3 + REACH),
+        (0.95, CALM - 1e-9, {}, 1.0),
+        (0.3, CALM, {}, 0.2),
+        (0.0, CALM - 1e-9, {}, 0.0),
+        (0.3, CALM - 1e-9, {"_shy_s": 51.0}, 0.2),
+        (0.3, CALM - 1e-9, {"_widens": True}, 0.2),
+        (0.3, CALM - 1e-9, {"_manner": UNFORESEEN}, 0.2),
+    ],
+)
+def test_what_is_foreseen_is_taken_step_by_step_while_nothing_is_near_harm(
+    now: float, harmed: float, changes: dict[str, object], aim: float
+) -> None:
+    """Whatever is reckoned for all of it, here much harm and so less than now; not for a while after harm, nor where
+    the span is not kept, nor of the wide filter."""
+    harm = Harm(2000.0, SLOW)
+    harm.gain, harm.prompt_pu, harm._moving_s, harm._aim = 1.0, now, 50.0, (1.0, now)
+    for name, value in changes.items():
+        setattr(harm, name, value)
+    assert harm._patient((1.0, min(now, 0.2)), harmed, 2.0)[1] == pytest.approx(aim)
+
+
 def test_a_bare_filter_takes_half_of_a_load_that_seldom_moves() -> None:
     """What it harms by the luck of a few edges is half as much then; a load of which nothing is known yet, one that
     moves OFTEN, or of which something is foreseen, is taken whole. The prompt share rises as fast as the gain, of a law
