@@ -27,7 +27,8 @@ cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
 cdef double OFF_PU = 0.004          # of the rating: at rest a larger miss in the mean is worth a new command
 cdef double OFF_EXCHANGES = 2.0     # that mean: noise makes seven a second
-cdef int64_t SWING_EXCHANGES = 4    # two commands that come so soon are a swing's, and led
+cdef int64_t SWING_EXCHANGES = 4    # two commands that come so soon are a swing's, and led,
+cdef double SWING_LED = 3.0         # unless the lead is larger than this: it would make more of noise than that is
 cdef int64_t QUIET_NS = 200_000_000  # how long it waits at most: replies tell that a converter lives (F16)
 cdef int64_t SURE_NS = 250_000      # a larger change lasts this long: what an edge begins with is not worth the wire
 cdef double BRIDGE_S = 0.1          # how fast what a change of the loop would have stepped by fades
@@ -231,6 +232,11 @@ cdef inline double hold(Law *w, double kw, int64_t now_ns) noexcept nogil:
     return kw
 
 
+cdef inline bint edge_is_near(const Law *w, const Command *command, int64_t now_ns) noexcept nogil:
+    """Whether an exchange that begins now meets an edge that is expected."""
+    return command.edge_from_ns - w.exchange_ns <= now_ns < command.edge_until_ns
+
+
 cdef double rested(Law *w, const Command *command, double low_kw, double high_kw, int64_t now_ns) noexcept nogil:
     """The command that stands, as long as it is allowed and the battery has come to rest where it is wanted; else a new
     one. At rest without the lead, which is made for one exchange: held for ten it would swing about what is wanted. An
@@ -249,10 +255,10 @@ cdef double rested(Law *w, const Command *command, double low_kw, double high_kw
         if w.reads_next and command.prompt_pu <= 0.0 and not foresees(w, command):
             lead_kw = wanted_kw + (lead_kw - wanted_kw) * w.read_lead
         hold(w, lead_kw, now_ns)
-    elif w.t_alike_ns == now_ns and not command.edge_from_ns <= now_ns < command.edge_until_ns and (
+    elif w.t_alike_ns == now_ns and not edge_is_near(w, command, now_ns) and (
             now_ns - w.t_held_ns >= QUIET_NS or (
             fabs(w.off_kw) > OFF_PU * w.preview.rating_kw and now_ns - w.t_held_ns >= w.exchange_ns)):
-        swings = now_ns - w.t_held_ns < SWING_EXCHANGES * w.exchange_ns
+        swings = now_ns - w.t_held_ns < SWING_EXCHANGES * w.exchange_ns and w.all.per_rest <= SWING_LED
         hold(w, follow_lead(&w.all, wanted_kw) if swings else wanted_kw, now_ns)
     return w.held_kw
 
