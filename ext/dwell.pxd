@@ -20,6 +20,7 @@ cdef struct Dwell:              # at one level
     double square               # mean square off it
     int32_t count               # met, 0: never
     int32_t next_level
+    double edge_frames          # how long the last edge from it took
     int32_t sure                # how often both came true of late
 
 
@@ -38,14 +39,13 @@ cdef struct Dwells:
     int32_t box_at              # the next to be used
     int64_t until_at            # when all have ended
     int64_t edge_from_at        # the next edge is expected from then
-    int64_t edge_until_at       # until then; none: both 0
+    int64_t edge_until_at       # until then; none: both 0, long past
 
 
 cdef void dwell_init(Dwells *d) noexcept nogil
 cdef void dwell_forget(Dwells *d, int32_t level) noexcept nogil
-cdef bint dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil
-cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw,
-                       double edge_frames) noexcept nogil
+cdef bint dwell_came(Dwells *d, int32_t level, int64_t began_at, int64_t ended_at) noexcept nogil
+cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw) noexcept nogil
 
 
 cdef inline int32_t dwell_next(const Dwells *d) noexcept nogil:

@@ -13,7 +13,8 @@ It is spread over a box, which leaves the wire free: it begins and it ends. Its 
 long that the wire is free again when an edge comes. W of a box turns below 0 beyond 1 / (2 half), where it would add:
 so it is narrow enough for that to lie above 50 Hz, or so wide, against L, that little is added.
 
-From 2 s before the edge until 2 s after it the wire is kept free of reads and of what the battery is told at rest.
+For twice s, 40 ms at most, before its beginning and after its middle the wire is kept free: of reads, as far as they
+may be early or late, and of what the battery is told at rest.
 
 Worked: 1600 kW, L = 2 ms, s = 5 ms, exchange 2.4 ms: half = 20 ms, so 80 kW from 21 ms before the edge on, for 40 ms.
 """
@@ -31,7 +32,8 @@ cdef double WIDE_OFF = 2.5          # the same of a wide one
 cdef double LATE_EXCHANGES = 0.5    # a smaller L is not worth the time that its box takes of the wire
 cdef double OUT = 4.0               # times s: this far off it was another edge;
 cdef double OUT_SHARE = 0.125       # of the mean: so far, too
-cdef double WATCH_S = 0.04          # before and after: a wire may keep its reads away from an edge that long
+cdef double WATCH_S = 0.04          # before and after: a wire may keep its reads away from an edge that long at most,
+cdef double SEEN_S = 0.001          # and at least: an edge that has begun is seen so soon
 cdef int32_t SURE_MAX = 8
 cdef double PRECISE = 0.0005        # of the mean: a second that is so near is hardly chance
 cdef int32_t DOUBT = 2              # one that was not expected outweighs so many that were
@@ -75,16 +77,18 @@ cdef void teach(Dwell *of, double frames, int32_t next_level) noexcept nogil:
     of.square = (1.0 - part) * (of.square + part * off * off)
 
 
-cdef bint dwell_came(Dwells *d, int32_t level, double came_at) noexcept nogil:
-    """The load has come to rest at that level; came_at: middle of the edge. False: it is back where it was, as from a
-    spike, and its rest goes on. What was due later was due for the edge that has come; where that has led elsewhere,
-    what is being given, too, was not meant for it."""
+cdef bint dwell_came(Dwells *d, int32_t level, int64_t began_at, int64_t ended_at) noexcept nogil:
+    """The load has come to rest at that level by an edge that began and ended then; its middle counts. False: it is
+    back where it was, as from a spike, and its rest goes on. What was due later was due for the edge that has come;
+    where that has led elsewhere, what is being given, too, was not meant for it."""
     cdef bint expected = level == dwell_next(d)
+    cdef double came_at = 0.5 * <double>(began_at + ended_at)
     cdef int32_t k
     if level == d.level:
         return False
     if d.level >= 0:
         teach(&d.of[d.level], came_at - d.came_at, level)
+        d.of[d.level].edge_frames = <double>(ended_at - began_at)
     for k in range(BOX_MAX):
         if not expected or d.box[k].begins_at > d.at:
             d.box[k].ends_at = d.box[k].begins_at
@@ -111,15 +115,16 @@ cdef inline double half_s(double off_s, const DwellSetup *setup) noexcept nogil:
     return narrow_s if narrow_s <= NARROW_S else max(clear_s, WIDE_OFF * off_s, 0.5 * setup.late_s / setup.given_pu)
 
 
-cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw,
-                       double edge_frames) noexcept nogil:
-    """The box of the next edge, which is step_kw and lasts so long; none below least_kw. When it is expected, too."""
+cdef void dwell_expect(Dwells *d, const DwellSetup *setup, double step_kw, double least_kw) noexcept nogil:
+    """The box of the next edge, which is step_kw; none below least_kw. And when its beginning is expected: it lasts as
+    long as the last one from that level, which was seen a little after it began."""
     cdef double off_s = setup.frame_s * sqrt(d.of[d.level].square)
     cdef double half = half_s(off_s, setup)
     cdef double due = d.came_at + d.of[d.level].frames
     cdef double kw = 0.5 * step_kw * setup.late_s / half
-    cdef double watch = min(BUSY_OFF * off_s, WATCH_S) / setup.frame_s
-    d.edge_from_at = <int64_t>(due - watch - 0.5 * edge_frames)
-    d.edge_until_at = <int64_t>(due + watch + 0.5)
+    cdef double watch = max(BUSY_OFF * off_s, SEEN_S) / setup.frame_s
+    cdef double most = WATCH_S / setup.frame_s
+    d.edge_from_at = <int64_t>(due - min(watch + 0.5 * d.of[d.level].edge_frames, most))
+    d.edge_until_at = <int64_t>(due + min(watch, most) + 0.5)
     if setup.late_s > LATE_EXCHANGES * setup.exchange_s and fabs(kw) >= least_kw:
         give(d, due - 0.5 * setup.late_s / setup.frame_s, half / setup.frame_s, kw)

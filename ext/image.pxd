@@ -140,7 +140,7 @@ cdef struct Command:
     double pcs_kw               # wanted battery power of the site
     double lead_kw              # what the converters are told in sum, so that pcs_kw arrives in spite of their lag
     int64_t edge_from_ns        # an edge of the load is expected from then
-    int64_t edge_until_ns       # until then
+    int64_t edge_until_ns       # until then; none is: both long past
     double setpoint_kw[PCS_MAX]     # the same for each converter; the bus takes the newest
     double sent_kw[PCS_MAX]     # last value that left on the wire
     int64_t t_sent_ns[PCS_MAX]

@@ -26,7 +26,7 @@ from ext.shape cimport shape_ahead_kw, shape_fits, shape_init, shape_kw, shape_m
 cdef double QUIET_PU_MAX = 0.02     # of the rating: a smaller change waits
 cdef double QUIET_PU_PER_S = 8.0    # the same for each second of an exchange: a fast wire is soon free again
 cdef double OFF_PU = 0.004          # of the rating: at rest a larger miss in the mean is worth a new command
-cdef double OFF_EXCHANGES = 2.0     # that mean: noise makes seven a second
+cdef double OFF_EXCHANGES = 2.0     # that mean: noise alone makes few
 cdef int64_t SWING_EXCHANGES = 4    # two commands that come so soon are a swing's, and led,
 cdef double SWING_LED = 3.0         # unless the lead is larger than this: it would make more of noise than that is
 cdef int64_t QUIET_NS = 200_000_000  # how long it waits at most: replies tell that a converter lives (F16)

@@ -173,13 +173,14 @@ cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil:
 
 
 cdef int32_t poll_read_due(const Poll *poll, const Command *command, int64_t now_ns) noexcept nogil:
-    """Whether it is time for a read. While an edge of the load is expected it waits as long as it may; one whose time
-    comes in that time goes before it, if it may be so early."""
+    """Whether it is time for a read. While an edge of the load is expected it waits as long as it may; one that
+    would is sent before it, if it may be so early."""
     cdef int64_t t_ns = poll_read_ns(poll)
-    if command.edge_from_ns - poll.round_trip_ns <= now_ns < command.edge_until_ns:
+    if command.edge_from_ns - poll.round_trip_ns - poll.setup.gap_ns <= now_ns < command.edge_until_ns:
         return now_ns >= t_ns + poll.setup.yield_ns
     return now_ns >= t_ns or (
         poll_earliest_ns(poll) <= now_ns < command.edge_from_ns and t_ns < command.edge_until_ns
+        and t_ns >= command.edge_from_ns - poll.round_trip_ns - poll.setup.gap_ns
         and command.edge_from_ns - now_ns < poll.setup.early_ns)
 
 

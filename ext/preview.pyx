@@ -97,12 +97,11 @@ cdef int32_t learn(Preview *v, double kw) noexcept nogil:
 cdef void settle(Preview *v, int32_t level) noexcept nogil:
     """The load has come to rest at that level, and will go on to another."""
     cdef int32_t then
-    if level < 0 or not dwell_came(&v.dwells, level, 0.5 * <double>(v.left_at + v.ended_at)):
+    if level < 0 or not dwell_came(&v.dwells, level, v.left_at, max(v.left_at, v.ended_at)):
         return
     then = dwell_next(&v.dwells)
     if then >= 0:
-        dwell_expect(&v.dwells, &v.setup.dwell, v.level[then].kw - v.level[level].kw, DUE_PU * v.rating_kw,
-                     <double>(v.ended_at - v.left_at))
+        dwell_expect(&v.dwells, &v.setup.dwell, v.level[then].kw - v.level[level].kw, DUE_PU * v.rating_kw)
 
 
 cdef double carried_on(const Preview *v, double load_kw, double slope_kw_per_s) noexcept nogil:
@@ -145,9 +144,10 @@ cdef double on_edge(Preview *v, double load_kw, double slope_kw_per_s) noexcept 
         v.before_kw = back(v, v.long_frames)
         v.edge_at = v.dwells.at
         v.rested_frames = v.rest_frames
-    if v.rest_frames >= v.settle_frames:
-        v.left_kw = v.before_kw
-        v.left_at = v.dwells.at
+        # What noise adds just before an edge is no beginning of it.
+        if v.rest_frames >= v.settle_frames or fabs(v.before_kw - v.left_kw) <= LONG_PU * v.rating_kw:
+            v.left_kw = v.before_kw
+            v.left_at = v.dwells.at
     v.rest_frames = 0
     guess_kw = carried_on(v, load_kw, slope_kw_per_s)
     return note(v, GUESS_EDGE if guess_kw != load_kw else GUESS_NONE, guess_kw, load_kw)
@@ -177,8 +177,8 @@ cdef double preview_step(Preview *v, double load_kw) noexcept nogil:
     v.short_kw2 += (short_kw * short_kw - v.short_kw2) * NOISE_PART
     v.long_kw2 += (long_kw * long_kw - v.long_kw2) * NOISE_PART
     v.rest_frames += 1
-    # What noise adds to an edge has led nowhere. An edge seems to last long_frames more.
-    if v.rest_frames == 1 and fabs(load_kw - v.before_kw) > 2 * SAME_PU * v.rating_kw:
+    # Nor is it the end: it has led nowhere. An edge seems to last long_frames more.
+    if v.rest_frames == 1 and fabs(load_kw - v.before_kw) > LONG_PU * v.rating_kw:
         v.ended_at = v.dwells.at - v.long_frames
     if v.rest_frames == v.settle_frames:
         settle(v, learn(v, load_kw))

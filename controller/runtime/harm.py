@@ -54,6 +54,7 @@ SPAN_FLOOR_PU = 0.1  # of the rating: a load that spans less may have the batter
 EVERY_S = 1.0  # between two judgements
 CALM = 0.9  # grid over load: nothing is near harm, so a late filter without room is moved faster
 SURE, SURE_RISE = 0.7, 4.0  # the same, were all taken at once: both shares are moved so much faster
+WORSE = 1.1  # of what is reckoned of a whole law: from there on no more of it is taken
 FORESEEN_S = 0.0015  # a loop that is no earlier than this for it foresees nothing
 TRIAL_S = 10.0  # of a load that moves, from the first that is foreseen to the next judgement
 MOSTLY = 0.75  # of the wide filter: a load that leaves less for long may be another one than was tried
@@ -97,7 +98,11 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._mean = 1.0
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
-        self._trying = self._tried = False  # what is foreseen, for TRIAL_S; and whether it ever was
+        self._trying = self._tried = False  # what is foreseen, for TRIAL_S; and whether it ever was,
+        self._foresees, self._least_whole = (
+            False,
+            inf,
+        )  # and has shown something; the least of a whole law since
         # Seen by the last judgement: far from harm, were all taken likewise; a span not kept.
         self._calm = self._sure = self._widens = self._wide_leaves_less = False
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0
@@ -181,9 +186,9 @@ class Harm:
         No more than now for a while after much was harmed, if a whole law would do it again. Of few edges most may have
         met a busy wire, so a filter with room has patience then too. What is foreseen is taken, after its trial,
         step by step while what is seen is far from harm: the loop gets later on the way, so that what is reckoned of
-        all from a little says harm where none is. A filter that has nothing foreseen is fed what is
-        foreseen while the load moves often and not much is harmed, the first time even after much was: what the loop is
-        then, nothing before it tells, so all is forgotten."""
+        all from a little says harm where none is. A filter that has nothing foreseen is fed what is foreseen while the
+        load moves often and not much is harmed, the first time even after much was: what the loop is then, nothing
+        before it tells, so all is forgotten."""
         if self._foresaw_nothing():
             return self.gain, 0.0
         self._sure = self._bare and whole < SURE
@@ -193,9 +198,9 @@ class Harm:
         alone = self._bare and self._aim[1] == 0.0 and not (self._manner is UNFORESEEN or self._sure)
         shy = self._moving_s < self._shy_s
         self._calm = self._sure or (self._bare and harm < CALM)
-        if self._manner.climbs and self._calm and self.prompt_pu > 0.0 and not (shy or self._widens):
+        if self._climbs(whole) and not shy:
             self._due_s = self._moving_s + EVERY_S
-            return 1.0, min(self.prompt_pu + REACH, self._shape.prompt_pu)
+            return min(self.gain + GAIN_MIN, 1.0), min(self.prompt_pu + REACH, self._shape.prompt_pu)
         if harm > HARM_AGAIN and (self._often >= MANY or not self._shape.at_once):
             self._shy_s = self._moving_s + self._manner.shy_s
         if (
@@ -219,10 +224,21 @@ class Harm:
             return aim
         return min(aim[0], self.gain), min(aim[1], self.prompt_pu)
 
+    def _climbs(self, whole: float) -> bool:
+        """Whether more of what is foreseen may be taken, which a trial has shown to be some: nothing is near harm, and
+        on the way what is reckoned of all of it does not get worse."""
+        self._least_whole = min(self._least_whole, whole)
+        better = whole <= WORSE * self._least_whole
+        some = self._foresees and self.prompt_pu > 0.0 and self._manner.climbs
+        return some and better and self._calm and not self._widens
+
     def _foresaw_nothing(self) -> bool:
         """When a trial has told: whether the loop is as late as it was. From then on the wide filter may be taken."""
         trying, self._trying = self._trying, False
-        if not (trying and self._shape.wide_pu and self._bare_late_s - self._late_s < FORESEEN_S):
+        if trying:
+            self._foresees = self._bare_late_s - self._late_s >= FORESEEN_S
+            self._least_whole = inf
+        if not (trying and self._shape.wide_pu) or self._foresees:
             return False
         self._manner = UNFORESEEN
         self._due_s = self._moving_s + self._manner.patience_s

@@ -175,7 +175,7 @@ def test_what_the_edges_of_a_load_that_comes_back_owe_is_given_before(site_of, m
     assert none_s == 0.0
 
 
-def test_what_a_dead_zone_leaves_is_no_lateness(site_of):
+def test_what_a_dead_zone_leaves_hides_a_third_of_the_lateness(site_of):
     """With 40 kW left to the grid, one way and the other, two thirds are learnt of the 1.7 ms without."""
     checked = site_of("reference")
     control = checked.site.control.model_copy(update={"dead_zone_kw": 40.0})

@@ -20,6 +20,7 @@ from controller.runtime.harm import (
     PERIODS,
     RISE_PER_S,
     SELDOM_PU,
+    WORSE,
     Harm,
 )
 from controller.runtime.manner import AHEAD, FILTERED, UNFORESEEN, manner
@@ -54,15 +55,20 @@ def test_what_is_foreseen_is_tried_with_a_load_that_moves_often(
         (0.3, CALM - 1e-9, {"_shy_s": 51.0}, 0.2),
         (0.3, CALM - 1e-9, {"_widens": True}, 0.2),
         (0.3, CALM - 1e-9, {"_manner": UNFORESEEN}, 0.2),
+        (0.3, CALM - 1e-9, {"_foresees": False}, 0.2),
+        (0.3, CALM - 1e-9, {"_least_whole": 2.0 / WORSE + 1e-9}, 0.3 + REACH),
+        (0.3, CALM - 1e-9, {"_least_whole": 2.0 / WORSE - 1e-9}, 0.2),
     ],
 )
 def test_what_is_foreseen_is_taken_step_by_step_while_nothing_is_near_harm(
     now: float, harmed: float, changes: dict[str, object], aim: float
 ) -> None:
     """Whatever is reckoned for all of it, here much harm and so less than now; not for a while after harm, nor where
-    the span is not kept, nor of the wide filter."""
+    the span is not kept, nor of the wide filter, nor before a trial has shown some, nor while what is reckoned of all
+    gets worse."""
     harm = Harm(2000.0, SLOW)
     harm.gain, harm.prompt_pu, harm._moving_s, harm._aim = 1.0, now, 50.0, (1.0, now)
+    harm._foresees = True
     for name, value in changes.items():
         setattr(harm, name, value)
     assert harm._patient((1.0, min(now, 0.2)), harmed, 2.0)[1] == pytest.approx(aim)
