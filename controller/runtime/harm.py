@@ -116,6 +116,7 @@ class Harm:
         if all(getattr(self._shape, n) == getattr(before._shape, n) for n in ("at_once", "begin_pu")):
             self.gain, self.prompt_pu, self._aim = before.gain, before.prompt_pu, before._aim
         self._often, self._still = before._often, before._still
+        self._foresees = before._foresees or before.prompt_pu > 0.0  # what the preview knows stays
 
     def _forget(self) -> None:
         self._forgot_s = self._moving_s
@@ -278,7 +279,10 @@ class Harm:
         whole = excess(loop, 1.0, self._shape.prompt_pu, self._shape, doubt)
         self._mean += (min(float(grid[judged].max()), HARM_AGAIN) - self._mean) * self._manner.part
         sure = judged if self._shape.at_once else within
-        harms = float(grid[sure].max()), float(whole[sure].max())
+        # One line of 33 is an error off soon, and to flee costs much: what is much must be no chance.
+        errors = self._doubted(self._manner.doubt) if self._manner.climbs else doubt
+        much = excess(loop, law.gain, law.prompt_pu, self._shape, errors)
+        harms = float(much[sure].max()), float(whole[sure].max())
         kept = (
             widened <= self._manner.span_max and (self._mean if harms[0] <= HARM_AGAIN else harms[0]) <= seen
         )

@@ -312,6 +312,10 @@ def test_a_judge_that_follows_another_keeps_shares_of_its_own_kind_only() -> Non
     after = Harm(2000.0, LATE)
     after.follow(before)
     assert (after.gain, after.prompt_pu, after._often) == (0.8, 0.7, 0.9)
+    assert after._foresees, "what the preview knows stays"
+    before.prompt_pu = 0.0
+    after.follow(before)
+    assert not after._foresees
     whole = Harm(2000.0, FAST)
     whole._moving_s = 99.0
     whole.follow(before)

@@ -74,6 +74,22 @@ def test_what_is_foreseen_is_taken_step_by_step_while_nothing_is_near_harm(
     assert harm._patient((1.0, min(now, 0.2)), harmed, 2.0)[1] == pytest.approx(aim)
 
 
+@pytest.mark.parametrize(("error", "flees"), [(0.0, True), (0.2, False)])
+def test_what_is_much_is_no_chance(error: float, flees: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than 1 dB of harm by all of what is foreseen leaves it at once; within a standard error of that it does
+    not."""
+    loops = [late(late_s) for late_s in np.linspace(0.0, 0.02, 201)]
+    worst = [float(excess(loop, 1.0, 1.0, SLOW)[: LINES_HZ.size].max()) for loop in loops]
+    harm = Harm(2000.0, SLOW)
+    harm.gain, harm.prompt_pu, harm._aim, harm._often = 1.0, 1.0, (1.0, 1.0), 1.0
+    loop = next(loop for loop, found in zip(loops, worst, strict=True) if found > MUCH * 1.02)
+    harm._square, harm._cross = np.ones(LINES_HZ.size), loop
+    monkeypatch.setattr(Harm, "_errors", lambda _: np.full(LINES_HZ.size, error))
+    aim, harmed, _ = harm._aimed(np.ones(LINES_HZ.size, bool), replace(WHOLE, gain=1.0, prompt_pu=1.0))
+    assert (harmed > MUCH) == flees
+    assert (aim[1] == 0.0) == flees
+
+
 def test_a_bare_filter_takes_half_of_a_load_that_seldom_moves() -> None:
     """What it harms by the luck of a few edges is half as much then; a load of which nothing is known yet, one that
     moves OFTEN, or of which something is foreseen, is taken whole. The prompt share rises as fast as the gain, of a law
