@@ -38,8 +38,8 @@ cdef struct Dwells:
     Box box[BOX_MAX]
     int32_t box_at              # the next to be used
     int64_t until_at            # when all have ended
-    int64_t edge_from_at        # the next edge is expected from then
-    int64_t edge_until_at       # until then; none: both 0, long past
+    int64_t edge_from_at        # the next edge is expected from then on; none: 0, long past
+    int64_t edge_until_at       # and until then
 
 
 cdef void dwell_init(Dwells *d) noexcept nogil

@@ -82,13 +82,13 @@ cdef const Order *poll_new_order(const Poll *poll, int32_t index, const Limits *
 cdef void poll_put_order(Poll *poll, const Order *order) noexcept nogil
 cdef int64_t poll_read_ns(const Poll *poll) noexcept nogil
 cdef int32_t poll_read_due(const Poll *poll, const Command *command, int64_t now_ns) noexcept nogil
-cdef inline int64_t poll_earliest_ns(const Poll *poll) noexcept nogil:
-    """From when on a read may stand for its period."""
-    return poll.t_due_ns + poll.early_ns - poll.setup.early_ns
-
-
 cdef void poll_plan_read(Poll *poll, int64_t now_ns) noexcept nogil
 cdef void poll_again(Poll *poll, int64_t now_ns) noexcept nogil
 cdef int32_t poll_canary_holds(const Poll *poll, const Port *p) noexcept nogil
 cdef void poll_count_trip(Poll *poll) noexcept nogil
 cdef int64_t poll_trip_us(int32_t bin) noexcept nogil
+
+
+cdef inline int64_t poll_earliest_ns(const Poll *poll) noexcept nogil:
+    """From when on a read may stand for its period."""
+    return poll.t_due_ns + poll.early_ns - poll.setup.early_ns

@@ -39,7 +39,7 @@ cdef struct RtuPort:
     int64_t gap_ns_min          # of all requests of the port
     int64_t early_ns_max        # of all reads of the port
     int64_t t_read_ns       # no read is due before
-    int64_t t_early_ns      # nor may stand for its period
+    int64_t t_early_ns      # nor may one stand for its period before
     int64_t t_yielded_ns    # from then on a read that waits goes before setpoints that are far, too
     int64_t t_taken_ns      # since when it has its present tty, 0: it has none
     int32_t closed          # 1: it has no tty, and that is known

@@ -159,8 +159,7 @@ cdef void start(Rtu *r, RtuPort *q, const Limits *limits, int64_t now_ns, const 
 cdef void rest(RtuPort *q, Port *p, int32_t state, int64_t t_until_ns) noexcept nogil:
     q.state = state
     q.t_until_ns = t_until_ns
-    p.tx_count = 0
-    p.rx_count = 0
+    p.tx_count = p.rx_count = 0
 
 
 cdef void hears_of(Rtu *r, Device *d) noexcept nogil:
@@ -274,9 +273,7 @@ cdef void accept(Rtu *r, RtuPort *q, Poll *poll, Port *p) noexcept nogil:
     lock_close(&poll.lock)
     poll_count_trip(poll)
     poll.answered += 1
-    poll.misses = 0
-    poll.exception = 0
-    poll.tries = 0
+    poll.misses = poll.exception = poll.tries = 0
     hears_of(r, &r.device[poll.device])
     if poll.setup.kind == POLL_ORDER:
         poll.order_result = 1

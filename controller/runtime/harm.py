@@ -98,11 +98,9 @@ class Harm:
         """Forget what was measured; the share stays."""
         self._mean = 1.0
         self._late_s = self._bare_late_s = 0.0  # of the loop now, and the most while nothing was foreseen
-        self._trying = self._tried = False  # what is foreseen, for TRIAL_S; and whether it ever was,
-        self._foresees, self._least_whole = (
-            False,
-            inf,
-        )  # and has shown something; the least of a whole law since
+        self._trying = self._tried = False  # what is foreseen, for TRIAL_S; and whether it ever was
+        self._foresees = False  # whether that has shown something
+        self._least_whole = inf  # of what was reckoned of a whole law since
         # Seen by the last judgement: far from harm, were all taken likewise; a span not kept.
         self._calm = self._sure = self._widens = self._wide_leaves_less = False
         self._moving_s, self._due_s, self._shy_s = 0.0, self._manner.warm_s, 0.0

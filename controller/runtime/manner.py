@@ -21,7 +21,8 @@ class Manner:
     standard errors of a line that pass for chance. memory_s: of the means, while the load moves as it did. span_max: by
     how much the 20 ms mean of the grid may span more than the load's. alone: the gain moves, the prompt share stays.
     chance: of that span as it is measured with no gain; a law that takes little tells little of one that takes all.
-    climbs: the prompt share rises while what is seen is far from harm, whatever is reckoned for more of it.
+    climbs: the prompt share rises while what is seen is far from harm and what is reckoned of all gets no worse; of
+    what is much harm the doubt is taken off.
     """
 
     seen: float

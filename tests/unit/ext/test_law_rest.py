@@ -79,11 +79,12 @@ def test_a_load_that_creeps_is_followed(kw_per_s: float) -> None:
 
 def test_the_wire_is_free_when_an_edge_is_expected() -> None:
     """Rests of 400 ms, give or take up to 12, that creep by 670 kW/s to and fro, so that commands go all the time: in
-    the 10 ms before an edge, whose beginning is known to some 7, none goes after four of each rest; else 9 would."""
+    the 10 ms before an edge upwards, whose beginning is known to some 7, none goes after four of each rest; else 9
+    would. Of edges downwards this bench, which has no bus, tells nothing."""
     rests_s = 0.4 + np.random.default_rng(4).uniform(-0.012, 0.012, 60)
     edges = np.round(np.cumsum(rests_s) * RATE_HZ).astype(int)
     at = np.arange(edges[-1])
     passed = np.searchsorted(edges, at, side="right")
     at_s, _ = told(3000.0 + 1600.0 * (passed % 2) + 40.0 * abs(at % 1200 - 600) / 600.0)
-    met = [((at_s > edge - 0.010) & (at_s < edge)).any() for edge in edges[8:-1] / RATE_HZ]
+    met = [((at_s > edge - 0.010) & (at_s < edge)).any() for edge in edges[8:-1:2] / RATE_HZ]
     assert at_s.size > 1000 and sum(met) <= 1
